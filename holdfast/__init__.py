@@ -1,0 +1,1 @@
+"""Holdfast: highly available Redis on your own cloud machines."""

@@ -1,0 +1,125 @@
+"""What the twin's API knows, as one immutable value: the reconciler reads this and nothing else of the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One allowed flow of a security group. `protocol` is `tcp`, `udp`, `icmp` or `-1` (all); ports are inclusive."""
+
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    cidrs: tuple[IPv4Network, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    id: str
+    vpc_id: str
+    ingress: tuple[Rule, ...]
+    egress: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """`target` is `local`, or the id of a NAT gateway, internet gateway, interface or gateway endpoint."""
+
+    destination: IPv4Network
+    target: str
+
+
+@dataclass(frozen=True)
+class Subnet:
+    id: str
+    vpc_id: str
+    cidr: IPv4Network
+    zone: str
+    routes: tuple[Route, ...]
+
+
+@dataclass(frozen=True)
+class Vpc:
+    id: str
+    cidr: IPv4Network
+
+
+@dataclass(frozen=True)
+class NatGateway:
+    id: str
+    subnet_id: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A VPC endpoint. `service` is the short name (`s3`, `secretsmanager`); `subnets` for interface, `route_tables`' subnets for gateway endpoints."""
+
+    id: str
+    vpc_id: str
+    service: str
+    subnets: frozenset[str]
+    interface: bool
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interface:
+    """`addresses`: the primary first. `device_index` is meaningful only while `instance_id` is set."""
+
+    id: str
+    subnet_id: str
+    mac: str
+    addresses: tuple[IPv4Address, ...]
+    groups: tuple[str, ...]
+    source_dest_check: bool
+    instance_id: str | None
+    device_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Attachment:
+    volume_id: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Volume:
+    id: str
+    zone: str
+    size_gib: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """`state` is EC2's: pending, running, stopping, stopped, shutting-down, terminated."""
+
+    id: str
+    name: str
+    state: str
+    type: str
+    zone: str
+    image_id: str
+    user_data: bytes
+    role: str | None
+    metadata_tokens: str
+    interfaces: tuple[str, ...]
+    attachments: tuple[Attachment, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class CloudView:
+    account: str
+    region: str
+    vpcs: dict[str, Vpc] = field(default_factory=dict)
+    subnets: dict[str, Subnet] = field(default_factory=dict)
+    groups: dict[str, SecurityGroup] = field(default_factory=dict)
+    interfaces: dict[str, Interface] = field(default_factory=dict)
+    instances: dict[str, Instance] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
