@@ -1,0 +1,24 @@
+"""The pure model: environment file → validated spec → zones, nodes, roles, addresses. No cdktf, no boto3, no I/O beyond the file."""
+
+from holdfast.topology.cluster import Cluster, Node, Role, Zone
+from holdfast.topology.load import environment_files, find_environment, load_environment, load_environments
+from holdfast.topology.problems import InvalidEnvironment, Problem
+from holdfast.topology.spec import Durability, Egress, Environment, Images, Persistence
+
+__all__ = [
+    "Cluster",
+    "Durability",
+    "Egress",
+    "Environment",
+    "Images",
+    "InvalidEnvironment",
+    "Node",
+    "Persistence",
+    "Problem",
+    "Role",
+    "Zone",
+    "environment_files",
+    "find_environment",
+    "load_environment",
+    "load_environments",
+]

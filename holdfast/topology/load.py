@@ -1,0 +1,137 @@
+"""An environment file, read once at the edge: a valid `Environment`, or every problem of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from holdfast.errors import HoldfastError
+from holdfast.topology.invariants import problems_of
+from holdfast.topology.problems import InvalidEnvironment, Problem
+from holdfast.topology.spec import Environment
+
+ENVIRONMENTS = Path(__file__).resolve().parents[2] / "environments"
+
+
+class UnknownEnvironment(HoldfastError):
+    """There is no file for that name."""
+
+    exit_code = 2
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error instead of a silent last-one-wins."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable) or key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def environment_files(folder: Path = ENVIRONMENTS) -> list[Path]:
+    return sorted(folder.glob("*.yaml"))
+
+
+def find_environment(name: str, folder: Path = ENVIRONMENTS) -> Path:
+    """The file of the environment `name`, which may also be a path to a file.
+
+    Raises:
+        UnknownEnvironment: naming those that there are.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+    else:
+        path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(file.stem for file in environment_files(folder)) or "none yet"
+        raise UnknownEnvironment(f"environment {name}: there is no file {path}; there are: {known}")
+    return path
+
+
+def load_environment(path: Path) -> Environment:
+    """Read and check one file.
+
+    Raises:
+        InvalidEnvironment: with every problem of the file.
+    """
+    content = _read(path)
+    try:
+        environment = Environment.model_validate(content)
+    except ValidationError as error:
+        raise InvalidEnvironment(str(path), [_problem(detail) for detail in error.errors()]) from None
+    problems = problems_of(environment)
+    if path.suffix == ".yaml" and path.stem != environment.name:
+        problems.append(Problem("name", f"{environment.name} in a file called {path.name}", f"{path.stem}"))
+    if problems:
+        raise InvalidEnvironment(str(path), problems)
+    return environment
+
+
+def load_environments(folder: Path = ENVIRONMENTS) -> list[Environment]:
+    """Every environment of the folder; no two networks of one region may overlap.
+
+    Raises:
+        InvalidEnvironment: for the first file that has problems.
+    """
+    loaded: list[Environment] = []
+    for path in environment_files(folder):
+        environment = load_environment(path)
+        for other in loaded:
+            same_cloud = (other.region, other.cloud.endpoint) == (environment.region, environment.cloud.endpoint)
+            if same_cloud and other.network.cidr.overlaps(environment.network.cidr):
+                found = f"{environment.network.cidr}, which overlaps {other.network.cidr} of {other.name}"
+                raise InvalidEnvironment(str(path), [Problem("network.cidr", found, "a network of its own")])
+        loaded.append(environment)
+    return loaded
+
+
+def _read(path: Path) -> Any:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidEnvironment(str(path), [Problem("", f"a file that cannot be read: {error}", "a YAML file")]) from None
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise InvalidEnvironment(str(path), [Problem("", f"no valid YAML: {where}", "a YAML mapping")]) from None
+    if not isinstance(content, dict):
+        found = "an empty file" if content is None else type(content).__name__
+        raise InvalidEnvironment(str(path), [Problem("", found, "a YAML mapping with name, region, zones, …")])
+    return content
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    path = _path(detail["loc"])
+    context = detail.get("ctx", {})
+    if detail["type"] == "missing":
+        return Problem(path, "nothing", "a value; it has no default")
+    if detail["type"] == "extra_forbidden":
+        return Problem(path, "an unknown key", _siblings(detail["loc"]))
+    found = repr(detail["input"])
+    if detail["type"] == "value_error":
+        return Problem(path, found, str(context["error"]))
+    if detail["type"] == "string_pattern_mismatch":
+        return Problem(path, found, f"text that matches {context['pattern']}")
+    return Problem(path, found, detail["msg"].removeprefix("Input should be ").removeprefix("Value should be "))
+
+
+def _path(location: Sequence[int | str]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _siblings(location: Sequence[int | str]) -> str:
+    model: Any = Environment
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation
+    return ", ".join(model.model_fields)

@@ -1,0 +1,14 @@
+"""The ports of a Holdfast node, named once: templates, security groups and commands all take them from here."""
+
+REDIS = 6379
+"""Redis itself, on a node's primary address."""
+
+ENDPOINT = 6379
+"""HAProxy on the leader and the replica endpoint: the ordinary Redis port, so that clients need no special setting."""
+
+SENTINEL = 26379
+STATS = 8404
+"""HAProxy's statistics page, on a node's primary address."""
+
+LEASE = 7379
+"""The node program's lease service, on 127.0.0.1 only: HAProxy asks it whether a majority names a leader."""

@@ -1,0 +1,198 @@
+"""The environment file as types: what a user may write, with its defaults, and what each value means."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl
+
+from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
+from holdfast.topology.sizes import parse_mebibytes
+
+
+class Spec(BaseModel):
+    """Base of every section: unknown keys are refused and a parsed value never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Eviction(StrEnum):
+    """What Redis does at its memory limit (Redis' own names)."""
+
+    NOEVICTION = "noeviction"
+    ALLKEYS_LRU = "allkeys-lru"
+    ALLKEYS_LFU = "allkeys-lfu"
+    ALLKEYS_RANDOM = "allkeys-random"
+    VOLATILE_LRU = "volatile-lru"
+    VOLATILE_LFU = "volatile-lfu"
+    VOLATILE_RANDOM = "volatile-random"
+    VOLATILE_TTL = "volatile-ttl"
+
+
+class Persistence(StrEnum):
+    """What is on disk: `aof` every write, `rdb` snapshots only, `none` nothing."""
+
+    AOF = "aof"
+    RDB = "rdb"
+    NONE = "none"
+
+
+class Durability(StrEnum):
+    """What an acknowledged write has reached.
+
+    `available`: the leader's memory. `replicated`: the leader refuses writes while no replica follows.
+    `strict`: as `replicated`, and on the leader's disk before the answer.
+    """
+
+    AVAILABLE = "available"
+    REPLICATED = "replicated"
+    STRICT = "strict"
+
+
+class Egress(StrEnum):
+    """How private subnets reach the cloud's APIs: a `nat` gateway per zone, or VPC `endpoints` and no internet at all."""
+
+    NAT = "nat"
+    ENDPOINTS = "endpoints"
+
+
+class Images(StrEnum):
+    """`stock`: a distribution's image, packages are installed at first boot. `baked`: everything is in the image."""
+
+    STOCK = "stock"
+    BAKED = "baked"
+
+
+class Distribution(StrEnum):
+    DEBIAN_12 = "debian-12"
+    DEBIAN_13 = "debian-13"
+    UBUNTU_22_04 = "ubuntu-22.04"
+    UBUNTU_24_04 = "ubuntu-24.04"
+
+
+def _known_instance_type(name: str) -> str:
+    if name not in INSTANCE_TYPES:
+        raise ValueError("an instance type out of " + ", ".join(sorted(INSTANCE_TYPES)))
+    return name
+
+
+def _network(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return IPv4Network(value)
+        except ValueError as error:
+            raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
+Network = Annotated[IPv4Network, BeforeValidator(_network)]
+Mebibytes = Annotated[int, BeforeValidator(parse_mebibytes), Field(ge=16)]
+InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
+
+
+class NetworkSpec(Spec):
+    cidr: Network
+    """The whole private network, /16 to /24: it is cut into sixteen equal parts, two for each zone."""
+    egress: Egress = Egress.NAT
+    clients: tuple[Network, ...] = ()
+    """Who may use the endpoints. Empty: the network itself."""
+    peered: tuple[Network, ...] = ()
+    """Other networks this one is or will be connected to: it must not overlap them."""
+
+
+class LayoutSpec(Spec):
+    kind: Literal["compact"] = "compact"
+    nodes: Literal[3, 5] = 3
+
+
+class MachineSpec(Spec):
+    type: InstanceTypeName
+    image: Distribution = Distribution.DEBIAN_12
+    data_volume_gib: Annotated[int, Field(ge=1, le=16384)] | None = None
+    """Size of the data volume. Default: four times the Redis memory (append-only file, its rewrite, a snapshot), at least 4."""
+
+    @property
+    def instance(self) -> InstanceType:
+        return INSTANCE_TYPES[self.type]
+
+
+class MachinesSpec(Spec):
+    """One entry for each machine role of the layout. `compact` has one role: `node`."""
+
+    node: MachineSpec
+
+
+class RedisSpec(Spec):
+    memory: Mebibytes
+    """`maxmemory`, as `512MB` or `4GB` (binary units, as in redis.conf)."""
+    eviction: Eviction = Eviction.NOEVICTION
+    persistence: Persistence = Persistence.AOF
+    durability: Durability = Durability.REPLICATED
+
+
+class BackupSpec(Spec):
+    """Backups come with a later release; the section is here so that files need not move then."""
+
+    enabled: Literal[False] = False
+
+
+class TlsSpec(Spec):
+    """TLS comes with a later release; the section is here so that files need not move then."""
+
+    mode: Literal["off"] = "off"
+
+
+class CloudSpec(Spec):
+    endpoint: HttpUrl | None = None
+    """The cloud's API as operators reach it; unset means AWS itself. The twin: http://127.0.0.1:5599"""
+    node_endpoint: HttpUrl | None = None
+    """The same API as the machines reach it. Default: `endpoint`."""
+    suffix: Annotated[str, Field(pattern=r"^[a-z0-9]{1,12}$")] | None = None
+    """Ends the bucket's name, which must be unique in the world. Default: derived from name and region."""
+
+
+def _layout(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class Environment(Spec):
+    """One environment: everything that `cdktf deploy '<name>-*'` creates."""
+
+    name: Name
+    region: Region
+    zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=1, max_length=8)]
+    network: NetworkSpec
+    layout: Annotated[LayoutSpec, BeforeValidator(_layout)] = LayoutSpec()
+    images: Images = Images.STOCK
+    machines: MachinesSpec
+    redis: RedisSpec
+    backup: BackupSpec = BackupSpec()
+    tls: TlsSpec = TlsSpec()
+    cloud: CloudSpec = CloudSpec()
+    protected: bool = True
+    """Termination protection, and no destruction of data with the stacks."""
+
+    @property
+    def data_volume_gib(self) -> int:
+        """GiB of each node's data volume."""
+        return self.machines.node.data_volume_gib or max(4, -(-4 * self.redis.memory // 1024))
+
+    @property
+    def suffix(self) -> str:
+        return self.cloud.suffix or hashlib.sha256(f"{self.name}/{self.region}".encode()).hexdigest()[:8]
+
+    @property
+    def api_endpoint(self) -> str | None:
+        """URL of the cloud's API for operators, without a trailing slash; None for AWS itself."""
+        return str(self.cloud.endpoint).rstrip("/") if self.cloud.endpoint else None
+
+    @property
+    def node_api_endpoint(self) -> str | None:
+        """URL of the cloud's API for the machines, without a trailing slash; None for AWS itself."""
+        return str(self.cloud.node_endpoint).rstrip("/") if self.cloud.node_endpoint else self.api_endpoint
