@@ -1,4 +1,4 @@
-"""The pure model: environment file → validated spec → zones, nodes, roles, addresses. No cdktf, no boto3, no I/O beyond the file."""
+"""The pure model: environment file → validated spec → zones, nodes, roles, addresses. No I/O beyond the file."""
 
 from holdfast.topology.cluster import Cluster, Node, Role, Zone
 from holdfast.topology.load import environment_files, find_environment, load_environment, load_environments

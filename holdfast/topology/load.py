@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Hashable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ from holdfast.topology.invariants import problems_of
 from holdfast.topology.problems import InvalidEnvironment, Problem
 from holdfast.topology.spec import Environment
 
-ENVIRONMENTS = Path(__file__).resolve().parents[2] / "environments"
+FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
+"""Environment variable that names another folder of environment files; child processes of a deploy see it too."""
+
+ENVIRONMENTS = Path(os.environ.get(FOLDER_VARIABLE) or Path(__file__).resolve().parents[2] / "environments")
 
 
 class UnknownEnvironment(HoldfastError):
@@ -24,17 +30,22 @@ class UnknownEnvironment(HoldfastError):
     exit_code = 2
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error instead of a silent last-one-wins."""
+class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
+    """YAML whose keys are text, and in which a key that stands twice is an error, not a silent last-one-wins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable) or key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 def environment_files(folder: Path = ENVIRONMENTS) -> list[Path]:
@@ -47,10 +58,7 @@ def find_environment(name: str, folder: Path = ENVIRONMENTS) -> Path:
     Raises:
         UnknownEnvironment: naming those that there are.
     """
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-    else:
-        path = folder / f"{name}.yaml"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(file.stem for file in environment_files(folder)) or "none yet"
         raise UnknownEnvironment(f"environment {name}: there is no file {path}; there are: {known}")
@@ -66,11 +74,11 @@ def load_environment(path: Path) -> Environment:
     content = _read(path)
     try:
         environment = Environment.model_validate(content)
+        problems = problems_of(environment)
     except ValidationError as error:
-        raise InvalidEnvironment(str(path), [_problem(detail) for detail in error.errors()]) from None
-    problems = problems_of(environment)
-    if path.suffix == ".yaml" and path.stem != environment.name:
-        problems.append(Problem("name", f"{environment.name} in a file called {path.name}", f"{path.stem}"))
+        raise InvalidEnvironment(str(path), _all_problems(content, error.errors())) from None
+    if path.stem != environment.name:
+        problems.append(Problem("name", f"{environment.name} in a file called {path.name}", path.stem))
     if problems:
         raise InvalidEnvironment(str(path), problems)
     return environment
@@ -96,9 +104,11 @@ def load_environments(folder: Path = ENVIRONMENTS) -> list[Environment]:
 
 def _read(path: Path) -> Any:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidEnvironment(str(path), [Problem("", f"a file that cannot be read: {error}", "a YAML file")]) from None
+        raise InvalidEnvironment(
+            str(path), [Problem("", f"a file that cannot be read: {error}", "a YAML file")]
+        ) from None
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise InvalidEnvironment(str(path), [Problem("", f"no valid YAML: {where}", "a YAML mapping")]) from None
@@ -106,6 +116,36 @@ def _read(path: Path) -> Any:
         found = "an empty file" if content is None else type(content).__name__
         raise InvalidEnvironment(str(path), [Problem("", found, "a YAML mapping with name, region, zones, …")])
     return content
+
+
+_VALID: dict[str, Any] = {
+    "name": "sample",
+    "region": "eu-central-1",
+    "zones": ["a", "b", "c"],
+    "network": {"cidr": "10.0.0.0/16"},
+    "machines": {"node": {"type": "m6i.large"}},
+    "redis": {"memory": "1GB"},
+}
+
+
+def _all_problems(content: dict[str, Any], details: Sequence[ErrorDetails]) -> list[Problem]:
+    """The wrong values, and what the invariants say of the right ones (each wrong value is made valid for that)."""
+    problems = [_problem(detail) for detail in details]
+    mended = copy.deepcopy(content)
+    for detail in details:
+        keys = list(takewhile(lambda part: isinstance(part, str), detail["loc"]))
+        _mend(mended, _VALID, [str(key) for key in keys])
+    return problems + problems_of(Environment.model_validate(mended), without=[problem.path for problem in problems])
+
+
+def _mend(content: dict[str, Any], valid: dict[str, Any], keys: list[str]) -> None:
+    key, rest = keys[0], keys[1:]
+    if rest and isinstance(content.get(key), dict):
+        _mend(content[key], valid.get(key, {}), rest)
+    elif key in valid:
+        content[key] = copy.deepcopy(valid[key])
+    else:
+        content.pop(key, None)
 
 
 def _problem(detail: ErrorDetails) -> Problem:

@@ -1,7 +1,8 @@
 """The ports of a Holdfast node, named once: templates, security groups and commands all take them from here."""
 
-REDIS = 6379
-"""Redis itself, on a node's primary address."""
+REDIS = 6380
+"""Redis itself, on a node's primary address. Not 6379: security groups tell ports apart but not the addresses of one
+interface, and clients may reach HAProxy's endpoints without reaching Redis past them."""
 
 ENDPOINT = 6379
 """HAProxy on the leader and the replica endpoint: the ordinary Redis port, so that clients need no special setting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from enum import StrEnum
 from ipaddress import IPv4Network
@@ -53,7 +54,7 @@ class Durability(StrEnum):
 
 
 class Egress(StrEnum):
-    """How private subnets reach the cloud's APIs: a `nat` gateway per zone, or VPC `endpoints` and no internet at all."""
+    """How private subnets reach the cloud's APIs: a `nat` gateway per zone, or VPC `endpoints` and no internet."""
 
     NAT = "nat"
     ENDPOINTS = "endpoints"
@@ -75,17 +76,17 @@ class Distribution(StrEnum):
 
 def _known_instance_type(name: str) -> str:
     if name not in INSTANCE_TYPES:
-        raise ValueError("an instance type out of " + ", ".join(sorted(INSTANCE_TYPES)))
+        families = ", ".join(sorted({known.split(".")[0] for known in INSTANCE_TYPES}))
+        near = " or ".join(difflib.get_close_matches(name, INSTANCE_TYPES, n=3, cutoff=0))
+        raise ValueError(f"a known instance type, such as {near} (families: {families})")
     return name
 
 
-def _network(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return IPv4Network(value)
-        except ValueError as error:
-            raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
-    return value
+def _network(value: Any) -> IPv4Network:
+    try:
+        return IPv4Network(value if isinstance(value, str | IPv4Network) else repr(value))
+    except ValueError as error:
+        raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
@@ -115,7 +116,7 @@ class MachineSpec(Spec):
     type: InstanceTypeName
     image: Distribution = Distribution.DEBIAN_12
     data_volume_gib: Annotated[int, Field(ge=1, le=16384)] | None = None
-    """Size of the data volume. Default: four times the Redis memory (append-only file, its rewrite, a snapshot), at least 4."""
+    """Size of the data volume. Default: four times the Redis memory (append-only file, its rewrite, a snapshot)."""
 
     @property
     def instance(self) -> InstanceType:

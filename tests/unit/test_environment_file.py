@@ -1,0 +1,159 @@
+"""An environment file is accepted whole or refused with every problem it has, and never with a traceback."""
+
+import copy
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from holdfast.topology import InvalidEnvironment, environment_files, load_environment, load_environments
+
+VALID = yaml.safe_load(
+    """
+name: shop
+region: eu-central-1
+zones: [a, b, c]
+network: {cidr: 10.60.0.0/16}
+layout: compact
+images: stock
+machines: {node: {type: m6i.large, image: debian-12}}
+redis: {memory: 4GB}
+"""
+)
+
+
+def problems(tmp_path: Path, content: Any, name: str = "shop.yaml") -> dict[str, str]:
+    file = tmp_path / name
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    with pytest.raises(InvalidEnvironment) as refused:
+        load_environment(file)
+    assert str(refused.value).startswith(f"{file}: ")
+    return {problem.path: f"{problem.found} | {problem.accepted}" for problem in refused.value.problems}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    content = copy.deepcopy(VALID)
+    *parents, last = path.split(".")
+    section = content
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return content
+
+
+def test_a_production_file_of_at_most_15_lines_is_complete(tmp_path: Path) -> None:
+    file = next(file for file in environment_files() if file.stem == "prod")
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    assert len(lines) <= 15
+    assert load_environment(file).redis.memory == 4096
+
+
+def test_every_environment_in_the_repository_is_valid() -> None:
+    assert {"local", "prod", "staging"} <= {environment.name for environment in load_environments()}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "found", "accepted"),
+    [
+        ("colour", "red", "an unknown key", "name, region, zones, network"),
+        ("redis.maxmemory", "1GB", "an unknown key", "memory, eviction, persistence, durability"),
+        ("redis.memory", "much", "'much'", "a size such as 512MB or 4GB"),
+        ("redis.memory", 4096, "4096", "a size such as 512MB or 4GB"),
+        ("redis.eviction", "never", "'never'", "'noeviction', 'allkeys-lru'"),
+        ("region", 7, "7", "a valid string"),
+        ("name", "Shop", "'Shop'", "text that matches"),
+        ("network.cidr", "10.60.0.1/16", "'10.60.0.1/16'", "an IPv4 network such as 10.40.0.0/16"),
+        ("network.cidr", "10.60.0.0/25", "10.60.0.0/25", "a network from /16 to /24"),
+        ("network.cidr", "10.0.0.0/8", "10.0.0.0/8", "a network from /16 to /24"),
+        ("network.cidr", "8.8.0.0/16", "8.8.0.0/16, a public range", "a private range"),
+        ("zones", ["a", "b"], "3 nodes over 2 zones: losing one zone may take 2 of 3", "three or more zones"),
+        ("zones", ["a", "b", "c", "d"], "4 zones for 3 nodes", "at most 3 zones"),
+        ("machines.node.type", "t3.hugh", "'t3.hugh'", "a known instance type, such as t3.large"),
+        ("machines.node.type", "m6i.large", "40960MB on m6i.large, which has 8192MB", "at most 5783MB there"),
+        ("machines.node.data_volume_gib", 3, "3 GiB for 4096MB", "at least 8"),
+        ("layout", {"kind": "compact", "nodes": 4}, "4", "3 or 5"),
+        ("cloud", {"endpoint": "http://127.0.0.1:5599"}, "nothing, and cloud.endpoint is", "the URL by which nodes"),
+        ("tls", {"mode": "required"}, "'required'", "'off'"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path_what_was_found_and_what_would_be_accepted(
+    tmp_path: Path, path: str, value: Any, found: str, accepted: str
+) -> None:
+    content = changed(path, value)
+    if path == "machines.node.type":
+        content["redis"]["memory"] = "40GB"
+    said = problems(tmp_path, content)
+    reported = next(text for at, text in said.items() if at.startswith(path) or f"redis.memory {path}".startswith(at))
+    assert found in reported
+    assert accepted in reported
+
+
+def test_a_type_whose_interface_holds_two_addresses_is_refused(tmp_path: Path) -> None:
+    content = changed("machines.node.type", "t3.micro") | {"redis": {"memory": "256MB"}}
+    said = problems(tmp_path, content)
+    assert said == {
+        "machines.node.type": "t3.micro, whose interface holds 2 addresses | a type that holds 3 (t3.small and larger)"
+    }
+
+
+def test_zones_that_repeat_are_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, changed("zones", ["a", "b", "b"]))["zones[2]"] == "b again | each zone once"
+
+
+def test_overlapping_networks_are_refused(tmp_path: Path) -> None:
+    content = changed("network.peered", ["10.0.0.0/8"])
+    assert problems(tmp_path, content) == {
+        "network.peered[0]": "10.0.0.0/8, which overlaps network.cidr 10.60.0.0/16 | networks apart from this one"
+    }
+
+
+def test_two_environments_of_one_region_may_not_overlap(tmp_path: Path) -> None:
+    for name in ("shop", "stock"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(VALID | {"name": name}))
+    with pytest.raises(InvalidEnvironment, match=r"stock.yaml.*\n.*10.60.0.0/16, which overlaps 10.60.0.0/16 of shop"):
+        load_environments(tmp_path)
+
+
+def test_stock_images_without_a_way_to_the_internet_are_refused(tmp_path: Path) -> None:
+    said = problems(tmp_path, changed("network.egress", "endpoints"))
+    assert said == {"images": "stock, with network.egress: endpoints | " + said["images"].split(" | ")[1]}
+    assert "network.egress: nat" in said["images"]
+
+
+def test_all_problems_of_a_file_come_at_once_wrong_types_and_broken_invariants_together(tmp_path: Path) -> None:
+    content = changed("zones", ["a", "a", "c"]) | {"redis": {"memory": "lots"}, "surprise": 1}
+    del content["region"]
+    assert set(problems(tmp_path, content)) == {"zones[1]", "zones", "redis.memory", "surprise", "region"}
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "name: [", "a: 1\na: 2", "1: x", "\x00", "name: &a [*a]"])
+def test_what_is_no_mapping_is_refused_as_a_file(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text)
+
+
+def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, VALID, name="other.yaml") == {"name": "shop in a file called other.yaml | other"}
+
+
+def test_no_mutation_of_a_file_gives_anything_but_problems(tmp_path: Path) -> None:
+    random.seed(20)
+    values: list[Any] = [None, 1, -1, "x", [], {}, [1], {"a": 1}, True, 1.5, "10.0.0.0/8", "9999999GB", "\x00"]
+    file = tmp_path / "shop.yaml"
+    for _ in range(1500):
+        content = copy.deepcopy(VALID)
+        for _ in range(random.randint(1, 4)):
+            section: Any = content
+            while isinstance(section, dict) and section:
+                key = random.choice([*section, "surprise"])
+                if random.random() < 0.5 or not isinstance(section.get(key), dict):
+                    section[key] = copy.deepcopy(random.choice(values))
+                    break
+                section = section[key]
+        file.write_text(json.dumps(content))
+        try:
+            load_environment(file)
+        except InvalidEnvironment as refused:
+            assert refused.problems
