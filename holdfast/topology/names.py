@@ -59,3 +59,8 @@ def zone_stack(environment: Environment, zone: Zone) -> str:
 
 def watch_stack(environment: Environment) -> str:
     return f"{environment.name}-watch"
+
+
+def forwards_parameter(environment: Environment) -> str:
+    """SSM parameter in which an emulated cloud publishes its loopback forwards: {"leader": "host:port", "replica": …}."""
+    return f"/{PROJECT}/{environment.name}/forwards"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, WithJsonSchema
 
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.sizes import parse_mebibytes
@@ -93,7 +93,12 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
-Mebibytes = Annotated[int, BeforeValidator(parse_mebibytes), Field(ge=16)]
+Mebibytes = Annotated[
+    int,
+    BeforeValidator(parse_mebibytes),
+    Field(ge=16),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+ ?([mMgG][iI]?[bB])$", "examples": ["512MB", "4GB"]}),
+]
 InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
 
 

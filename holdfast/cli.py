@@ -1,0 +1,221 @@
+"""The `holdfast` command: reads the arguments, calls one room, prints what it answers.
+
+Exit codes: 0 all is well; 1 it is not (a status that is not healthy, a gate that stayed closed, an API that refused);
+2 what was given cannot be used (a wrong argument, an environment file with problems); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+import holdfast.twin.commands
+from holdfast import rendering
+from holdfast.errors import HoldfastError
+from holdfast.ops import bootstrap, endpoints, gate, images, reports, show, status
+from holdfast.topology import Cluster, Environment, InvalidEnvironment, find_environment, load_environment
+from holdfast.topology.schema import json_schema
+
+WATCH_INTERVAL = 1.0
+"""Seconds between two looks of `status --watch` and `status --wait`."""
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parsed = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = parsed.run
+    try:
+        return run(parsed)
+    except HoldfastError as error:
+        err.print(str(error), style="red", markup=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="holdfast", description="Highly available Redis on your own cloud machines.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        added.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
+        return added
+
+    def with_json(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        added.add_argument("--json", action="store_true", help="print JSON instead of text")
+        return added
+
+    with_json(command("validate", _validate, "check an environment file: all of its problems, and nothing else"))
+
+    found = with_json(command("status", _status, "who leads, who follows how closely, who agrees"))
+    found.add_argument("--watch", action="store_true", help="keep looking until interrupted")
+    found.add_argument("--wait", type=float, metavar="SECONDS", help="wait at most so long until all is healthy")
+
+    found = with_json(command("endpoints", _endpoints, "where applications connect"))
+    found.add_argument("--show-password", action="store_true", help="show the application user's password too")
+
+    with_json(command("bootstrap", _bootstrap, "create the bucket of the Terraform state (before the first deploy to AWS)"))
+
+    found = with_json(command("images", _images, "the environment's pinned image ids"))
+    found.add_argument("--update", action="store_true", help="move the pins forward to the newest release")
+
+    found = command("gate", _gate, "hold until a zone's nodes are in sync (run by the zone stacks)")
+    what = found.add_mutually_exclusive_group(required=True)
+    what.add_argument("--expect", action="append", metavar="NODE=INSTANCE", help="a node and the instance it must be")
+    what.add_argument("--whole", action="store_true", help="the whole cluster: one leader, all in sync, all agreeing")
+    found.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS", help="default: %(default)s")
+
+    schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
+    schema.set_defaults(run=_schema)
+
+    holdfast.twin.commands.add_parser(commands)
+    return parser
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    path = find_environment(arguments.environment)
+    try:
+        environment = _usable(path)
+    except InvalidEnvironment as error:
+        if not arguments.json:
+            raise
+        problems = [{"path": it.path, "found": it.found, "accepted": it.accepted} for it in error.problems]
+        _print_json({"file": str(path), "valid": False, "problems": problems})
+        return error.exit_code
+    if arguments.json:
+        _print_json({"file": str(path), "valid": True, "problems": []})
+    else:
+        layout, zones = environment.layout, ", ".join(environment.region + zone for zone in environment.zones)
+        out.print(f"{path}: valid. {layout.kind}, {layout.nodes} nodes over {zones}")
+    return 0
+
+
+def _usable(path: Path) -> Environment:
+    """The environment of a file that can also be rendered: its user-data fits what EC2 takes."""
+    environment = load_environment(path)
+    problems = rendering.check_user_data(Cluster.of(environment))
+    if problems:
+        raise InvalidEnvironment(str(path), problems)
+    return environment
+
+
+def _environment(arguments: argparse.Namespace) -> Environment:
+    return load_environment(find_environment(arguments.environment))
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    cluster = Cluster.of(_environment(arguments))
+
+    def look() -> status.Status:
+        return status.work_out(cluster, reports.fetch(cluster.environment))
+
+    if arguments.watch:
+        with Live(console=out, auto_refresh=False) as live:
+            while True:
+                live.update(show.status_view(look()), refresh=True)
+                time.sleep(WATCH_INTERVAL)
+    seen = _wait_healthy(look, arguments.wait) if arguments.wait else look()
+    if arguments.json:
+        _print_json(seen.as_json())
+    else:
+        out.print(show.status_view(seen))
+    return 0 if seen.healthy else 1
+
+
+def _wait_healthy(look: Callable[[], status.Status], seconds: float) -> status.Status:
+    deadline = time.monotonic() + seconds
+    with err.status("waiting for a healthy cluster"):
+        while True:
+            seen = look()
+            if seen.healthy or time.monotonic() > deadline:
+                return seen
+            time.sleep(WATCH_INTERVAL)
+
+
+def _endpoints(arguments: argparse.Namespace) -> int:
+    found = endpoints.find(_environment(arguments), with_password=arguments.show_password)
+    if arguments.json:
+        _print_json(found.as_json())
+        return 0
+    for kind, endpoint in (("leader", found.leader), ("replica", found.replica)):
+        addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.addresses)
+        forward = f", from this machine {endpoint.forward}" if endpoint.forward else ""
+        out.print(f"{kind:8}{addresses}{forward}")
+    if found.credentials:
+        out.print(f"user    {found.credentials.user}\npassword {found.credentials.password}", markup=False)
+    return 0
+
+
+def _bootstrap(arguments: argparse.Namespace) -> int:
+    done = bootstrap.bootstrap(_environment(arguments))
+    if arguments.json:
+        _print_json({"done": done})
+    else:
+        out.print("\n".join(done), markup=False)
+    return 0
+
+
+def _images(arguments: argparse.Namespace) -> int:
+    pins = images.update(_environment(arguments)) if arguments.update else images.pinned(_environment(arguments))
+    if arguments.json:
+        _print_json(pins)
+    else:
+        for key, pin in pins.items():
+            out.print(f"{key}: {pin['id']} {pin['name']}", markup=False)
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    environment = _environment(arguments)
+
+    def say(sentence: str) -> None:
+        print(sentence, flush=True)
+
+    if arguments.whole:
+        gate.hold_whole(environment, arguments.timeout, say)
+    else:
+        gate.hold(environment, _expected(arguments.expect), arguments.timeout, say)
+    say("open")
+    return 0
+
+
+def _expected(pairs: Sequence[str]) -> dict[str, str]:
+    expected = {}
+    for pair in pairs:
+        node, separator, instance = pair.partition("=")
+        if not (node and separator and instance):
+            raise UsageError(f"--expect {pair}: found no NODE=INSTANCE; accepted: such as prod-a1=i-0123456789abcdef0")
+        expected[node] = instance
+    return expected
+
+
+class UsageError(HoldfastError):
+    """An argument that argparse cannot check."""
+
+    exit_code = 2
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    print(json_schema(), end="")
+    return 0
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=2))

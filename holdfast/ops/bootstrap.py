@@ -1,0 +1,76 @@
+"""What must exist before the first deploy to AWS: the bucket of the Terraform state. Harmless to run again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from holdfast.ops import cloud
+from holdfast.topology import Environment, names
+
+
+def bootstrap(environment: Environment) -> list[str]:
+    """Create the state bucket, or bring an existing one to its settings; what was done, one sentence each.
+
+    Raises:
+        CloudError: the API refused, or the bucket belongs to somebody else.
+    """
+    if environment.api_endpoint is not None:
+        return [f"{environment.name} keeps its Terraform state in .holdfast/state on this machine: nothing to create"]
+    bucket = names.state_bucket(environment)
+    s3 = cloud.client(environment, "s3")
+    try:
+        done = [_create(s3, bucket, environment)]
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        done.append("versioned: every state can be brought back")
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        done.append("encrypted at rest with KMS")
+        s3.put_public_access_block(
+            Bucket=bucket,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+        )
+        done.append("closed to the public")
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket)))
+        done.append("reached over TLS only")
+        s3.put_bucket_tagging(
+            Bucket=bucket,
+            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in names.tags(environment).items()]},
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise cloud.explain(environment, f"creating the state bucket {bucket}", error) from None
+    return done
+
+
+def _create(s3: Any, bucket: str, environment: Environment) -> str:
+    location = {} if environment.region == "us-east-1" else {"LocationConstraint": environment.region}
+    try:
+        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": location} if location else {}))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
+        return f"the state bucket {bucket} was there already"
+    return f"created the state bucket {bucket} in {environment.region}"
+
+
+def _tls_only(bucket: str) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }

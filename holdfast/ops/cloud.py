@@ -1,0 +1,44 @@
+"""Clients for an environment's cloud: AWS itself, or the API that the environment file names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from holdfast.errors import HoldfastError
+from holdfast.topology import Environment
+
+
+class CloudError(HoldfastError):
+    """The cloud's API did not do what was asked."""
+
+
+def client(environment: Environment, service: str) -> Any:
+    """A boto3 client for `service` in the environment's region."""
+    endpoint = environment.api_endpoint
+    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"})
+    if endpoint is None:
+        return boto3.client(service, region_name=environment.region, config=config)
+    return boto3.client(
+        service,
+        region_name=environment.region,
+        endpoint_url=endpoint,
+        # The emulated cloud takes any key, and must not see real ones.
+        aws_access_key_id="holdfast",
+        aws_secret_access_key="holdfast",
+        config=config.merge(Config(s3={"addressing_style": "path"})),
+    )
+
+
+def explain(environment: Environment, doing: str, error: BotoCoreError | ClientError) -> CloudError:
+    """An API failure as something a person can act on."""
+    where = environment.api_endpoint or f"AWS in {environment.region}"
+    hint = ""
+    if isinstance(error, NoCredentialsError):
+        hint = "; set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    elif environment.api_endpoint and not isinstance(error, ClientError):
+        hint = "; is the twin up? `holdfast twin up`"
+    return CloudError(f"{environment.name}: {doing} failed at {where}: {error}{hint}")

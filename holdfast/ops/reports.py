@@ -1,0 +1,98 @@
+"""What the nodes last said of themselves: each writes a report into the environment's bucket every few seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from holdfast.ops import cloud
+from holdfast.topology import Environment, names
+
+STALE_AFTER = 15.0
+"""Seconds. A node reports every 5 s; one that missed two is not counted on."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica as its leader sees it. `offset` in bytes of the replication stream."""
+
+    address: str
+    offset: int
+    online: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """One node's report. `age` in seconds by the cloud's own clock, not the node's or the operator's."""
+
+    node: str
+    instance_id: str
+    age: float
+    ready: bool
+    decision: str
+    address: str
+    role: str
+    version: str | None
+    offset: int | None
+    replicas: tuple[Replica, ...]
+    named_leader: str | None
+    """Address that the node's own Sentinel names as leader."""
+
+    @property
+    def fresh(self) -> bool:
+        return self.age <= STALE_AFTER
+
+    @classmethod
+    def parse(cls, content: dict[str, Any], age: float) -> Report:
+        """From the JSON of a report (see node/README.md)."""
+        redis = content["redis"]
+        return cls(
+            node=content["node"],
+            instance_id=content["instance_id"],
+            age=age,
+            ready=content["ready"],
+            decision=content["decision"],
+            address=content["address"],
+            role=redis["role"],
+            version=redis.get("version"),
+            offset=redis.get("offset"),
+            replicas=tuple(
+                Replica(replica["address"], replica["offset"], replica["state"] == "online")
+                for replica in redis.get("replicas") or ()
+            ),
+            named_leader=content["sentinel"].get("leader"),
+        )
+
+
+def fetch(environment: Environment) -> dict[str, Report]:
+    """The last report of every node that has ever reported, by node name.
+
+    Raises:
+        CloudError: the bucket cannot be read, with what to do.
+    """
+    s3 = cloud.client(environment, "s3")
+    bucket = names.bucket(environment)
+    try:
+        listing = s3.list_objects_v2(Bucket=bucket, Prefix=names.REPORTS_PREFIX)
+        reports = [_get(s3, bucket, entry["Key"]) for entry in listing.get("Contents", ())]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            raise cloud.CloudError(
+                f"{environment.name}: there is no bucket {bucket}, so the environment is not deployed; "
+                f"deploy it: cdktf deploy '{environment.name}-*'"
+            ) from None
+        raise cloud.explain(environment, "reading the nodes' reports", error) from None
+    except BotoCoreError as error:
+        raise cloud.explain(environment, "reading the nodes' reports", error) from None
+    return {report.node: report for report in reports}
+
+
+def _get(s3: Any, bucket: str, key: str) -> Report:
+    answer = s3.get_object(Bucket=bucket, Key=key)
+    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    age = (now - answer["LastModified"]).total_seconds()
+    return Report.parse(json.loads(answer["Body"].read()), age=max(age, 0.0))

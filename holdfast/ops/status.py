@@ -1,0 +1,119 @@
+"""The state of a cluster, worked out from its nodes' reports: who leads, who follows how closely, who agrees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from holdfast.ops.reports import Report
+from holdfast.topology import Cluster, Node, Role
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """One node. `lag_bytes` is what it still lacks of the leader's replication stream; None where that is unknown."""
+
+    name: str
+    zone: str
+    role: str
+    """leader, replica, waiting, down, or unknown where the node does not report."""
+    address: str
+    lag_bytes: int | None
+    healthy: bool
+    instance_id: str | None
+    version: str | None
+    says: str
+    """The node's last decision, or why nothing is known of it."""
+
+
+@dataclass(frozen=True)
+class SentinelStatus:
+    agreeing: int
+    """Sentinels that name the leader."""
+    total: int
+
+
+@dataclass(frozen=True)
+class Status:
+    environment: str
+    leader: str | None
+    healthy: bool
+    nodes: tuple[NodeStatus, ...]
+    sentinels: SentinelStatus
+    endpoints: dict[str, list[str]]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
+    """The status of `cluster` by its nodes' reports.
+
+    The leader is the node that says it leads and that a majority of the Sentinels names: a node that merely
+    believes so is shown as `waiting`.
+    """
+    fresh = {name: report for name, report in reports.items() if report.fresh}
+    named = Counter(report.named_leader for report in fresh.values() if report.named_leader)
+    leader = _leader(cluster, fresh, named)
+    nodes = tuple(_node(node, reports.get(node.name), leader) for node in cluster.nodes)
+    total = sum(Role.SENTINEL in node.roles for node in cluster.nodes)
+    agreeing = named[leader.address] if leader else 0
+    return Status(
+        environment=cluster.environment.name,
+        leader=leader.node if leader else None,
+        healthy=leader is not None and agreeing == total and all(node.healthy for node in nodes),
+        nodes=nodes,
+        sentinels=SentinelStatus(agreeing=agreeing, total=total),
+        endpoints={
+            "leader": [f"{node.leader_endpoint}:{cluster.endpoint_port}" for node in cluster.nodes],
+            "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.nodes],
+        },
+    )
+
+
+def _leader(cluster: Cluster, fresh: Mapping[str, Report], named: Counter[str]) -> Report | None:
+    for report in fresh.values():
+        majority = named[report.address] >= min(cluster.quorum, len(fresh))
+        if report.role == "leader" and majority:
+            return report
+    return None
+
+
+def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatus:
+    if report is None:
+        return _silent(node, "has never reported", None)
+    if not report.fresh:
+        return _silent(node, f"last reported {report.age:.0f} s ago: {report.decision}", report)
+    is_leader = leader is not None and report.node == leader.node
+    follows = next((replica for replica in leader.replicas if replica.address == report.address), None) if leader else None
+    lag = 0 if is_leader else None
+    if leader is not None and leader.offset is not None and follows is not None and not is_leader:
+        lag = max(leader.offset - follows.offset, 0)
+    in_place = is_leader or (report.role == "replica" and follows is not None and follows.online)
+    return NodeStatus(
+        name=node.name,
+        zone=node.zone.letter,
+        role="waiting" if report.role == "leader" and not is_leader else report.role,
+        address=str(node.address),
+        lag_bytes=lag,
+        healthy=report.ready and in_place,
+        instance_id=report.instance_id,
+        version=report.version,
+        says=report.decision,
+    )
+
+
+def _silent(node: Node, says: str, report: Report | None) -> NodeStatus:
+    return NodeStatus(
+        name=node.name,
+        zone=node.zone.letter,
+        role="unknown",
+        address=str(node.address),
+        lag_bytes=None,
+        healthy=False,
+        instance_id=report.instance_id if report else None,
+        version=report.version if report else None,
+        says=says,
+    )

@@ -1,0 +1,17 @@
+"""The JSON Schema of environment files, generated from the types, so that editors complete and check them."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.topology.spec import Environment
+
+
+def json_schema() -> str:
+    """The schema as text, with a final newline; `environments/schema.json` holds exactly this."""
+    schema = Environment.model_json_schema()
+    layout = schema["properties"]["layout"]
+    # `layout: compact` is short for `layout: {kind: compact}`.
+    schema["properties"]["layout"] = {"anyOf": [{"const": "compact"}, {"$ref": "#/$defs/LayoutSpec"}], "default": "compact"}
+    schema["properties"]["layout"]["description"] = layout.get("description", "Which machines run what.")
+    return json.dumps(schema, indent=2) + "\n"
