@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from holdfast import rendering
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, gate, images, reports, show, status
 from holdfast.topology import Cluster, Environment, InvalidEnvironment, find_environment, load_environment
+from holdfast.topology.pins import Pin
 from holdfast.topology.schema import json_schema
 
 WATCH_INTERVAL = 1.0
@@ -52,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="holdfast", description="Highly available Redis on your own cloud machines.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, group: Any = commands
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)
         added.set_defaults(run=run)
         added.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
         return added
@@ -71,16 +76,23 @@ def _parser() -> argparse.ArgumentParser:
     found = with_json(command("endpoints", _endpoints, "where applications connect"))
     found.add_argument("--show-password", action="store_true", help="show the application user's password too")
 
-    with_json(command("bootstrap", _bootstrap, "create the bucket of the Terraform state (before the first deploy to AWS)"))
+    with_json(
+        command("bootstrap", _bootstrap, "create the bucket of the Terraform state (before the first deploy to AWS)")
+    )
 
-    found = with_json(command("images", _images, "the environment's pinned image ids"))
-    found.add_argument("--update", action="store_true", help="move the pins forward to the newest release")
+    images_of = commands.add_parser("images", help="the pinned image ids: show them, or move them forward")
+    images_commands = images_of.add_subparsers(required=True, metavar="COMMAND")
+    with_json(command("list", _images_list, "the environment's pinned image ids", images_commands))
+    with_json(
+        command("update", _images_update, "pin the newest releases; the next deploy rolls them out", images_commands)
+    )
 
     found = command("gate", _gate, "hold until a zone's nodes are in sync (run by the zone stacks)")
     what = found.add_mutually_exclusive_group(required=True)
     what.add_argument("--expect", action="append", metavar="NODE=INSTANCE", help="a node and the instance it must be")
     what.add_argument("--whole", action="store_true", help="the whole cluster: one leader, all in sync, all agreeing")
-    found.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS", help="default: %(default)s")
+    patience = float(os.environ.get("HOLDFAST_GATE_TIMEOUT", 900))
+    found.add_argument("--timeout", type=float, default=patience, metavar="SECONDS", help="default: %(default)s")
 
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
@@ -172,13 +184,21 @@ def _bootstrap(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _images(arguments: argparse.Namespace) -> int:
-    pins = images.update(_environment(arguments)) if arguments.update else images.pinned(_environment(arguments))
-    if arguments.json:
-        _print_json(pins)
+def _images_list(arguments: argparse.Namespace) -> int:
+    return _print_pins(images.pinned(_environment(arguments)), arguments.json, none="no image is pinned yet")
+
+
+def _images_update(arguments: argparse.Namespace) -> int:
+    return _print_pins(images.update(_environment(arguments)), arguments.json, none="every pin is the newest release")
+
+
+def _print_pins(pins: dict[str, Pin], as_json: bool, none: str) -> int:
+    if as_json:
+        _print_json({key: asdict(pin) for key, pin in pins.items()})
     else:
-        for key, pin in pins.items():
-            out.print(f"{key}: {pin['id']} {pin['name']}", markup=False)
+        out.print(
+            "\n".join(f"{key}: {pin.id} {pin.name} ({pin.source})" for key, pin in pins.items()) or none, markup=False
+        )
     return 0
 
 

@@ -20,7 +20,7 @@ class GateClosed(HoldfastError):
 
 
 def waiting_for(expected: Mapping[str, str], seen: Mapping[str, Report]) -> list[str]:
-    """Why the gate must still hold, one sentence for each node of `expected` (node name → instance id); empty: it opens."""
+    """Why the gate must still hold, one sentence for each node of `expected` (name → instance id); none: it opens."""
     sentences = []
     for node, instance_id in expected.items():
         report = seen.get(node)
@@ -85,7 +85,7 @@ def _hold(
         if time.monotonic() > deadline:
             lines = "".join(f"\n  {reason}" for reason in left)
             raise GateClosed(
-                f"{environment.name}: the gate stayed closed for {timeout:.0f} s, the deploy stops here and later zones "
+                f"{environment.name}: the gate stayed closed for {timeout:.0f} s, the deploy stops here, later zones "
                 f"are untouched; last seen:{lines}\n  look with: holdfast status {environment.name}"
             )
         time.sleep(POLL)

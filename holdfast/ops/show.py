@@ -31,10 +31,14 @@ def status_view(status: Status) -> RenderableType:
 def _verdict(status: Status) -> Text:
     sentinels = f"{status.sentinels.agreeing} of {status.sentinels.total} Sentinels agree"
     if status.healthy:
-        return Text.assemble((f"{status.environment} is healthy", "bold green"), f": {status.leader} leads, {sentinels}")
+        return Text.assemble(
+            (f"{status.environment} is healthy", "bold green"), f": {status.leader} leads, {sentinels}"
+        )
     sick = ", ".join(node.name for node in status.nodes if not node.healthy) or "none of the nodes"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
-    return Text.assemble((f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}")
+    return Text.assemble(
+        (f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}"
+    )
 
 
 def _style(node: NodeStatus) -> str:

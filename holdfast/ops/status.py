@@ -87,7 +87,9 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
     if not report.fresh:
         return _silent(node, f"last reported {report.age:.0f} s ago: {report.decision}", report)
     is_leader = leader is not None and report.node == leader.node
-    follows = next((replica for replica in leader.replicas if replica.address == report.address), None) if leader else None
+    follows = (
+        next((replica for replica in leader.replicas if replica.address == report.address), None) if leader else None
+    )
     lag = 0 if is_leader else None
     if leader is not None and leader.offset is not None and follows is not None and not is_leader:
         lag = max(leader.offset - follows.offset, 0)

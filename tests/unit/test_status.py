@@ -1,4 +1,4 @@
-"""What `holdfast status` says follows from the nodes' reports, and a node that cannot be trusted is never shown as well."""
+"""What `holdfast status` says follows from the nodes' reports; a node that cannot be trusted is never shown as well."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,0 +1,120 @@
+"""A change rolls out zone by zone behind the gate: data, addresses and writes survive it, and a bad canary stops it."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.topology.load import FOLDER_VARIABLE
+from tests.twin.cluster.conftest import REPOSITORY, Cluster
+from tests.twin.cluster.writers import Writers
+
+ACCEPTED_OUTAGE = 3.0
+"""Seconds without an acknowledged write while the leader's zone is replaced."""
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> dict[str, str]:
+    """`local` with another eviction policy, on Debian 13 from a stock image: everything that user-data can change."""
+    folder = tmp_path / "environments"
+    shutil.copytree(REPOSITORY / "environments", folder)
+    file = folder / "local.yaml"
+    text = file.read_text()
+    for before, after in (
+        ("memory: 256MB", "memory: 256MB\n  eviction: allkeys-lru"),
+        ("image: debian-12", "image: debian-13"),
+        ("images: baked", "images: stock"),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    file.write_text(text)
+    return dict(os.environ) | {FOLDER_VARIABLE: str(folder)}
+
+
+def deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "deploy", "ENV=local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1500
+    )
+
+
+def instances(cluster: Cluster) -> dict[str, str]:
+    return {node["name"]: node["instance_id"] for node in cluster.status()["nodes"]}
+
+
+def test_apply_then_plan_shows_no_changes(healthy: Cluster) -> None:
+    done = subprocess.run(["make", "plan", "ENV=local"], cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("No changes.") == 6
+
+
+@pytest.mark.rollout
+def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zone(
+    healthy: Cluster, changed: dict[str, str], writers: Writers
+) -> None:
+    before = instances(healthy)
+    with healthy.client() as application:
+        application.set("kept", "through every replacement")
+        assert application.wait(2, 2000) == 2
+
+    healthy.fault("isolate", "a")
+    failed = deploy(changed | {"HOLDFAST_GATE_TIMEOUT": "45"})
+    assert failed.returncode != 0
+    assert "the gate stayed closed for 45 s" in failed.stdout + failed.stderr
+    stopped = instances(healthy)
+    assert (stopped["local-b1"], stopped["local-c1"]) == (before["local-b1"], before["local-c1"])
+    writers.wait_writing(gateways=2)
+
+    healthy.heal()
+    started = time.monotonic()
+    done = deploy(changed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = healthy.wait_healthy()
+    after = instances(healthy)
+    assert all(after[node] != before[node] for node in before)
+    assert {node["version"].split(".")[0] for node in status["nodes"]} == {"8"}
+    writers.wait_writing(gateways=3)
+    assert writers.outage(since=started) <= ACCEPTED_OUTAGE
+    writers.leaders_one_after_the_other()
+
+    with healthy.client() as application:
+        assert application.get("kept") == "through every replacement"
+        last = {ack.gateway: ack.number for ack in writers.acknowledged}
+        assert {gateway: int(application.get(f"written:{gateway}") or 0) >= number for gateway, number in last.items()}
+    assert [node["address"] for node in status["nodes"]] == ["10.40.0.4", "10.40.16.4", "10.40.32.4"]
+
+
+@pytest.mark.ends_the_cluster
+def test_destroy_and_down_leave_nothing(healthy: Cluster) -> None:
+    subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
+    assert leftovers() == {"processes": [], "namespaces": [], "mounts": [], "loops": [], "files": []}
+    assert healthy.holdfast("twin", "down").returncode == 0
+
+
+def leftovers() -> dict[str, list[Any]]:
+    """What of the twin is still on this machine, asked of the kernel and not of the twin."""
+    processes = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "systemd-nspawn" in command or "holdfast.twin" in command:
+            processes.append(command)
+    mounts = [
+        line for line in Path("/proc/mounts").read_text().splitlines() if "holdfast-twin" in line or "hf-" in line
+    ]
+    loops = json.loads(subprocess.check_output(["losetup", "--json"], text=True) or '{"loopdevices": []}')[
+        "loopdevices"
+    ]
+    return {
+        "processes": processes,
+        "namespaces": [path.name for path in Path("/run/netns").glob("hf-*")],
+        "mounts": [line for line in mounts if "/var/cache/holdfast-twin" not in line],
+        "loops": [loop["name"] for loop in loops if "holdfast-twin" in loop["back-file"]],
+        "files": [str(path) for path in (Path("/var/lib/holdfast-twin"), Path("/run/holdfast-twin")) if path.exists()],
+    }
