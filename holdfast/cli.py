@@ -19,13 +19,19 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-import holdfast.twin.commands
 from holdfast import rendering
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, gate, images, reports, show, status
-from holdfast.topology import Cluster, Environment, InvalidEnvironment, find_environment, load_environment
+from holdfast.topology import (
+    Cluster,
+    Environment,
+    InvalidEnvironment,
+    find_environment,
+    load_environment,
+)
 from holdfast.topology.pins import Pin
 from holdfast.topology.schema import json_schema
+from holdfast.twin import commands as twin_commands
 
 WATCH_INTERVAL = 1.0
 """Seconds between two looks of `status --watch` and `status --wait`."""
@@ -97,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
 
-    holdfast.twin.commands.add_parser(commands)
+    twin_commands.add_parser(commands)
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -27,7 +28,7 @@ class Replica:
 
 @dataclass(frozen=True)
 class Report:
-    """One node's report. `age` in seconds by the cloud's own clock, not the node's or the operator's."""
+    """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
     node: str
     instance_id: str
@@ -93,6 +94,7 @@ def fetch(environment: Environment) -> dict[str, Report]:
 
 def _get(s3: Any, bucket: str, key: str) -> Report:
     answer = s3.get_object(Bucket=bucket, Key=key)
-    now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(said) if said else datetime.now(UTC)
     age = (now - answer["LastModified"]).total_seconds()
     return Report.parse(json.loads(answer["Body"].read()), age=max(age, 0.0))

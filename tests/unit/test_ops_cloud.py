@@ -1,0 +1,127 @@
+"""The operator commands that talk to the cloud, against moto: what they create, read, and say when it fails."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from holdfast import cli
+from holdfast.ops import bootstrap, endpoints, images, reports
+from holdfast.ops.cloud import CloudError
+from holdfast.topology import Environment, load_environment, names, pins
+
+ENVIRONMENTS = Path(__file__).parents[2] / "environments"
+
+
+@pytest.fixture
+def prod(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with mock_aws():
+        yield load_environment(ENVIRONMENTS / "prod.yaml")
+
+
+def boto(service: str) -> Any:
+    return boto3.client(service, region_name="eu-central-1")
+
+
+def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_again(prod: Environment) -> None:
+    assert bootstrap.bootstrap(prod)[0] == f"created the state bucket {names.state_bucket(prod)} in eu-central-1"
+    assert bootstrap.bootstrap(prod)[0] == f"the state bucket {names.state_bucket(prod)} was there already"
+    s3, bucket = boto("s3"), names.state_bucket(prod)
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
+    local = load_environment(ENVIRONMENTS / "local.yaml")
+    assert "nothing to create" in bootstrap.bootstrap(local)[0]
+
+
+def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
+    secret = json.dumps({"user": "app", "password": "correct horse"})
+    boto("secretsmanager").create_secret(Name="holdfast/prod/app", SecretString=secret)
+    assert "password" not in endpoints.find(prod, with_password=False).as_json()
+    content = endpoints.find(prod, with_password=True).as_json()
+    assert (content["user"], content["password"]) == ("app", "correct horse")
+    assert content["leader"] == {"addresses": ("10.60.0.5", "10.60.16.5", "10.60.32.5"), "port": 6379, "forward": None}
+    assert content["replica"]["addresses"] == ("10.60.0.6", "10.60.16.6", "10.60.32.6")
+
+
+def test_a_missing_secret_is_named(prod: Environment) -> None:
+    with pytest.raises(CloudError, match="prod: reading the secret holdfast/prod/app failed at AWS in eu-central-1"):
+        endpoints.find(prod, with_password=True)
+
+
+def test_reports_of_an_environment_that_is_not_deployed_say_so(prod: Environment) -> None:
+    with pytest.raises(CloudError, match=r"not deployed; deploy it: cdktf deploy 'prod-\*'"):
+        reports.fetch(prod)
+
+
+def test_reports_are_read_from_the_bucket_with_their_age(prod: Environment) -> None:
+    s3, bucket = boto("s3"), names.bucket(prod)
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    content = {
+        "version": 1,
+        "node": "prod-a1",
+        "instance_id": "i-1",
+        "reported_at": 0,
+        "ready": True,
+        "decision": "leads",
+        "address": "10.60.0.4",
+        "redis": {"role": "leader", "version": "7.0.15", "offset": 7, "replicas": [
+            {"address": "10.60.16.4", "offset": 5, "state": "online", "lag_s": 0}]},
+        "sentinel": {"leader": "10.60.0.4"},
+    }  # fmt: skip
+    s3.put_object(Bucket=bucket, Key="reports/prod-a1.json", Body=json.dumps(content))
+    report = reports.fetch(prod)["prod-a1"]
+    assert (report.role, report.offset, report.named_leader, report.fresh) == ("leader", 7, "10.60.0.4", True)
+    assert report.replicas[0].offset == 5
+
+
+def test_pins_move_forward_to_the_newest_release_and_only_when_told(
+    prod: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ENVIRONMENTS, tmp_path / "environments")
+    monkeypatch.setattr(pins.read, "__defaults__", (tmp_path / "environments",))
+    monkeypatch.setattr(pins.write, "__defaults__", (tmp_path / "environments",))
+    found = [
+        {"ImageId": "ami-old", "Name": "debian-12-amd64-20250101-1", "CreationDate": "2025-01-01T00:00:00.000Z"},
+        {"ImageId": "ami-new", "Name": "debian-12-amd64-20260901-1", "CreationDate": "2026-09-01T00:00:00.000Z"},
+    ]
+
+    class Ec2:
+        def describe_images(self, **asked: Any) -> dict[str, Any]:
+            assert asked["Owners"] == ["136693071363"]
+            return {"Images": found}
+
+    monkeypatch.setattr("holdfast.ops.cloud.client", lambda environment, service: Ec2())
+    assert images.update(prod)["debian-12/stock/amd64"].id == "ami-new"
+    assert images.pinned(prod)["debian-12/stock/amd64"].id == "ami-new"
+    assert images.update(prod) == {}
+    found.clear()
+    with pytest.raises(images.NoImage, match="no image of owner 136693071363 named debian-12-amd64-20"):
+        images.update(prod)
+
+
+def test_a_refused_file_ends_with_exit_code_2_and_json_lists_the_problems(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text("name: shop\n")
+    assert cli.main(["validate", str(file), "--json"]) == 2
+    content = json.loads(capsys.readouterr().out)
+    assert content["valid"] is False
+    assert {"path": "redis", "found": "nothing", "accepted": "a value; it has no default"} in content["problems"]
+    assert cli.main(["validate", "nowhere"]) == 2
+    assert "there is no file" in capsys.readouterr().err
