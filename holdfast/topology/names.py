@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.topology import ports
 from holdfast.topology.cluster import Node, Zone
 from holdfast.topology.spec import Environment
 
@@ -16,6 +17,20 @@ def tags(environment: Environment) -> dict[str, str]:
 def node_tags(node: Node) -> dict[str, str]:
     """What a node's own resources carry in addition."""
     return {"Name": node.name, "Node": node.name, "Zone": node.zone.letter}
+
+
+def endpoint_tags(node: Node) -> dict[str, str]:
+    """What a node's interface says of its endpoints, to whoever looks at the cloud alone."""
+    return {
+        "LeaderEndpoint": str(node.leader_endpoint),
+        "ReplicaEndpoint": str(node.replica_endpoint),
+        "EndpointPort": str(ports.ENDPOINT),
+    }
+
+
+def resource(environment: Environment, what: str) -> str:
+    """The name of anything that is one of its kind in an environment: `holdfast-prod-alarms`."""
+    return f"{PROJECT}-{environment.name}-{what}"
 
 
 def bucket(environment: Environment) -> str:

@@ -1,0 +1,47 @@
+"""Builds the Terraform stacks of the environments in `environments/`; `cdktf` runs this file.
+
+`HOLDFAST_ENVIRONMENTS` (names, separated by commas) leaves out all others, which is faster and does not need them valid.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cdktf import App
+
+from holdfast import rendering
+from holdfast.errors import HoldfastError
+from holdfast.topology import (
+    Cluster,
+    Environment,
+    InvalidEnvironment,
+    find_environment,
+    load_environment,
+    load_environments,
+)
+from stacks.environment import add_environment
+
+
+def chosen() -> list[Environment]:
+    named = os.environ.get("HOLDFAST_ENVIRONMENTS", "").replace(",", " ").split()
+    return [load_environment(find_environment(name)) for name in named] or load_environments()
+
+
+def main() -> int:
+    app = App()
+    try:
+        for environment in chosen():
+            cluster = Cluster.of(environment)
+            if problems := rendering.check_user_data(cluster):
+                raise InvalidEnvironment(environment.name, problems)
+            add_environment(app, cluster)
+    except HoldfastError as error:
+        print(error, file=sys.stderr)
+        return 2
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

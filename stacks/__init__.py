@@ -1,0 +1,1 @@
+"""CDKTF: an environment as a chain of Terraform stacks, one for each failure domain."""

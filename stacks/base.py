@@ -1,0 +1,99 @@
+"""What every stack of an environment shares: provider, tags, where its state lives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cdktf import LocalBackend, S3Backend, TerraformResourceLifecycle, TerraformStack
+from constructs import Construct
+
+from holdfast.topology import Cluster, names
+from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or REPOSITORY / ".holdfast" / "state")
+"""Terraform state of environments whose cloud is an emulation."""
+
+TERRAFORM_VERSION = ">= 1.11.0"
+"""1.11 has write-only arguments, which keep passwords out of the state, and the S3 backend's own lock file."""
+
+RUN_TIME_TAGS = "holdfast:"
+"""Tags of this prefix are set by the nodes while they run: Terraform leaves them alone."""
+
+EMULATED_SERVICES = ("cloudwatch", "ec2", "iam", "kms", "logs", "s3", "secretsmanager", "sns", "ssm", "sts")
+
+EMULATION_RETRIES = 3
+"""An API call that an emulation does not know is otherwise retried for minutes."""
+
+
+class Stack(TerraformStack):
+    """One failure domain of one environment."""
+
+    def __init__(self, scope: Construct, name: str, cluster: Cluster) -> None:
+        super().__init__(scope, name)
+        self.name = name
+        self.cluster = cluster
+        self.environment = cluster.environment
+        self.add_override("terraform.required_version", TERRAFORM_VERSION)
+        self._keep_state()
+        self._use_cloud()
+
+    def tags(self, what: str) -> dict[str, str]:
+        """A resource's own tags; those of the environment come from the provider."""
+        return {"Name": names.resource(self.environment, what)}
+
+    @property
+    def lasting(self) -> TerraformResourceLifecycle:
+        """For what holds data, or an identity that clients know: a protected environment refuses to destroy it."""
+        return TerraformResourceLifecycle(prevent_destroy=self.environment.protected or None)
+
+    def from_here(self, path: Path) -> str:
+        """`path` relative to the folder that Terraform runs in, so that the output names no place on this machine."""
+        return os.path.relpath(path, Path(self._outdir) / "stacks" / self.name)
+
+    @property
+    def _outdir(self) -> str:
+        # `App.of(self).outdir` would be a round trip into another process for each stack.
+        return os.environ.get("CDKTF_OUTDIR") or str(REPOSITORY / "cdktf.out")
+
+    def _keep_state(self) -> None:
+        if self.environment.api_endpoint is not None:
+            LocalBackend(self, path=self.from_here(STATE / f"{self.name}.tfstate"))
+            return
+        backend = S3Backend(
+            self,
+            bucket=names.state_bucket(self.environment),
+            key=f"{self.name}.tfstate",
+            region=self.environment.region,
+            encrypt=True,
+        )
+        backend.add_override("use_lockfile", True)  # cdktf 0.21 has no argument for it
+
+    def _use_cloud(self) -> None:
+        endpoint = self.environment.api_endpoint
+        emulated: dict[str, Any] = {}
+        if endpoint is not None:
+            # An emulation takes any key, and must not see real ones.
+            emulated = {
+                "access_key": "holdfast",
+                "secret_key": "holdfast",
+                "max_retries": EMULATION_RETRIES,
+                "s3_use_path_style": True,
+                "skip_credentials_validation": True,
+                "skip_metadata_api_check": "true",
+                "skip_region_validation": True,
+            }
+        provider = AwsProvider(
+            self,
+            "aws",
+            region=self.environment.region,
+            default_tags=[AwsProviderDefaultTags(tags=names.tags(self.environment))],
+            ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[RUN_TIME_TAGS])],
+            **emulated,
+        )
+        if endpoint is not None:
+            # By override: the bindings leave out the provider's 250 endpoints, which would make every synth slower.
+            provider.add_override("endpoints", [dict.fromkeys(EMULATED_SERVICES, endpoint)])

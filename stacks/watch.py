@@ -1,0 +1,114 @@
+"""What looks at the environment from outside: alarms, refused connections, and the last gate of a deploy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from constructs import Construct
+
+from holdfast.topology import Cluster, names
+from stacks.base import Stack
+from stacks.bindings.aws.cloudwatch_log_group import CloudwatchLogGroup
+from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from stacks.bindings.aws.flow_log import FlowLog
+from stacks.bindings.aws.iam_role import IamRole
+from stacks.bindings.aws.iam_role_policy import IamRolePolicy
+from stacks.bindings.aws.sns_topic import SnsTopic
+from stacks.gate import whole_gate
+from stacks.identity import IdentityStack
+from stacks.network import NetworkStack
+
+LOG_DAYS = 365
+
+
+class WatchStack(Stack):
+    """`<env>-watch`: applied last."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        cluster: Cluster,
+        *,
+        network: NetworkStack,
+        identity: IdentityStack,
+        instances: Mapping[str, str],
+    ) -> None:
+        super().__init__(scope, names.watch_stack(cluster.environment), cluster)
+        self._add_alarms(identity, instances)
+        self._log_refused_connections(network, identity)
+        whole_gate(self, instances)
+
+    def _add_alarms(self, identity: IdentityStack, instances: Mapping[str, str]) -> None:
+        topic = SnsTopic(
+            self,
+            "alarms",
+            name=names.resource(self.environment, "alarms"),
+            kms_master_key_id=identity.key.arn,
+            tags=self.tags("alarms"),
+        )
+        for node, instance in instances.items():
+            CloudwatchMetricAlarm(
+                self,
+                f"{node}-status",
+                alarm_name=f"{names.PROJECT}-{node}-status",
+                alarm_description=f"The machine of {node} fails its status checks; look with: holdfast status",
+                namespace="AWS/EC2",
+                metric_name="StatusCheckFailed",
+                dimensions={"InstanceId": instance},
+                statistic="Maximum",
+                period=60,
+                evaluation_periods=2,
+                threshold=1,
+                comparison_operator="GreaterThanOrEqualToThreshold",
+                treat_missing_data="breaching",
+                alarm_actions=[topic.arn],
+                ok_actions=[topic.arn],
+                tags={"Name": f"{node}-status", "Node": node},
+            )
+
+    def _log_refused_connections(self, network: NetworkStack, identity: IdentityStack) -> None:
+        """Only what the security groups refused: it is little, and it answers why a client cannot connect."""
+        name = names.resource(self.environment, "flows")
+        group = CloudwatchLogGroup(
+            self,
+            "flows",
+            name=f"/{names.PROJECT}/{self.environment.name}/flows",
+            kms_key_id=identity.key.arn,
+            retention_in_days=LOG_DAYS,
+            tags=self.tags("flows"),
+        )
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        role = IamRole(
+            self,
+            "flows-role",
+            name=name,
+            description=f"Writes the flow log of the Holdfast environment {self.environment.name}",
+            assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            tags=self.tags("flows"),
+        )
+        allowed = {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+            "Resource": [group.arn, f"{group.arn}:*"],
+        }
+        IamRolePolicy(
+            self,
+            "flows-policy",
+            name=name,
+            role=role.id,
+            policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+        )
+        FlowLog(
+            self,
+            "flow-log",
+            vpc_id=network.vpc.id,
+            traffic_type="REJECT",
+            iam_role_arn=role.arn,
+            log_destination=group.arn,
+            tags=self.tags("flows"),
+        )

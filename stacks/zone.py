@@ -1,0 +1,94 @@
+"""One zone's nodes. Interface and data volume last; the instance is replaced when its user-data or image changes."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from holdfast import rendering
+from holdfast.topology import Cluster, Node, Zone, names, pins
+from stacks.base import Stack
+from stacks.bindings.aws.ebs_volume import EbsVolume
+from stacks.bindings.aws.instance import (
+    Instance,
+    InstanceMetadataOptions,
+    InstanceNetworkInterface,
+    InstanceRootBlockDevice,
+)
+from stacks.bindings.aws.network_interface import NetworkInterface
+from stacks.bindings.aws.volume_attachment import VolumeAttachment
+from stacks.gate import zone_gate
+from stacks.identity import IdentityStack
+from stacks.network import NetworkStack
+
+DATA_DEVICE = "/dev/sdf"
+
+
+class ZoneStack(Stack):
+    """`<env>-zone-<letter>`: the unit of rollout, ended by a gate. Gives the instance id of each of its nodes."""
+
+    def __init__(
+        self, scope: Construct, cluster: Cluster, zone: Zone, *, network: NetworkStack, identity: IdentityStack
+    ) -> None:
+        super().__init__(scope, names.zone_stack(cluster.environment, zone), cluster)
+        self._key = identity.key.arn
+        self._profile = identity.instance_profile.name
+        self._subnet = network.node_subnets[zone.letter]
+        self._group = network.node_group.id
+        self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
+        zone_gate(self, self.instances)
+
+    def _add_node(self, node: Node) -> Instance:
+        interface = NetworkInterface(
+            self,
+            f"{node.name}-interface",
+            description=f"{node.name}: its own address, its leader endpoint, its replica endpoint",
+            subnet_id=self._subnet,
+            security_groups=[self._group],
+            # A list, not `private_ips`: that is a set, of which any address may become the primary one.
+            private_ip_list_enabled=True,
+            private_ip_list=[str(address) for address in node.addresses],
+            tags=names.node_tags(node) | names.endpoint_tags(node),
+            lifecycle=self.lasting,
+        )
+        volume = EbsVolume(
+            self,
+            f"{node.name}-data",
+            availability_zone=node.zone.name,
+            size=self.environment.data_volume_gib,
+            type="gp3",
+            encrypted=True,
+            kms_key_id=self._key,
+            tags=names.node_tags(node),
+            lifecycle=self.lasting,
+        )
+        # No termination protection, in protected environments neither: it would keep Terraform from replacing the
+        # machine, which is how every change arrives. What must not be lost is protected above.
+        instance = Instance(
+            self,
+            node.name,
+            ami=pins.image_id(self.environment, node.machine),
+            instance_type=node.machine.type,
+            availability_zone=node.zone.name,
+            iam_instance_profile=self._profile,
+            ebs_optimized=True,
+            network_interface=[InstanceNetworkInterface(device_index=0, network_interface_id=interface.id)],
+            metadata_options=InstanceMetadataOptions(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            root_block_device=InstanceRootBlockDevice(
+                volume_type="gp3", encrypted=True, kms_key_id=self._key, tags=names.node_tags(node)
+            ),
+            user_data_base64=rendering.user_data_base64(self.cluster, node),
+            user_data_replace_on_change=True,
+            tags=names.node_tags(node),
+        )
+        VolumeAttachment(
+            self,
+            f"{node.name}-data-attached",
+            device_name=DATA_DEVICE,
+            volume_id=volume.id,
+            instance_id=instance.id,
+            # An orderly shutdown first: the leader hands over and the file system is unmounted.
+            stop_instance_before_detaching=True,
+        )
+        return instance
