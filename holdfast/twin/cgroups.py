@@ -1,0 +1,77 @@
+"""One control group per machine: by it a machine is found, signalled and cleaned up, without any file that remembers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.twin.run import mounts, wait_until
+
+PREFIX = "hf-"
+
+
+def unified() -> Path:
+    """Where the host has its cgroup v2 hierarchy: everything on new hosts, beside v1 controllers on legacy ones.
+
+    Raises:
+        HoldfastError: there is none.
+    """
+    for where, kind in mounts():
+        if kind == "cgroup2":
+            return where
+    raise HoldfastError("no cgroup v2 hierarchy is mounted; mount one: mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+
+
+def group(instance_id: str) -> Path:
+    """The machine's control group. nspawn makes `supervisor` (itself) and `payload` (the machine) below it."""
+    return unified() / f"{PREFIX}{instance_id}"
+
+
+def instances() -> list[str]:
+    """Every instance that has a control group, running or just ended."""
+    return sorted(path.name.removeprefix(PREFIX) for path in unified().glob(f"{PREFIX}i-*"))
+
+
+def processes(group: Path) -> list[int]:
+    """The processes of a group and of all below it."""
+    found: list[int] = []
+    for file in (group / "cgroup.procs", *group.glob("**/*/cgroup.procs")):
+        try:
+            found += [int(line) for line in file.read_text(encoding="ascii").split()]
+        except OSError:
+            # The group went away while it was read.
+            continue
+    return found
+
+
+def kill(group: Path) -> None:
+    """End every process of a group and of all below it, at once."""
+    try:
+        (group / "cgroup.kill").write_text("1", encoding="ascii")
+    except FileNotFoundError:
+        return
+
+
+def remove(instance_id: str) -> None:
+    """Remove the machine's empty groups, in the unified hierarchy and where nspawn mirrored them in legacy ones.
+
+    Raises:
+        HoldfastError: a process in them does not end.
+    """
+    for where, kind in mounts():
+        if kind not in ("cgroup2", "cgroup"):
+            continue
+        top = where / f"{PREFIX}{instance_id}"
+        if top.is_dir() and not wait_until(lambda top=top: _removed(top), timeout=5):  # type: ignore[misc]
+            raise HoldfastError(f"{top}: processes {processes(top)} do not end")
+
+
+def _removed(top: Path) -> bool:
+    for path in (*sorted(top.glob("**/"), reverse=True), top):
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return True
