@@ -1,0 +1,290 @@
+"""The twin's machines: a systemd of its own per instance, on a root volume that outlives stop and power cut.
+
+Nothing here remembers anything: a machine is found by its control group and its folder, so that any process started
+as root can work with it. Different machines may be handled by different threads; one machine by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from holdfast.errors import HoldfastError
+from holdfast.twin import cgroups
+from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, remove_tree, require_root, run, unmount_below, wait_until
+
+MACHINES = STATE / "machines"
+"""`<instance id>/`: `image` (link to the lower layer), `upper` and `work` (the root volume), `root`, `console.log`."""
+
+POWER_OFF, REBOOT = signal.SIGRTMIN + 4, signal.SIGRTMIN + 5
+"""What systemd as process 1 takes for an orderly power-off and reboot: see systemd(1), SIGNALS."""
+
+NSPAWN_SETTINGS = {
+    # Machines get a pure cgroup v2 hierarchy also where the host still has v1: systemd 257 refuses to boot otherwise.
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+    # /proc/sys/net belongs to the machine's own network namespace, so it may set it; the rest is the host's.
+    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+}
+
+Stream = int | IO[bytes] | IO[str] | None
+
+
+class NotRunning(HoldfastError):
+    """The machine is off."""
+
+
+def create(instance_id: str, image_path: Path) -> None:
+    """Give an instance its root volume. Does nothing when it has one."""
+    require_root()
+    home = MACHINES / instance_id
+    for part in ("upper", "work", "root"):
+        (home / part).mkdir(parents=True, exist_ok=True)
+    # The upper layer is what the machine sees as the attributes of /.
+    (home / "upper").chmod(0o755)
+    link = home / "image"
+    if not link.is_symlink():
+        link.symlink_to(image_path)
+
+
+def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
+    """Start a machine in the network namespace `netns`, which must have its `eth0` already; return its leader.
+
+    Returns when process 1 runs, not when the machine has finished booting. Does nothing when it is running.
+
+    Raises:
+        HoldfastError: it did not start; the message ends with its console.
+    """
+    leader = _leader(instance_id)
+    if leader is not None:
+        return leader
+    home = MACHINES / instance_id
+    root = home / "root"
+    _clean_up(instance_id)
+    layers = f"lowerdir={(home / 'image').resolve(strict=True)},upperdir={home / 'upper'},workdir={home / 'work'}"
+    run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", layers, root])
+    group = cgroups.group(instance_id)
+    group.mkdir(exist_ok=True)
+    nspawn = [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        f"--directory={root}",
+        f"--machine=hf-{instance_id}",
+        f"--uuid={instance_id.removeprefix('i-').ljust(32, '0')}",
+        f"--network-namespace-path=/run/netns/{netns}",
+        "--register=no",
+        "--keep-unit",
+        f"--kill-signal=SIGRTMIN+{POWER_OFF - signal.SIGRTMIN}",
+        "--link-journal=no",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--console=read-only",
+    ]
+    with (home / "console.log").open("ab") as console:
+        subprocess.run(
+            # A session of its own and no parent: it survives whoever started it, and nobody has to wait for it.
+            ["setsid", "--fork", "sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(group), *nspawn],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            env=CLEAN_ENVIRONMENT | NSPAWN_SETTINGS,
+            check=True,
+        )
+    wait_until(lambda: _leader(instance_id) is not None, timeout=timeout)
+    leader = _leader(instance_id)
+    if leader is None:
+        kill(instance_id)
+        said = (home / "console.log").read_text(encoding="utf-8", errors="replace")[-1000:]
+        raise HoldfastError(f"machine {instance_id} did not start within {timeout:g} s; its console ends with: {said}")
+    return leader
+
+
+def running() -> dict[str, int]:
+    """Every running machine: instance id → its leader, the host's pid of the machine's process 1."""
+    leaders = {instance_id: _leader(instance_id) for instance_id in cgroups.instances()}
+    return {instance_id: leader for instance_id, leader in leaders.items() if leader is not None}
+
+
+def created() -> list[str]:
+    """Every instance that has a root volume, running or not."""
+    return sorted(path.name for path in MACHINES.glob("i-*"))
+
+
+def power_off(instance_id: str, *, timeout: float = 30) -> bool:
+    """Shut a machine down in order, as terminate and stop do; pull its plug when that takes longer than `timeout` s.
+
+    Returns whether it went down in order. The root volume stays.
+    """
+    leader = _leader(instance_id)
+    if leader is not None:
+        _send(leader, POWER_OFF)
+    group = cgroups.group(instance_id)
+    orderly = wait_until(lambda: not cgroups.processes(group), timeout=timeout)
+    kill(instance_id)
+    return orderly
+
+
+def kill(instance_id: str) -> None:
+    """Cut a machine's power: nothing in it gets to do anything more. The root volume stays. Fine when it is off."""
+    leader = _leader(instance_id)
+    group = cgroups.group(instance_id)
+    if leader is not None:
+        _send(leader, signal.SIGKILL)
+        # nspawn sees it and goes by itself, leaving no locks behind.
+        wait_until(lambda: not cgroups.processes(group), timeout=2)
+    cgroups.kill(group)
+    _clean_up(instance_id)
+
+
+def reboot(instance_id: str, *, timeout: float = 30) -> int:
+    """Reboot a machine in order, in the same network namespace; return its new leader.
+
+    Raises:
+        NotRunning: it is off.
+        HoldfastError: it is not up again within `timeout` seconds.
+    """
+    before = leader(instance_id)
+    _send(before, REBOOT)
+    if not wait_until(lambda: _leader(instance_id) not in (None, before), timeout=timeout):
+        raise HoldfastError(f"machine {instance_id} is not up again {timeout:g} s after it was told to reboot")
+    return leader(instance_id)
+
+
+def leader(instance_id: str) -> int:
+    """The host's pid of the machine's process 1.
+
+    Raises:
+        NotRunning: it is off.
+    """
+    found = _leader(instance_id)
+    if found is None:
+        raise NotRunning(f"machine {instance_id} is not running")
+    return found
+
+
+def exec(
+    instance_id: str,
+    argv: Sequence[str],
+    *,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    timeout: float | None = None,
+) -> int:
+    """Run a command as root inside a running machine, on the caller's own streams unless others are given.
+
+    Returns its exit code. It ends when the machine does.
+
+    Raises:
+        NotRunning: the machine is off.
+        subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was ended.
+    """
+    words = _enter(instance_id, argv)
+    environment = CLEAN_ENVIRONMENT | {"TERM": os.environ.get("TERM", "dumb")}
+    return subprocess.run(
+        words, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, timeout=timeout, check=False
+    ).returncode
+
+
+def output(instance_id: str, argv: Sequence[str], *, timeout: float = 30) -> str:
+    """What a command writes that is run as root inside a running machine.
+
+    Raises:
+        NotRunning: the machine is off.
+        CommandFailed: it exited with another code than 0, or took longer than `timeout` seconds.
+    """
+    return run(_enter(instance_id, argv), timeout=timeout)
+
+
+def signal_process(instance_id: str, name: str, sig: signal.Signals) -> int:
+    """Send a signal to every process of a machine that is called `name`; return how many there were."""
+    hit = 0
+    for pid in cgroups.processes(cgroups.group(instance_id) / "payload"):
+        try:
+            # The kernel keeps 15 characters of a process's name.
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n") == name[:15]:
+                os.kill(pid, sig)
+                hit += 1
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return hit
+
+
+def freeze(instance_id: str, name: str) -> int:
+    """Stop the processes called `name` in their tracks, sockets open, as a hanging one would be."""
+    return signal_process(instance_id, name, signal.SIGSTOP)
+
+
+def thaw(instance_id: str, name: str) -> int:
+    """Undo `freeze`."""
+    return signal_process(instance_id, name, signal.SIGCONT)
+
+
+def console_log(instance_id: str) -> Path:
+    """What the machine wrote on its console, in all its boots."""
+    return MACHINES / instance_id / "console.log"
+
+
+def destroy(instance_id: str) -> None:
+    """Cut the machine's power if it has any, and delete its root volume."""
+    kill(instance_id)
+    remove_tree(MACHINES / instance_id)
+
+
+def sweep() -> list[str]:
+    """Destroy every machine that is found on this host, whoever started it; return their instance ids."""
+    found = sorted({*cgroups.instances(), *created()})
+    for instance_id in found:
+        destroy(instance_id)
+    remove_tree(MACHINES)
+    return found
+
+
+def _leader(instance_id: str) -> int | None:
+    payload = cgroups.group(instance_id) / "payload"
+    for group in (payload / "init.scope", payload):
+        try:
+            members = (group / "cgroup.procs").read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        for pid in members:
+            if _is_first(pid):
+                return int(pid)
+    return None
+
+
+def _is_first(pid: str) -> bool:
+    """Whether a process is number 1 of its own pid namespace, and has not ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    numbers = facts["NSpid"].split()
+    return len(numbers) > 1 and numbers[-1] == "1" and facts["State"].split()[0] not in "ZX"
+
+
+def _send(pid: int, sig: int) -> None:
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        # It ended by itself in the meantime.
+        return
+
+
+def _enter(instance_id: str, argv: Sequence[str]) -> list[str]:
+    namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
+    return ["nsenter", f"--target={leader(instance_id)}", *namespaces, "--", *argv]
+
+
+def _clean_up(instance_id: str) -> None:
+    """Remove what a machine leaves on the host when it ends: its groups, its mount, nspawn's run-time folders."""
+    cgroups.remove(instance_id)
+    unmount_below(MACHINES / instance_id / "root")
+    for folder in ("propagate", "unix-export"):
+        shutil.rmtree(Path("/run/systemd/nspawn") / folder / f"hf-{instance_id}", ignore_errors=True)
