@@ -1,4 +1,4 @@
-"""The chain of an environment's stacks: network, identity, one for each zone, watch; applied in this order."""
+"""The chain of an environment's stacks: network and identity, then one zone after the other, then watch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from stacks.zone import ZoneStack
 
 
 def add_environment(scope: Construct, cluster: Cluster) -> list[Stack]:
-    """Every stack of the environment, in the order of their rollout: each waits for the one before it."""
+    """Every stack of the environment. Network and identity are applied side by side, the others one at a time."""
     network = NetworkStack(scope, cluster)
     identity = IdentityStack(scope, cluster)
     zones = [ZoneStack(scope, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
     watch = WatchStack(scope, cluster, network=network, identity=identity, instances=instances)
-    chain: list[Stack] = [network, identity, *zones, watch]
-    for before, after in pairwise(chain):
+    for before in (network, identity):
+        zones[0].add_dependency(before)
+    for before, after in pairwise([*zones, watch]):
         after.add_dependency(before)
-    return chain
+    return [network, identity, *zones, watch]

@@ -98,6 +98,46 @@ class IdentityStack(Stack):
             bucket=bucket.id,
             rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
         )
+        encryption = S3BucketServerSideEncryptionConfigurationA(
+            self,
+            "bucket-encryption",
+            bucket=bucket.id,
+            rule=[
+                S3BucketServerSideEncryptionConfigurationRuleA(
+                    bucket_key_enabled=True,
+                    apply_server_side_encryption_by_default=(
+                        S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+                            sse_algorithm="aws:kms", kms_master_key_id=self.key.arn
+                        )
+                    ),
+                )
+            ],
+        )
+        S3BucketPolicy(
+            self, "bucket-policy", bucket=bucket.id, policy=json.dumps(_tls_only(bucket.arn)), depends_on=[closed]
+        )
+        if environment.protected:
+            self._keep_old_versions(bucket)
+        program = rendering.program()
+        S3Object(
+            self,
+            "program",
+            bucket=bucket.id,
+            key=names.program_key(program.sha256),
+            source=TerraformAsset(
+                self,
+                "program-file",
+                path=str(_stored(program.content, program.sha256)),
+                type=AssetType.FILE,
+                asset_hash=program.sha256,
+            ).path,
+            tags={"Name": names.program_key(program.sha256)},
+            depends_on=[encryption],
+        )
+        return bucket
+
+    def _keep_old_versions(self, bucket: S3Bucket) -> None:
+        """A way back from a mistake. Not where all may be destroyed: the provider needs a minute for it."""
         versioning = S3BucketVersioningA(
             self,
             "bucket-versions",
@@ -124,41 +164,6 @@ class IdentityStack(Stack):
             # Reports are overwritten every few seconds, and each overwrite leaves a version: from the first one on.
             depends_on=[versioning],
         )
-        encryption = S3BucketServerSideEncryptionConfigurationA(
-            self,
-            "bucket-encryption",
-            bucket=bucket.id,
-            rule=[
-                S3BucketServerSideEncryptionConfigurationRuleA(
-                    bucket_key_enabled=True,
-                    apply_server_side_encryption_by_default=(
-                        S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                            sse_algorithm="aws:kms", kms_master_key_id=self.key.arn
-                        )
-                    ),
-                )
-            ],
-        )
-        S3BucketPolicy(
-            self, "bucket-policy", bucket=bucket.id, policy=json.dumps(_tls_only(bucket.arn)), depends_on=[closed]
-        )
-        program = rendering.program()
-        S3Object(
-            self,
-            "program",
-            bucket=bucket.id,
-            key=names.program_key(program.sha256),
-            source=TerraformAsset(
-                self,
-                "program-file",
-                path=str(_stored(program.content, program.sha256)),
-                type=AssetType.FILE,
-                asset_hash=program.sha256,
-            ).path,
-            tags={"Name": names.program_key(program.sha256)},
-            depends_on=[encryption, versioning],
-        )
-        return bucket
 
     def _add_secret(self, user: str) -> SecretsmanagerSecret:
         """A password that only Secrets Manager has: Terraform makes it, passes it on and forgets it."""

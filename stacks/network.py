@@ -43,8 +43,8 @@ class NetworkStack(Stack):
             self,
             "vpc",
             cidr_block=str(self.environment.network.cidr),
-            enable_dns_support=True,
-            enable_dns_hostnames=True,
+            # Private names of VPC endpoints need it. Not elsewhere: the provider takes ten seconds over it.
+            enable_dns_hostnames=self.environment.network.egress is Egress.ENDPOINTS,
             tags=self.tags("network"),
         )
         DefaultSecurityGroup(self, "closed", vpc_id=self.vpc.id, tags=self.tags("closed"))

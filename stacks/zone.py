@@ -22,6 +22,9 @@ from stacks.network import NetworkStack
 
 DATA_DEVICE = "/dev/sdf"
 
+ROOT_GIB = 8
+"""What the distributions publish their images with: nothing on the root volume grows."""
+
 
 class ZoneStack(Stack):
     """`<env>-zone-<letter>`: the unit of rollout, ended by a gate. Gives the instance id of each of its nodes."""
@@ -76,7 +79,11 @@ class ZoneStack(Stack):
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             root_block_device=InstanceRootBlockDevice(
-                volume_type="gp3", encrypted=True, kms_key_id=self._key, tags=names.node_tags(node)
+                volume_type="gp3",
+                volume_size=ROOT_GIB,
+                encrypted=True,
+                kms_key_id=self._key,
+                tags=names.node_tags(node),
             ),
             user_data_base64=rendering.user_data_base64(self.cluster, node),
             user_data_replace_on_change=True,
