@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,15 @@ NSPAWN_SETTINGS = {
     # /proc/sys/net belongs to the machine's own network namespace, so it may set it; the rest is the host's.
     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
 }
+
+KEEPER = """
+echo 0 > "$0/keeper/cgroup.procs" || exit
+while (echo 0 > "$0/cgroup.procs" && exec "$@"); [ $? -eq 133 ]; do :; done
+"""
+"""Starts nspawn again when the machine reboots: with --keep-unit it leaves that to others, and exits with 133.
+
+It stays in a group beside nspawn's, since a group with processes of its own cannot hand controllers to those below.
+"""
 
 Stream = int | IO[bytes] | IO[str] | None
 
@@ -68,7 +78,7 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
     layers = f"lowerdir={(home / 'image').resolve(strict=True)},upperdir={home / 'upper'},workdir={home / 'work'}"
     run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", layers, root])
     group = cgroups.group(instance_id)
-    group.mkdir(exist_ok=True)
+    (group / "keeper").mkdir(parents=True, exist_ok=True)
     nspawn = [
         "systemd-nspawn",
         "--quiet",
@@ -88,7 +98,7 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
     with (home / "console.log").open("ab") as console:
         subprocess.run(
             # A session of its own and no parent: it survives whoever started it, and nobody has to wait for it.
-            ["setsid", "--fork", "sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(group), *nspawn],
+            ["setsid", "--fork", "sh", "-c", KEEPER, str(group), *nspawn],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
@@ -120,13 +130,17 @@ def power_off(instance_id: str, *, timeout: float = 30) -> bool:
 
     Returns whether it went down in order. The root volume stays.
     """
-    leader = _leader(instance_id)
-    if leader is not None:
-        _send(leader, POWER_OFF)
     group = cgroups.group(instance_id)
-    orderly = wait_until(lambda: not cgroups.processes(group), timeout=timeout)
+    deadline = time.monotonic() + timeout
+    off = False
+    while not off and time.monotonic() < deadline:
+        leader = _leader(instance_id)
+        if leader is not None:
+            _send(leader, POWER_OFF)
+        # Said again every second: a systemd that is only just starting does not hear it yet.
+        off = wait_until(lambda: not cgroups.processes(group), timeout=min(1.0, timeout))
     kill(instance_id)
-    return orderly
+    return off
 
 
 def kill(instance_id: str) -> None:
@@ -149,10 +163,13 @@ def reboot(instance_id: str, *, timeout: float = 30) -> int:
         HoldfastError: it is not up again within `timeout` seconds.
     """
     before = leader(instance_id)
-    _send(before, REBOOT)
-    if not wait_until(lambda: _leader(instance_id) not in (None, before), timeout=timeout):
-        raise HoldfastError(f"machine {instance_id} is not up again {timeout:g} s after it was told to reboot")
-    return leader(instance_id)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if _leader(instance_id) == before:
+            _send(before, REBOOT)
+        if wait_until(lambda: _leader(instance_id) not in (None, before), timeout=1):
+            return leader(instance_id)
+    raise HoldfastError(f"machine {instance_id} is not up again {timeout:g} s after it was told to reboot")
 
 
 def leader(instance_id: str) -> int:
