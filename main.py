@@ -1,6 +1,6 @@
 """Builds the Terraform stacks of the environments in `environments/`; `cdktf` runs this file.
 
-`HOLDFAST_ENVIRONMENTS` (names, separated by commas) leaves out all others, which is faster and does not need them valid.
+`HOLDFAST_ENVIRONMENTS` (names, separated by commas) leaves out all others: that is faster, and they need not be valid.
 """
 
 from __future__ import annotations

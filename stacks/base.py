@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cdktf import LocalBackend, S3Backend, TerraformResourceLifecycle, TerraformStack
-from constructs import Construct
+from cdktf import App, LocalBackend, S3Backend, TerraformResourceLifecycle, TerraformStack
 
 from holdfast.topology import Cluster, names
 from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
@@ -32,9 +31,10 @@ EMULATION_RETRIES = 3
 class Stack(TerraformStack):
     """One failure domain of one environment."""
 
-    def __init__(self, scope: Construct, name: str, cluster: Cluster) -> None:
-        super().__init__(scope, name)
+    def __init__(self, app: App, name: str, cluster: Cluster) -> None:
+        super().__init__(app, name)
         self.name = name
+        self._folder = Path(app.outdir) / "stacks" / name
         self.cluster = cluster
         self.environment = cluster.environment
         self.add_override("terraform.required_version", TERRAFORM_VERSION)
@@ -52,12 +52,7 @@ class Stack(TerraformStack):
 
     def from_here(self, path: Path) -> str:
         """`path` relative to the folder that Terraform runs in, so that the output names no place on this machine."""
-        return os.path.relpath(path, Path(self._outdir) / "stacks" / self.name)
-
-    @property
-    def _outdir(self) -> str:
-        # `App.of(self).outdir` would be a round trip into another process for each stack.
-        return os.environ.get("CDKTF_OUTDIR") or str(REPOSITORY / "cdktf.out")
+        return os.path.relpath(path, self._folder.resolve())
 
     def _keep_state(self) -> None:
         if self.environment.api_endpoint is not None:

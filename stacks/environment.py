@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from constructs import Construct
+from cdktf import App
 
 from holdfast.topology import Cluster
 from stacks.base import Stack
@@ -14,13 +14,13 @@ from stacks.watch import WatchStack
 from stacks.zone import ZoneStack
 
 
-def add_environment(scope: Construct, cluster: Cluster) -> list[Stack]:
+def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     """Every stack of the environment. Network and identity are applied side by side, the others one at a time."""
-    network = NetworkStack(scope, cluster)
-    identity = IdentityStack(scope, cluster)
-    zones = [ZoneStack(scope, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
+    network = NetworkStack(app, cluster)
+    identity = IdentityStack(app, cluster)
+    zones = [ZoneStack(app, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
-    watch = WatchStack(scope, cluster, network=network, identity=identity, instances=instances)
+    watch = WatchStack(app, cluster, network=network, identity=identity, instances=instances)
     for before in (network, identity):
         zones[0].add_dependency(before)
     for before, after in pairwise([*zones, watch]):

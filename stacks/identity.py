@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cdktf import AssetType, TerraformAsset
-from constructs import Construct
+from cdktf import App, AssetType, TerraformAsset
 
 from holdfast import rendering
 from holdfast.topology import Cluster, names
@@ -50,8 +49,8 @@ PROGRAMS = REPOSITORY / ".holdfast" / "programs"
 class IdentityStack(Stack):
     """`<env>-identity`. Others take from it the key, and the nodes' instance profile."""
 
-    def __init__(self, scope: Construct, cluster: Cluster) -> None:
-        super().__init__(scope, names.identity_stack(cluster.environment), cluster)
+    def __init__(self, app: App, cluster: Cluster) -> None:
+        super().__init__(app, names.identity_stack(cluster.environment), cluster)
         self.account = DataAwsCallerIdentity(self, "account").account_id
         self.key = self._add_key()
         self._bucket = self._add_bucket()
@@ -152,7 +151,7 @@ class IdentityStack(Stack):
                 S3BucketLifecycleConfigurationRule(
                     id="old-versions",
                     status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+                    filter=[S3BucketLifecycleConfigurationRuleFilter()],
                     noncurrent_version_expiration=[
                         S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_VERSIONS_DAYS)
                     ],

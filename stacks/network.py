@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from urllib.parse import urlsplit
 
-from constructs import Construct
+from cdktf import App
 
 from holdfast.topology import Cluster, Egress, Images, Zone, names, ports
 from stacks.base import Stack
@@ -37,8 +37,8 @@ NODE_APIS = ("secretsmanager",)
 class NetworkStack(Stack):
     """`<env>-network`. Others take from it the VPC, the node subnet of each zone, and the nodes' security group."""
 
-    def __init__(self, scope: Construct, cluster: Cluster) -> None:
-        super().__init__(scope, names.network_stack(cluster.environment), cluster)
+    def __init__(self, app: App, cluster: Cluster) -> None:
+        super().__init__(app, names.network_stack(cluster.environment), cluster)
         self.vpc = Vpc(
             self,
             "vpc",

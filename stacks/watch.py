@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from constructs import Construct
+from cdktf import App
 
 from holdfast.topology import Cluster, names
 from stacks.base import Stack
@@ -27,14 +27,14 @@ class WatchStack(Stack):
 
     def __init__(
         self,
-        scope: Construct,
+        app: App,
         cluster: Cluster,
         *,
         network: NetworkStack,
         identity: IdentityStack,
         instances: Mapping[str, str],
     ) -> None:
-        super().__init__(scope, names.watch_stack(cluster.environment), cluster)
+        super().__init__(app, names.watch_stack(cluster.environment), cluster)
         self._add_alarms(identity, instances)
         self._log_refused_connections(network, identity)
         whole_gate(self, instances)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from constructs import Construct
+from cdktf import App
 
 from holdfast import rendering
 from holdfast.topology import Cluster, Node, Zone, names, pins
@@ -30,9 +30,9 @@ class ZoneStack(Stack):
     """`<env>-zone-<letter>`: the unit of rollout, ended by a gate. Gives the instance id of each of its nodes."""
 
     def __init__(
-        self, scope: Construct, cluster: Cluster, zone: Zone, *, network: NetworkStack, identity: IdentityStack
+        self, app: App, cluster: Cluster, zone: Zone, *, network: NetworkStack, identity: IdentityStack
     ) -> None:
-        super().__init__(scope, names.zone_stack(cluster.environment, zone), cluster)
+        super().__init__(app, names.zone_stack(cluster.environment, zone), cluster)
         self._key = identity.key.arn
         self._profile = identity.instance_profile.name
         self._subnet = network.node_subnets[zone.letter]

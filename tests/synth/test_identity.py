@@ -1,0 +1,91 @@
+"""What the nodes may do, what is encrypted, and that no password is written anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+Stacks = dict[str, dict[str, Any]]
+
+BUCKET = "${aws_s3_bucket.bucket.arn}"
+
+
+def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
+    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
+    allowed = {
+        (action, resource)
+        for statement in policy["Statement"]
+        for action in _list(statement["Action"])
+        for resource in _list(statement["Resource"])
+    }
+    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
+    assert allowed == {
+        ("secretsmanager:GetSecretValue", "${aws_secretsmanager_secret.secret-app.arn}"),
+        ("secretsmanager:GetSecretValue", "${aws_secretsmanager_secret.secret-system.arn}"),
+        ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
+        ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
+        ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
+        ("s3:PutObject", f"{BUCKET}/reports/*"),
+        ("s3:ListBucket", BUCKET),
+        ("kms:Decrypt", "${aws_kms_key.key.arn}"),
+        ("kms:GenerateDataKey", "${aws_kms_key.key.arn}"),
+    }
+
+
+def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks) -> None:
+    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
+    (statement,) = (it for it in policy["Statement"] if "kms:Decrypt" in it["Action"])
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "kms:ViaService": ["s3.eu-central-1.amazonaws.com", "secretsmanager.eu-central-1.amazonaws.com"]
+        }
+    }
+
+
+@pytest.mark.parametrize("user", ["app", "system"])
+def test_a_password_passes_through_terraform_without_being_kept(stacks: Stacks, user: str) -> None:
+    identity = stacks["prod-identity"]
+    version = identity["resource"]["aws_secretsmanager_secret_version"][f"secret-{user}-first"]
+    assert set(version) == {"//", "secret_id", "secret_string_wo", "secret_string_wo_version"}
+    assert version["secret_string_wo"] == (
+        f'${{jsonencode({{"user" = "{user}", "password" = '
+        f"ephemeral.aws_secretsmanager_random_password.{user}.random_password}})}}"
+    )
+    assert identity["resource"]["aws_secretsmanager_secret"][f"secret-{user}"]["name"] == f"holdfast/prod/{user}"
+    assert identity["ephemeral"]["aws_secretsmanager_random_password"][user]["password_length"] == 40
+
+
+def test_the_bucket_is_encrypted_closed_and_refuses_plain_text(stacks: Stacks) -> None:
+    found = stacks["prod-identity"]["resource"]
+    (rule,) = found["aws_s3_bucket_server_side_encryption_configuration"]["bucket-encryption"]["rule"]
+    assert rule["apply_server_side_encryption_by_default"]["sse_algorithm"] == "aws:kms"
+    closed = found["aws_s3_bucket_public_access_block"]["bucket-closed"]
+    assert all(closed[key] for key in closed if key.startswith(("block", "ignore", "restrict")))
+    (statement,) = json.loads(found["aws_s3_bucket_policy"]["bucket-policy"]["policy"])["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_node_program_lies_under_its_hash(stacks: Stacks) -> None:
+    program = stacks["prod-identity"]["resource"]["aws_s3_object"]["program"]
+    sha256 = re.fullmatch(r"node/([0-9a-f]{64})\.pyz", program["key"])
+    assert sha256 and sha256[1] in program["source"]
+
+
+def test_everything_at_rest_has_the_environments_key(stacks: Stacks) -> None:
+    zone = stacks["prod-zone-a"]["resource"]
+    volume, root = zone["aws_ebs_volume"]["prod-a1-data"], zone["aws_instance"]["prod-a1"]["root_block_device"]
+    assert volume["encrypted"] is root["encrypted"] is True
+    assert volume["kms_key_id"] == root["kms_key_id"]
+    assert "aws_kms_keykeyarn" in volume["kms_key_id"]
+    watch = stacks["prod-watch"]["resource"]
+    assert "aws_kms_keykeyarn" in watch["aws_cloudwatch_log_group"]["flows"]["kms_key_id"]
+    assert "aws_kms_keykeyarn" in watch["aws_sns_topic"]["alarms"]["kms_master_key_id"]
+    assert stacks["prod-identity"]["resource"]["aws_kms_key"]["key"]["enable_key_rotation"] is True
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

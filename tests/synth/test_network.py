@@ -1,0 +1,101 @@
+"""Who can reach what: subnets, routes, and exactly the ports that are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Stacks = dict[str, dict[str, Any]]
+
+NODES = "${aws_security_group.nodes.id}"
+ENDPOINTS = "${aws_security_group.endpoints.id}"
+
+
+def rules(network: dict[str, Any]) -> set[tuple[str, str, int, str]]:
+    """(group, direction, port, peer) of every rule; each is TCP and of one port."""
+    found = set()
+    for direction in ("ingress", "egress"):
+        for rule in network["resource"][f"aws_vpc_security_group_{direction}_rule"].values():
+            assert rule["ip_protocol"] == "tcp" and rule["from_port"] == rule["to_port"]
+            assert rule["description"]
+            peers = ("cidr_ipv4", "referenced_security_group_id", "prefix_list_id")
+            (peer,) = (rule[key] for key in peers if key in rule)
+            found.add((rule["security_group_id"], direction, rule["from_port"], peer))
+    return found
+
+
+BETWEEN_NODES = {(NODES, direction, port, NODES) for direction in ("ingress", "egress") for port in (6380, 26379, 8404)}
+
+
+def test_prod_opens_exactly_the_ports_that_are_used(stacks: Stacks) -> None:
+    assert rules(stacks["prod-network"]) == BETWEEN_NODES | {
+        (NODES, "ingress", 6379, "10.60.0.0/16"),
+        (NODES, "egress", 443, "0.0.0.0/0"),
+        (NODES, "egress", 80, "0.0.0.0/0"),
+    }
+
+
+def test_baked_images_need_no_package_mirror_and_an_emulated_cloud_only_its_address(stacks: Stacks) -> None:
+    assert rules(stacks["local-network"]) == BETWEEN_NODES | {
+        (NODES, "ingress", 6379, "10.40.0.0/16"),
+        (NODES, "egress", 443, "0.0.0.0/0"),
+        (NODES, "egress", 5599, "198.51.100.1/32"),
+    }
+
+
+def test_stock_images_on_an_emulated_cloud_reach_its_package_proxy(synth: Callable[..., Stacks]) -> None:
+    assert (NODES, "egress", 3142, "198.51.100.1/32") in rules(synth(images="stock")["local-network"])
+
+
+def test_only_named_clients_reach_the_endpoints(synth: Callable[..., Stacks]) -> None:
+    stacks = synth(network={"cidr": "10.40.0.0/16", "clients": ["10.8.0.0/16", "10.9.1.0/24"]})
+    at_endpoints = {rule for rule in rules(stacks["local-network"]) if rule[2] == 6379}
+    assert at_endpoints == {(NODES, "ingress", 6379, "10.8.0.0/16"), (NODES, "ingress", 6379, "10.9.1.0/24")}
+
+
+def test_with_vpc_endpoints_nothing_leads_to_the_internet(synth: Callable[..., Stacks]) -> None:
+    network = synth(network={"cidr": "10.40.0.0/16", "egress": "endpoints"}, cloud={})["local-network"]
+    kinds = set(network["resource"])
+    assert kinds.isdisjoint({"aws_internet_gateway", "aws_nat_gateway", "aws_eip", "aws_route"})
+    assert rules(network) == BETWEEN_NODES | {
+        (NODES, "ingress", 6379, "10.40.0.0/16"),
+        (NODES, "egress", 443, ENDPOINTS),
+        (NODES, "egress", 443, "${aws_vpc_endpoint.s3.prefix_list_id}"),
+        (ENDPOINTS, "ingress", 443, NODES),
+    }
+    services = {
+        endpoint["service_name"]: endpoint["vpc_endpoint_type"]
+        for endpoint in network["resource"]["aws_vpc_endpoint"].values()
+    }
+    assert services == {
+        "com.amazonaws.eu-central-1.s3": "Gateway",
+        "com.amazonaws.eu-central-1.secretsmanager": "Interface",
+    }
+    assert network["resource"]["aws_vpc"]["vpc"]["enable_dns_hostnames"] is True
+
+
+def test_the_default_security_group_is_closed(stacks: Stacks) -> None:
+    group = stacks["prod-network"]["resource"]["aws_default_security_group"]["closed"]
+    assert "ingress" not in group and "egress" not in group
+
+
+@pytest.mark.parametrize(("letter", "nodes", "service"), [("a", "0", "128"), ("b", "16", "144"), ("c", "32", "160")])
+def test_each_zone_has_its_subnets_and_its_own_nat_gateway(
+    stacks: Stacks, letter: str, nodes: str, service: str
+) -> None:
+    found = stacks["prod-network"]["resource"]
+    for subnet, third in ((f"nodes-{letter}", nodes), (f"service-{letter}", service)):
+        assert found["aws_subnet"][subnet]["cidr_block"] == f"10.60.{third}.0/20"
+        assert found["aws_subnet"][subnet]["availability_zone"] == f"eu-central-1{letter}"
+        assert "map_public_ip_on_launch" not in found["aws_subnet"][subnet]
+    assert found["aws_nat_gateway"][f"nat-{letter}"]["subnet_id"] == f"${{aws_subnet.service-{letter}.id}}"
+    assert found["aws_route"][f"nodes-{letter}-out"] | {"//": None} == {
+        "//": None,
+        "route_table_id": f"${{aws_route_table.nodes-{letter}-routes.id}}",
+        "destination_cidr_block": "0.0.0.0/0",
+        "nat_gateway_id": f"${{aws_nat_gateway.nat-{letter}.id}}",
+    }
+    association = found["aws_route_table_association"][f"nodes-{letter}-routed"]
+    assert association["route_table_id"] == f"${{aws_route_table.nodes-{letter}-routes.id}}"

@@ -1,0 +1,128 @@
+"""A zone's nodes: what outlives a machine, what replaces it, and what holds the deploy until it is back."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.topology import pins
+from holdfast.topology.pins import UnpinnedImage
+
+Stacks = dict[str, dict[str, Any]]
+
+
+def test_an_interface_has_the_nodes_three_addresses_primary_first(stacks: Stacks) -> None:
+    interface = stacks["local-zone-b"]["resource"]["aws_network_interface"]["local-b1-interface"]
+    assert interface["private_ip_list"] == ["10.40.16.4", "10.40.16.5", "10.40.16.6"]
+    assert interface["private_ip_list_enabled"] is True
+    assert interface["tags"] == {
+        "Name": "local-b1",
+        "Node": "local-b1",
+        "Zone": "b",
+        "LeaderEndpoint": "10.40.16.5",
+        "ReplicaEndpoint": "10.40.16.6",
+        "EndpointPort": "6379",
+    }
+
+
+def test_a_machine_is_disposable_and_its_interface_and_volume_are_not_part_of_it(stacks: Stacks) -> None:
+    zone = stacks["local-zone-a"]["resource"]
+    instance = zone["aws_instance"]["local-a1"]
+    assert instance["user_data_replace_on_change"] is True
+    assert instance["network_interface"] == [
+        {"device_index": 0, "network_interface_id": "${aws_network_interface.local-a1-interface.id}"}
+    ]
+    assert "ebs_block_device" not in instance
+    attachment = zone["aws_volume_attachment"]["local-a1-data-attached"]
+    assert (attachment["device_name"], attachment["stop_instance_before_detaching"]) == ("/dev/sdf", True)
+    assert instance["availability_zone"] == zone["aws_ebs_volume"]["local-a1-data"]["availability_zone"]
+
+
+@pytest.mark.parametrize("node", ["prod-a1", "local-a1"])
+def test_metadata_needs_a_token_and_stays_on_the_machine(stacks: Stacks, node: str) -> None:
+    stack = f"{node.split('-')[0]}-zone-a"
+    assert stacks[stack]["resource"]["aws_instance"][node]["metadata_options"] == {
+        "http_endpoint": "enabled",
+        "http_tokens": "required",
+        "http_put_response_hop_limit": 1,
+    }
+
+
+def test_user_data_is_small_gzip_that_terraform_does_not_read(stacks: Stacks) -> None:
+    for name, stack in stacks.items():
+        for node, instance in stack["resource"].get("aws_instance", {}).items():
+            assert "${" not in instance["user_data_base64"], f"{name}: {node}"
+            raw = base64.b64decode(instance["user_data_base64"], validate=True)
+            assert len(raw) <= 16384
+            assert gzip.decompress(raw).startswith(b"#cloud-config\n")
+
+
+PROTECTED = {
+    ("prod-identity", "aws_kms_key"),
+    ("prod-identity", "aws_s3_bucket"),
+    ("prod-identity", "aws_secretsmanager_secret"),
+    *((f"prod-zone-{letter}", kind) for letter in "abc" for kind in ("aws_ebs_volume", "aws_network_interface")),
+}
+
+
+def test_a_protected_environment_refuses_to_destroy_data_and_identity_and_nothing_else(stacks: Stacks) -> None:
+    found = {
+        (name, kind)
+        for name, stack in stacks.items()
+        for kind, resources in stack["resource"].items()
+        if any("prevent_destroy" in resource.get("lifecycle", {}) for resource in resources.values())
+    }
+    assert found == PROTECTED
+    bucket = "aws_s3_bucket"
+    assert stacks["prod-identity"]["resource"][bucket]["bucket"]["force_destroy"] is False
+    assert stacks["local-identity"]["resource"][bucket]["bucket"]["force_destroy"] is True
+
+
+def test_a_zone_ends_in_a_gate_for_its_own_instances_that_waits_for_nothing_else(stacks: Stacks) -> None:
+    gate = stacks["local-zone-a"]["resource"]["terraform_data"]["gate"]
+    assert gate["triggers_replace"] == {"local-a1": "${aws_instance.local-a1.id}"}
+    command = gate["provisioner"][0]["local-exec"]["command"]
+    assert command.endswith("holdfast gate local --expect local-a1=${aws_instance.local-a1.id}")
+    assert "depends_on" not in gate
+
+
+def test_the_last_gate_is_for_the_whole_cluster(stacks: Stacks) -> None:
+    gate = stacks["local-watch"]["resource"]["terraform_data"]["gate"]
+    assert gate["provisioner"][0]["local-exec"]["command"].endswith("holdfast gate local --whole")
+    assert set(gate["triggers_replace"]) == {"local-a1", "local-b1", "local-c1"}
+
+
+def test_zones_are_applied_one_at_a_time(outdir: Path) -> None:
+    manifest = json.loads((outdir / "manifest.json").read_text())["stacks"]
+    assert {name: set(stack["dependencies"]) for name, stack in manifest.items() if name.startswith("prod-")} == {
+        "prod-network": set(),
+        "prod-identity": set(),
+        "prod-zone-a": {"prod-network", "prod-identity"},
+        "prod-zone-b": {"prod-network", "prod-identity", "prod-zone-a"},
+        "prod-zone-c": {"prod-network", "prod-identity", "prod-zone-b"},
+        "prod-watch": {"prod-network", "prod-identity", "prod-zone-a", "prod-zone-b", "prod-zone-c"},
+    }
+
+
+def test_adding_nodes_changes_nothing_of_those_that_are_there(synth: Callable[..., Stacks]) -> None:
+    three, five = synth(layout={"nodes": 3}), synth(layout={"nodes": 5})
+    for letter in "abc":
+        before, after = (found[f"local-zone-{letter}"]["resource"] for found in (three, five))
+        for kind in ("aws_instance", "aws_network_interface", "aws_ebs_volume", "aws_volume_attachment"):
+            assert before[kind].items() <= after[kind].items()
+    assert set(five["local-zone-a"]["resource"]["aws_instance"]) == {"local-a1", "local-a2"}
+    assert set(five["local-zone-c"]["resource"]["aws_instance"]) == {"local-c1"}
+
+
+def test_an_image_that_is_not_pinned_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    from holdfast.topology import find_environment, load_environment
+
+    environment = load_environment(find_environment("prod"))
+    with pytest.raises(UnpinnedImage, match="no image id for debian-12/stock/amd64; .* holdfast images update prod"):
+        pins.image_id(environment, environment.machines.node, tmp_path)
