@@ -78,6 +78,7 @@ class Interface:
     source_dest_check: bool
     instance_id: str | None
     device_index: int | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Instance:
-    """`state` is EC2's: pending, running, stopping, stopped, shutting-down, terminated."""
+    """`state` is EC2's: pending, running, stopping, stopped, shutting-down, terminated. `reboots` counts requests."""
 
     id: str
     name: str
@@ -109,6 +110,8 @@ class Instance:
     interfaces: tuple[str, ...]
     attachments: tuple[Attachment, ...]
     tags: tuple[tuple[str, str], ...] = ()
+    reboots: int = 0
+    reboots: int = 0
 
 
 @dataclass(frozen=True)
