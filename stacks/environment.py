@@ -21,8 +21,8 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     zones = [ZoneStack(app, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
     watch = WatchStack(app, cluster, network=network, identity=identity, instances=instances)
-    for before in (network, identity):
-        zones[0].add_dependency(before)
+    zones[0].add_dependency(network)
+    zones[0].add_dependency(identity)
     for before, after in pairwise([*zones, watch]):
         after.add_dependency(before)
     return [network, identity, *zones, watch]
