@@ -111,7 +111,6 @@ class Instance:
     attachments: tuple[Attachment, ...]
     tags: tuple[tuple[str, str], ...] = ()
     reboots: int = 0
-    reboots: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,181 @@
+"""The API as the twin's daemon has it: served to Terraform and machines, and read by the reconciler in this process."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+from moto.backends import get_backend
+from moto.core.models import DEFAULT_ACCOUNT_ID
+
+from holdfast.topology import names
+from holdfast.twin.api import images, instances, state
+from holdfast.twin.api.serving import Authorize, Call, Server, Service
+from holdfast.twin.api.viewing import look
+from holdfast.twin.view import CloudView
+
+LISTEN = "127.0.0.1"
+
+
+class Api:
+    """One account's cloud. moto keeps its state per process, so a process has one `Api`; each new one starts empty."""
+
+    def __init__(
+        self,
+        port: int = 5599,
+        region: str = "eu-central-1",
+        on_change: Callable[[], None] | None = None,
+        instant: bool = False,
+    ) -> None:
+        """`on_change` is called after every change. `instant` lets instances reach their states without machines."""
+        self.account: str = DEFAULT_ACCOUNT_ID
+        self.region = region
+        self.generation = 0
+        self._port = port
+        self._on_change = on_change
+        self._instant = instant
+        self._lock = threading.RLock()
+        self._service = Service(self._lock, self._after)
+        self._servers: list[Server] = []
+        self._seen: tuple[int, CloudView] | None = None
+        state.reset(self.account)
+        state.forget_default_vpc(self._ec2())
+
+    @property
+    def url(self) -> str:
+        return f"http://{LISTEN}:{self._port}"
+
+    def start(self) -> None:
+        """Port 0 takes a free one."""
+        server = self._service.listen(LISTEN, self._port)
+        self._port = server.port
+        self._servers.append(server)
+
+    def serve_on(self, listening: socket, authorize: Authorize | None = None) -> Server:
+        """Serve on a socket that already listens. `authorize(remote address, service)` False: no answer."""
+        server = self._service.listen_on(listening, authorize)
+        self._servers.append(server)
+        return server
+
+    def stop(self) -> None:
+        while self._servers:
+            self._servers.pop().stop()
+
+    def view(self) -> CloudView:
+        """The same object until something changes."""
+        with self._lock:
+            if self._seen is None or self._seen[0] != self.generation:
+                self._seen = (self.generation, look(self._ec2(), account=self.account, region=self.region))
+            return self._seen[1]
+
+    def set_instance_state(self, instance_id: str, state: str) -> bool:
+        """The machine reached `running`, `stopped` or `terminated`. False if that is not where it was going."""
+        with self._lock:
+            instance = self._ec2().get_instance_by_id(instance_id)
+            if instance is None or not instances.reach(instance, state):
+                return False
+            self._changed()
+            return True
+
+    def register_image(self, id: str, name: str, owner: str, arch: str, region: str | None = None) -> None:
+        with self._lock:
+            images.register(self._ec2(region), id, name=name, owner=owner, architecture=arch)
+            self._changed()
+
+    def credentials_for(self, role_name: str) -> dict[str, str]:
+        """Keys of the role, as the metadata service answers them."""
+        with self._lock:
+            role = self._global("iam").get_role(role_name)
+            session = self._global("sts").assume_role(
+                region_name=self.region,
+                role_session_name="holdfast-twin",
+                role_arn=role.arn,
+                policy=None,
+                duration=6 * 3600,
+                external_id=None,
+            )
+        now = datetime.datetime.now(datetime.UTC)
+        return {
+            "Code": "Success",
+            "LastUpdated": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "Type": "AWS-HMAC",
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.session_token,
+            "Expiration": f"{now + datetime.timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+    def put_parameter(self, name: str, value: str) -> None:
+        """A parameter of Systems Manager, overwritten."""
+        with self._lock:
+            self._regional("ssm").put_parameter(
+                name=name,
+                description="",
+                value=value,
+                parameter_type="String",
+                allowed_pattern="",
+                keyid="",
+                overwrite=True,
+                tags=[],
+                data_type="text",
+                tier=None,
+                policies=None,
+            )
+            self._changed()
+
+    def get_object(self, bucket: str, key: str) -> bytes | None:
+        with self._lock:
+            s3 = self._global("s3")
+            found = s3.get_object(bucket, key) if bucket in s3.buckets else None
+            return bytes(found.value) if found is not None else None
+
+    def list_objects(self, bucket: str, prefix: str = "") -> list[str]:
+        with self._lock:
+            s3 = self._global("s3")
+            if bucket not in s3.buckets:
+                return []
+            return sorted(key for key in s3.buckets[bucket].keys if key.startswith(prefix))
+
+    def save(self, path: Path) -> None:
+        with self._lock:
+            content = state.dump(self.account)
+        state.write(path, content)
+
+    def load(self, path: Path) -> None:
+        with self._lock:
+            state.restore(self.account, path.read_bytes())
+            self._changed()
+
+    def _after(self, call: Call) -> None:
+        if self._instant and call.service == "ec2":
+            self._settle()
+        if call.writes and not _is_report(call):
+            self._changed()
+
+    def _settle(self) -> None:
+        for instance in self._ec2().all_instances():
+            if instance.state in instances.SETTLED:
+                instances.reach(instance, instances.SETTLED[instance.state])
+
+    def _changed(self) -> None:
+        self.generation += 1
+        if self._on_change:
+            self._on_change()
+
+    def _ec2(self, region: str | None = None) -> Any:
+        return self._regional("ec2", region)
+
+    def _regional(self, service: Any, region: str | None = None) -> Any:
+        return get_backend(service)[self.account][region or self.region]
+
+    def _global(self, service: Any) -> Any:
+        return get_backend(service)[self.account]["aws"]
+
+
+def _is_report(call: Call) -> bool:
+    """Nodes report every few seconds, which changes nothing that the twin acts on or has to keep."""
+    return call.service == "s3" and f"/{names.REPORTS_PREFIX}" in call.action

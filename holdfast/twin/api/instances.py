@@ -1,0 +1,116 @@
+"""EC2 instances take time: a request only starts a change of state, and whoever runs the machines ends it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from moto.core.utils import utcnow
+from moto.ec2.models.instances import Instance, InstanceState, StateReason
+
+from holdfast.twin.api.images import ROOT_GIB
+from holdfast.twin.api.patching import Method, around, refuse
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+REACHED_FROM = {
+    "running": {"pending"},
+    "stopped": {"pending", "running", "stopping"},
+    "terminated": {"pending", "running", "stopping", "stopped", "shutting-down"},
+}
+"""A machine may power itself off, and die in any state; but it starts only when asked to."""
+
+SETTLED = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}
+
+
+def reach(instance: Any, state: str) -> bool:
+    """Take note that the machine got to `state`; False if that is not where it was going."""
+    if instance.state not in REACHED_FROM[state]:
+        return False
+    _set(instance, state)
+    if state == "terminated":
+        _release(instance)
+    return True
+
+
+def _set(instance: Any, state: str) -> Any:
+    """The new state; returns the previous one."""
+    previous = copy.copy(instance._state)
+    instance._state = InstanceState(state, CODES[state])
+    return previous
+
+
+def _release(instance: Any) -> None:
+    """What outlives the instance is free again; what was made with it goes with it."""
+    backend = instance.ec2_backend
+    for interface in list(instance.nics.values()):
+        instance.detach_eni(interface)
+        if interface.delete_on_termination:
+            interface.delete()
+    instance.teardown_defaults()
+    association = backend.iam_instance_profile_associations.get(instance.id)
+    if association:
+        backend.disassociate_iam_instance_profile(association_id=association.association_id)
+
+
+@around(Instance, "__init__")
+def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
+    original(self, *args, **kwargs)
+    self.reboots = 0
+    _set(self, "pending")
+    self._placement.zone = self.nics[0].subnet.availability_zone
+
+
+@around(Instance, "setup_defaults")
+def _add_root_volume(original: Method, self: Any) -> None:
+    """Under the name that the image gives its root device."""
+    self.add_block_device(ROOT_GIB, self.root_device_name, None, False, True, None, "gp3")
+
+
+@around(Instance, "start")
+def _start(original: Method, self: Any) -> Any:
+    if self.state not in {"stopped", "running", "pending"}:
+        raise _incorrect_state(self, "started")
+    if self.state != "stopped":
+        return copy.copy(self._state)
+    self._reason, self.state_reason = "", StateReason()
+    return _set(self, "pending")
+
+
+@around(Instance, "stop")
+def _stop(original: Method, self: Any) -> Any:
+    if self.state in {"shutting-down", "terminated"}:
+        raise _incorrect_state(self, "stopped")
+    if self.state in {"stopping", "stopped"}:
+        return copy.copy(self._state)
+    _note_reason(self)
+    return _set(self, "stopping")
+
+
+@around(Instance, "terminate")
+def _terminate(original: Method, self: Any) -> Any:
+    if self.state in {"shutting-down", "terminated"}:
+        return copy.copy(self._state)
+    _note_reason(self)
+    return _set(self, "shutting-down")
+
+
+@around(Instance, "reboot")
+def _reboot(original: Method, self: Any) -> None:
+    if self.state not in {"pending", "running"}:
+        raise _incorrect_state(self, "rebooted")
+    self.reboots += 1
+
+
+def _note_reason(instance: Any) -> None:
+    instance._reason = f"User initiated ({utcnow():%Y-%m-%d %H:%M:%S} GMT)"
+    instance.state_reason = StateReason(
+        "Client.UserInitiatedShutdown: User initiated shutdown", "Client.UserInitiatedShutdown"
+    )
+
+
+def _incorrect_state(instance: Any, what: str) -> Exception:
+    return refuse(
+        "IncorrectInstanceState",
+        f"The instance '{instance.id}' is not in a state from which it can be {what}: it is {instance.state}.",
+    )

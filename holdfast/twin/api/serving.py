@@ -1,0 +1,119 @@
+"""moto as an HTTP server of this process: one request at a time, and each known by its service and action."""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+Authorize = Callable[[str, str], bool]
+Environ = dict[str, Any]
+
+SCOPE = re.compile(r"Credential=[^/]*/\d{8}/[^/]*/([^/]*)/aws4_request")
+READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
+
+
+@dataclass(frozen=True)
+class Call:
+    """`service` as signed, empty when not signed. `action` is the API's, or for S3 the method and path."""
+
+    service: str
+    action: str
+
+    @property
+    def writes(self) -> bool:
+        method, _, path = self.action.partition(" ")
+        return method not in {"GET", "HEAD", "OPTIONS"} if path else not self.action.startswith(READING)
+
+
+class Server:
+    """A listening socket served by threads."""
+
+    def __init__(self, server: BaseWSGIServer) -> None:
+        self._server = server
+        self.port: int = server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Service:
+    """The API as a WSGI application. Requests run one by one under `lock`; `after` is told of each, still under it."""
+
+    def __init__(self, lock: threading.RLock, after: Callable[[Call], None]) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock = lock
+        self._after = after
+
+    def listen(self, address: str, port: int) -> Server:
+        return Server(make_server(address, port, self._answer, threaded=True, request_handler=_Handler))
+
+    def listen_on(self, listening: socket.socket, authorize: Authorize | None = None) -> Server:
+        def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
+            if authorize and not authorize(environ["REMOTE_ADDR"], _service(environ)):
+                # No route is no answer.
+                _read(environ)
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionAbortedError
+            return self._answer(environ, start_response)
+
+        address, port = listening.getsockname()
+        return Server(
+            make_server(address, port, answer, threaded=True, request_handler=_Handler, fd=listening.fileno())
+        )
+
+    def _answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        # Read before the lock is taken: a slow sender must not hold up the others.
+        body = _read(environ)
+        call = Call(_service(environ), _action(environ, body))
+        with self._lock:
+            answer = list(self._moto(environ, start_response))
+            self._after(call)
+        return answer
+
+
+class _Handler(WSGIRequestHandler):
+    """Without a line of log per request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def _read(environ: Environ) -> bytes:
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        body = stream.read()
+    else:
+        body = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    return bytes(body)
+
+
+def _service(environ: Environ) -> str:
+    """From the scope of a SigV4 signature, in the header or in a presigned address."""
+    query = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
+    match = SCOPE.search(environ.get("HTTP_AUTHORIZATION") or f"Credential={query}")
+    return match[1] if match else ""
+
+
+def _action(environ: Environ, body: bytes) -> str:
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        return str(target).rpartition(".")[2]
+    form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
+    action = parse_qs(body.decode("latin-1") if form else environ.get("QUERY_STRING", "")).get("Action")
+    return action[0] if action else f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"

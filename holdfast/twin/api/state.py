@@ -1,0 +1,62 @@
+"""All that moto knows, to and from a file: the cloud outlives the daemon."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dill  # type: ignore[import-untyped]
+from moto.backends import get_backend
+
+SERVICES: tuple[Any, ...] = (
+    "cloudwatch",
+    "ec2",
+    "iam",
+    "kms",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "ssm",
+    "sts",
+)
+
+
+def reset(account: str) -> None:
+    for service in SERVICES:
+        dict.clear(get_backend(service)[account])
+
+
+def forget_default_vpc(ec2: Any) -> None:
+    """An account may delete it, and the twin would have to build its network."""
+    vpc = ec2.default_vpc
+    for subnet in list(ec2.describe_subnets()):
+        ec2.delete_subnet(subnet.id)
+    for gateway in list(ec2.internet_gateways.values()):
+        ec2.detach_internet_gateway(gateway.id, vpc.id)
+        ec2.delete_internet_gateway(gateway.id)
+    ec2.delete_vpc(vpc.id)
+
+
+def dump(account: str) -> bytes:
+    backends = {service: dict(get_backend(service)[account].items()) for service in SERVICES}
+    return bytes(dill.dumps(backends, recurse=False))
+
+
+def restore(account: str, content: bytes) -> None:
+    reset(account)
+    for service, backends in dill.loads(content).items():
+        for region, backend in backends.items():
+            get_backend(service)[account][region] = backend
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all, and for this user only: it holds secrets."""
+    unfinished = path.with_suffix(".unfinished")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
