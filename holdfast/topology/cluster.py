@@ -21,8 +21,9 @@ RESERVED_HEAD = 4
 ADDRESSES_PER_NODE = 3
 """Primary, leader endpoint, replica endpoint."""
 
-SEEDS = 3
-"""How many peers a node's user-data names. Fixed, so that adding nodes does not change the others' user-data."""
+MAXIMUM_NODES = 5
+"""The most nodes that the layout has. Every machine knows all of these slots by arithmetic, deployed or not, so that
+adding nodes does not change the user-data of the others."""
 
 
 class Role(StrEnum):
@@ -82,9 +83,9 @@ class Cluster:
         return cls(environment=environment, zones=zones, nodes=nodes)
 
     @cached_property
-    def seeds(self) -> tuple[Node, ...]:
-        """The nodes that every machine knows from its user-data."""
-        return self.nodes[:SEEDS]
+    def slots(self) -> tuple[Node, ...]:
+        """Every node that the layout can grow to, the present ones first."""
+        return tuple(_node(self.environment, self.zones, index) for index in range(MAXIMUM_NODES))
 
     @property
     def quorum(self) -> int:

@@ -1,0 +1,54 @@
+"""A machine's user-data: byte for byte what EC2 gets, and whether it fits."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from pathlib import Path
+
+import jinja2
+
+from holdfast.rendering.files import render_files
+from holdfast.topology import Cluster, Images, Node, Problem
+
+CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
+
+LIMIT = 16_384
+"""Bytes of user-data that EC2 takes, before base64."""
+
+PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "python3-boto3", "python3-redis")
+
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(CLOUD_INIT),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+def user_data(cluster: Cluster, node: Node) -> bytes:
+    """The gzip'd cloud-config of `node`."""
+    stock = cluster.environment.images is Images.STOCK
+    text = _templates.get_template("user-data.yaml.j2").render(
+        environment=cluster.environment,
+        node=node,
+        files=render_files(cluster, node),
+        packages=PACKAGES if stock else (),
+    )
+    # mtime 0: the time of day must not look like a change in every plan.
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def user_data_base64(cluster: Cluster, node: Node) -> str:
+    return base64.b64encode(user_data(cluster, node)).decode()
+
+
+def check_user_data(cluster: Cluster) -> list[Problem]:
+    """One problem for each node whose user-data EC2 would refuse."""
+    sizes = {node.name: len(user_data(cluster, node)) for node in cluster.nodes}
+    return [
+        Problem("", f"user-data of {name} with {size:,} bytes", f"at most {LIMIT:,} bytes; shorter templates")
+        for name, size in sizes.items()
+        if size > LIMIT
+    ]

@@ -1,0 +1,24 @@
+"""The node's endpoint addresses: the cloud routes them to the interface, here the machine takes them on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from holdfast_node.identity import Identity
+from holdfast_node.log import say
+
+
+def take(identity: Identity) -> None:
+    """Configure both endpoint addresses on the interface of the default route; harmless to repeat."""
+    device = _default_device()
+    for address in (identity.leader_endpoint, identity.replica_endpoint):
+        # /32: the subnet's own route belongs to the primary address.
+        subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", device], check=True)
+    say(f"took {identity.leader_endpoint} (leader) and {identity.replica_endpoint} (replica) on {device}")
+
+
+def _default_device() -> str:
+    routes = json.loads(subprocess.check_output(["ip", "-json", "-4", "route", "show", "default"], text=True))
+    device: str = routes[0]["dev"]
+    return device

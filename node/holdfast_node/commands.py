@@ -1,0 +1,58 @@
+"""The commands that the machine's systemd units run, one each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from holdfast_node import addresses, handover, identity, secrets, sentinel_config, volume
+from holdfast_node.agent import Agent
+from holdfast_node.cloud import Cloud
+from holdfast_node.identity import Identity
+from holdfast_node.log import say
+
+
+def _volume(me: Identity) -> None:
+    volume.prepare(me)
+
+
+def _addresses(me: Identity) -> None:
+    addresses.take(me)
+
+
+def _secrets(me: Identity) -> None:
+    secrets.fetch(me, Cloud(me))
+
+
+def _sentinel_config(me: Identity) -> None:
+    sentinel_config.prepare(me, Cloud(me), secrets.system_user())
+
+
+def _run(me: Identity) -> None:
+    Agent(me, Cloud(me), secrets.system_user()).run()
+
+
+def _hand_over(me: Identity) -> None:
+    handover.hand_over(me, secrets.system_user())
+
+
+COMMANDS: dict[str, Callable[[Identity], None]] = {
+    "volume": _volume,
+    "addresses": _addresses,
+    "secrets": _secrets,
+    "sentinel-config": _sentinel_config,
+    "run": _run,
+    "hand-over": _hand_over,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        print(f"usage: node.pyz {'|'.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        COMMANDS[arguments[0]](identity.load())
+    except (volume.Refused, TimeoutError) as error:
+        say(str(error))
+        return 1
+    return 0

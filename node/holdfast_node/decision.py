@@ -1,0 +1,133 @@
+"""What this node should be now: a pure function from what it sees to one action and the sentence that explains it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+STALE_AFTER = 2.0
+"""Seconds for which a majority must name another leader, which itself says that it leads, before this one steps down.
+
+During a failover the promoted replica leads for a moment before the majority names it: that must not be undone."""
+
+
+class Role(str, Enum):
+    LEADER = "leader"
+    REPLICA = "replica"
+    WAITING = "waiting"
+    """A replica of nobody: how every Redis starts here."""
+    DOWN = "down"
+
+
+class Do(str, Enum):
+    STAY = "stay"
+    LEAD = "lead"
+    FOLLOW = "follow"
+    FAIL_OVER = "fail over"
+    """Ask a Sentinel to promote a replica."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Redis as it describes itself. `leader` is the address it follows, where it follows one."""
+
+    role: Role
+    leader: str | None = None
+    has_data: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a decision depends on."""
+
+    me: str
+    own: Server
+    votes: Mapping[str, str] = field(default_factory=dict)
+    """Sentinel's address → the leader it names, of those that answered just now."""
+    sentinels: int = 1
+    """How many Sentinels there are, by the one that knows most."""
+    peers: Mapping[str, Server] = field(default_factory=dict)
+    """The other nodes' Redis, of those that answered just now."""
+    began: bool = False
+    """Whether this very data volume began the cluster (see the bootstrap record)."""
+    other_named_for: float = 0.0
+    """Seconds for which a majority has named another leader than this node."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    do: Do
+    sentence: str
+    target: str | None = None
+
+
+def majority_of(sentinels: int) -> int:
+    return sentinels // 2 + 1
+
+
+def proven_leader(votes: Mapping[str, str], sentinels: int) -> str | None:
+    """The address that a majority of all Sentinels names, or None."""
+    for address, count in Counter(votes.values()).items():
+        if count >= majority_of(sentinels):
+            return address
+    return None
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """See the table in node/README.md: one row for each return."""
+    named = proven_leader(snapshot.votes, snapshot.sentinels)
+    if named is None:
+        return _without_majority(snapshot)
+    if named == snapshot.me:
+        return _named(snapshot)
+    return _other_named(snapshot, named)
+
+
+def _without_majority(snapshot: Snapshot) -> Decision:
+    agree = max(Counter(snapshot.votes.values()).values(), default=0)
+    seen = f"{agree} of {snapshot.sentinels} Sentinels name the same leader"
+    if snapshot.own.role is Role.LEADER:
+        return Decision(Do.STAY, f"leads, but only {seen}: the gateways are closed")
+    return Decision(Do.STAY, f"waits: {seen}, and a majority is {majority_of(snapshot.sentinels)}")
+
+
+def _other_named(snapshot: Snapshot, named: str) -> Decision:
+    own = snapshot.own
+    if own.role is Role.DOWN:
+        return Decision(Do.STAY, f"Redis is starting; a majority names {named}")
+    if own.role is Role.WAITING:
+        return Decision(Do.FOLLOW, f"a majority names {named}: follows it", named)
+    if own.leader == named:
+        return Decision(Do.STAY, f"follows {named}, which a majority names")
+    leads_there = snapshot.peers.get(named, Server(Role.DOWN)).role is Role.LEADER
+    if leads_there and snapshot.other_named_for >= STALE_AFTER:
+        return Decision(
+            Do.FOLLOW, f"a majority names {named}, which leads: gives up its own role and follows it", named
+        )
+    return Decision(Do.STAY, f"a majority names {named}: leaves the change to the Sentinels for now")
+
+
+def _named(snapshot: Snapshot) -> Decision:
+    own = snapshot.own
+    if own.role is Role.LEADER:
+        return Decision(Do.STAY, "leads, and a majority names it")
+    if own.role is Role.REPLICA:
+        return Decision(Do.STAY, "a majority names it: the Sentinels are promoting it")
+    followers = [peer for peer in snapshot.peers.values() if peer.role is Role.REPLICA and peer.has_data]
+    if followers:
+        return Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it")
+    if own.role is Role.DOWN:
+        return Decision(Do.STAY, "a majority names it, and its Redis is starting")
+    if own.has_data:
+        return Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads")
+    if any(peer.has_data for peer in snapshot.peers.values()):
+        return Decision(
+            Do.FAIL_OVER, "a majority names it, but it is empty and a peer holds data: never leads like that"
+        )
+    if snapshot.began:
+        return Decision(Do.LEAD, "a majority names it, it began this cluster, and nobody holds data: leads")
+    if len(snapshot.peers) + 1 >= majority_of(snapshot.sentinels) and snapshot.sentinels > 1:
+        return Decision(Do.LEAD, "a majority names it, and of a majority of nodes nobody holds data: leads")
+    return Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data")

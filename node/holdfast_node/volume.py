@@ -1,0 +1,88 @@
+"""The data volume: found, formatted only when it is blank, mounted by its file system's id, grown when it has grown."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from holdfast_node.identity import Identity
+from holdfast_node.log import say
+
+MOUNT_POINT = Path("/var/lib/holdfast")
+BY_ID = Path("/dev/disk/by-id")
+XEN_NAMES = (Path("/dev/sdf"), Path("/dev/xvdf"))
+PATIENCE = 600
+"""Seconds to wait for the volume: it is attached after the machine has started."""
+
+OWNER = "redis"
+
+
+class Refused(Exception):
+    """The volume that is there is not this node's."""
+
+
+def prepare(identity: Identity) -> None:
+    """Mount this node's volume at /var/lib/holdfast and make the folders of Redis and Sentinel on it.
+
+    Raises:
+        Refused: it holds something else; nothing was changed.
+        TimeoutError: no volume was attached.
+    """
+    if not os.path.ismount(MOUNT_POINT):
+        device = _wait_for_device()
+        if _is_blank(device):
+            say(f"formats {device}, which is blank")
+            subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-U", identity.volume_id, device], check=True)
+        found = _probe(device, "UUID")
+        if found != identity.volume_id:
+            raise Refused(
+                f"{device} holds {_probe(device, 'TYPE') or 'unknown data'} with the id {found or 'none'}; accepted: "
+                f"a blank volume, or that of {identity.node} ({identity.volume_id}). Attach that one; nothing was changed"
+            )
+        MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
+        subprocess.run(["mount", "-o", "noatime", device, MOUNT_POINT], check=True)
+        subprocess.run(["resize2fs", device], check=True, capture_output=True)
+        say(f"mounted {device} ({found}) at {MOUNT_POINT}")
+    for name in ("redis", "sentinel"):
+        folder = MOUNT_POINT / name
+        folder.mkdir(mode=0o750, exist_ok=True)
+        shutil.chown(folder, OWNER, OWNER)
+
+
+def _wait_for_device() -> Path:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for device in _candidates():
+            return device
+        time.sleep(0.2)
+    raise TimeoutError(f"no data volume within {PATIENCE} s: looked for EBS volumes in {BY_ID}, and for {XEN_NAMES}")
+
+
+def _candidates() -> list[Path]:
+    """EBS volumes that hold no mounted file system of this machine: on Nitro by id, on Xen by name."""
+    mounted = {line.split()[0] for line in Path("/proc/self/mounts").read_text().splitlines()}
+    by_id = sorted({path.resolve() for path in BY_ID.glob("nvme-Amazon_Elastic_Block_Store_vol*") if _is_whole(path)})
+    # The root volume shows as a disk too; what is mounted is one of its partitions.
+    nitro = [device for device in by_id if not any(name.startswith(str(device)) for name in mounted)]
+    return nitro or [device.resolve() for device in XEN_NAMES if device.exists()]
+
+
+def _is_whole(path: Path) -> bool:
+    """Not a partition, and not the second link that udev makes for each name space."""
+    return "-part" not in path.name and "_1" not in path.name
+
+
+def _is_blank(device: Path) -> bool:
+    with device.open("rb") as stream:
+        head = stream.read(1 << 20)
+    return not any(head) and not _probe(device, "TYPE") and not _probe(device, "PTTYPE")
+
+
+def _probe(device: Path, tag: str) -> str:
+    done = subprocess.run(
+        ["blkid", "-p", "-o", "value", "-s", tag, device], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
