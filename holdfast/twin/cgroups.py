@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
@@ -35,9 +37,10 @@ def instances() -> list[str]:
 def processes(group: Path) -> list[int]:
     """The processes of a group and of all below it."""
     found: list[int] = []
-    for file in (group / "cgroup.procs", *group.glob("**/*/cgroup.procs")):
+    # Unlike Path.glob, os.walk does not mind that groups vanish under its feet.
+    for folder, _, _ in os.walk(group):
         try:
-            found += [int(line) for line in file.read_text(encoding="ascii").split()]
+            found += [int(line) for line in Path(folder, "cgroup.procs").read_text(encoding="ascii").split()]
         except OSError:
             # The group went away while it was read.
             continue
@@ -62,14 +65,14 @@ def remove(instance_id: str) -> None:
         if kind not in ("cgroup2", "cgroup"):
             continue
         top = where / f"{PREFIX}{instance_id}"
-        if top.is_dir() and not wait_until(lambda top=top: _removed(top), timeout=5):  # type: ignore[misc]
+        if not wait_until(partial(_removed, top), timeout=5):
             raise HoldfastError(f"{top}: processes {processes(top)} do not end")
 
 
 def _removed(top: Path) -> bool:
-    for path in (*sorted(top.glob("**/"), reverse=True), top):
+    for folder, _, _ in os.walk(top, topdown=False):
         try:
-            path.rmdir()
+            os.rmdir(folder)
         except FileNotFoundError:
             continue
         except OSError:

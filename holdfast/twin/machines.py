@@ -78,7 +78,8 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
     layers = f"lowerdir={(home / 'image').resolve(strict=True)},upperdir={home / 'upper'},workdir={home / 'work'}"
     run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", layers, root])
     group = cgroups.group(instance_id)
-    (group / "keeper").mkdir(parents=True, exist_ok=True)
+    for part in ("keeper", "exec"):
+        (group / part).mkdir(parents=True, exist_ok=True)
     nspawn = [
         "systemd-nspawn",
         "--quiet",
@@ -221,7 +222,7 @@ def output(instance_id: str, argv: Sequence[str], *, timeout: float = 30) -> str
 def signal_process(instance_id: str, name: str, sig: signal.Signals) -> int:
     """Send a signal to every process of a machine that is called `name`; return how many there were."""
     hit = 0
-    for pid in cgroups.processes(cgroups.group(instance_id) / "payload"):
+    for pid in cgroups.processes(cgroups.group(instance_id)):
         try:
             # The kernel keeps 15 characters of a process's name.
             if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n") == name[:15]:
@@ -295,8 +296,10 @@ def _send(pid: int, sig: int) -> None:
 
 
 def _enter(instance_id: str, argv: Sequence[str]) -> list[str]:
-    namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
-    return ["nsenter", f"--target={leader(instance_id)}", *namespaces, "--", *argv]
+    enter = ["nsenter", f"--target={leader(instance_id)}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+    # Joins the machine's groups first, so that it is found and ended with the machine.
+    join = ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(cgroups.group(instance_id) / "exec")]
+    return [*join, *enter, "--root", "--wd", "--", *argv]
 
 
 def _clean_up(instance_id: str) -> None:
