@@ -1,0 +1,244 @@
+"""Who may reach whom in a VPC, as text for nftables: made of the view alone, so that it can be read and tested anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+
+from holdfast.twin.view import CloudView, Instance, Interface, Rule, Subnet
+
+METADATA = IPv4Address("169.254.169.254")
+METADATA_PORT = 80
+INTERNET = IPv4Address("198.51.100.1")
+"""Stands for everything outside of the VPCs: the cloud's APIs and the package mirrors. An address for documentation."""
+API_PORT, MIRROR_PORT = 5599, 3142
+
+ANYWHERE = IPv4Network("0.0.0.0/0")
+HTTPS = 443
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What does not work just now. `off` machines hear and say nothing; `nodes` and `zones` have only themselves left."""
+
+    off: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
+    """Instance ids, each alone."""
+    zones: frozenset[str] = frozenset()
+    """`eu-central-1a`."""
+
+    def isolates(self, instance: Instance) -> bool:
+        return instance.id in self.nodes or instance.zone in self.zones
+
+
+def link(interface_id: str) -> str:
+    """The router's end of an interface's cable; the kernel takes 15 characters."""
+    return f"hf-{interface_id.partition('-')[2][-12:]}"
+
+
+def plugged(view: CloudView, vpc_id: str) -> list[Interface]:
+    """The VPC's interfaces that are attached to an instance that still exists, in a stable order."""
+    instances = {instance.id for instance in view.instances.values() if instance.state != "terminated"}
+    return sorted(
+        (
+            interface
+            for interface in view.interfaces.values()
+            if interface.instance_id in instances and view.subnets[interface.subnet_id].vpc_id == vpc_id
+        ),
+        key=lambda interface: interface.id,
+    )
+
+
+def has_internet(view: CloudView, subnet: Subnet) -> bool:
+    """Whether the subnet's default route ends at an internet gateway, directly or through a NAT gateway."""
+    target = _default_target(subnet)
+    nat = view.nat_gateways.get(target)
+    if nat is not None:
+        outside = view.subnets.get(nat.subnet_id)
+        target = "" if outside is None else _default_target(outside)
+    return target.startswith("igw-")
+
+
+def admits_api(view: CloudView, source: IPv4Address, service: str) -> bool:
+    """Whether a call from an address in a VPC finds a way to one of the cloud's APIs (`s3`, `secretsmanager`)."""
+    interface = next((found for found in view.interfaces.values() if source in found.addresses), None)
+    if interface is None:
+        return False
+    subnet = view.subnets[interface.subnet_id]
+    if has_internet(view, subnet):
+        return True
+    for endpoint in view.endpoints.values():
+        if (endpoint.vpc_id, endpoint.service) != (subnet.vpc_id, service):
+            continue
+        if not endpoint.interface and subnet.id in endpoint.subnets:
+            return True
+        if endpoint.interface and any(_admits(view, group, source) for group in endpoint.groups):
+            return True
+    return False
+
+
+def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
+    """Everything that the VPC's router filters, to be loaded at once in place of what it had."""
+    interfaces = plugged(view, vpc_id)
+    groups = sorted({group for interface in interfaces for group in interface.groups if group in view.groups})
+    lines = ["table ip hf", "delete table ip hf", "table ip hf {"]
+    for group in groups:
+        lines += _chain(f"in_{group}", _group_rules(view, view.groups[group].ingress, "saddr", "accept"))
+        lines += _chain(f"out_{group}", _group_rules(view, view.groups[group].egress, "daddr", "goto arrive"))
+    for interface in interfaces:
+        known = [group for group in interface.groups if group in view.groups]
+        lines += _chain(f"in_{link(interface.id)}", [*(f"jump in_{group}" for group in known), "drop"])
+        lines += _chain(f"out_{link(interface.id)}", [*(f"jump out_{group}" for group in known), "drop"])
+    to, of = (_verdicts(interfaces, direction) for direction in ("in", "out"))
+    lines += _chain("arrive", [*_internet(view, interfaces), *_when(to, f"oifname vmap {to}"), "drop"])
+    lines += _chain("honest", _honest(interfaces))
+    lines += _chain(
+        "forward",
+        [
+            "type filter hook forward priority filter; policy drop;",
+            *_off(view, interfaces, cut, "iifname", "oifname"),
+            *_islands(view, interfaces, cut, ("iifname {0} oifname != {0} drop", "iifname != {0} oifname {0} drop")),
+            "jump honest",
+            "ct state established,related accept",
+            *_when(of, f"iifname vmap {of}"),
+        ],
+    )
+    lines += _chain(
+        "input",
+        [
+            "type filter hook input priority filter; policy drop;",
+            "iifname lo accept",
+            *_off(view, interfaces, cut, "iifname"),
+            *_islands(view, interfaces, cut, (f"iifname {{0}} ip daddr != {METADATA} drop",)),
+            "jump honest",
+            "ct state established,related accept",
+            # Security groups do not filter the metadata service.
+            f"ip daddr {METADATA} tcp dport {METADATA_PORT} accept",
+            *_when(of, f"ip daddr {INTERNET} iifname vmap {of}"),
+        ],
+    )
+    lines += _chain(
+        "output",
+        [
+            "type filter hook output priority filter; policy drop;",
+            "oifname lo accept",
+            *_off(view, interfaces, cut, "oifname"),
+            *_islands(view, interfaces, cut, (f"oifname {{0}} ip saddr != {METADATA} drop",)),
+            "ct state established,related accept",
+            *_when(to, f"oifname vmap {to}"),
+        ],
+    )
+    return "\n".join([*lines, "}", ""])
+
+
+def _default_target(subnet: Subnet) -> str:
+    return next((route.target for route in subnet.routes if route.destination == ANYWHERE), "")
+
+
+def _admits(view: CloudView, group_id: str, source: IPv4Address) -> bool:
+    group = view.groups.get(group_id)
+    return group is not None and any(
+        rule.protocol in ("tcp", "-1")
+        and (rule.from_port is None or rule.to_port is None or rule.from_port <= HTTPS <= rule.to_port)
+        and any(source in network for network in _peers(view, rule))
+        for rule in group.ingress
+    )
+
+
+def _chain(name: str, rules: Iterable[str]) -> Iterator[str]:
+    yield f"  chain {name} {{"
+    yield from (f"    {rule}" for rule in rules)
+    yield "  }"
+
+
+def _when(needed: str, rule: str) -> list[str]:
+    """nftables takes no empty set: then there is nobody whom the rule could be about."""
+    return [rule] if needed else []
+
+
+def _set(items: Iterable[object]) -> str:
+    texts = [str(item) for item in items]
+    return f"{{ {', '.join(texts)} }}" if texts else ""
+
+
+def _names(interfaces: Iterable[Interface]) -> str:
+    return _set(f'"{link(interface.id)}"' for interface in interfaces)
+
+
+def _verdicts(interfaces: Iterable[Interface], direction: str) -> str:
+    return _set(f'"{link(interface.id)}" : goto {direction}_{link(interface.id)}' for interface in interfaces)
+
+
+def _peers(view: CloudView, rule: Rule) -> list[IPv4Network]:
+    """Whom a rule is about: a group stands for every address of every interface in it."""
+    members = (
+        IPv4Network(address)
+        for interface in view.interfaces.values()
+        if not set(rule.groups).isdisjoint(interface.groups)
+        for address in interface.addresses
+    )
+    return list(collapse_addresses([*rule.cidrs, *members]))
+
+
+def _group_rules(view: CloudView, rules: Iterable[Rule], side: str, verdict: str) -> Iterator[str]:
+    for rule in rules:
+        peers = _peers(view, rule)
+        if not peers:
+            continue
+        who = [] if ANYWHERE in peers else [f"ip {side} {_set(peers)}"]
+        yield " ".join([*who, *_traffic(rule), verdict])
+
+
+def _traffic(rule: Rule) -> list[str]:
+    if rule.protocol == "-1":
+        return []
+    ports = rule.protocol in ("tcp", "udp") and rule.from_port is not None and rule.to_port is not None
+    if ports and (rule.from_port, rule.to_port) not in ((-1, -1), (0, 65535)):
+        return [f"{rule.protocol} dport {rule.from_port}-{rule.to_port}"]
+    return [f"meta l4proto {rule.protocol}"]
+
+
+def _internet(view: CloudView, interfaces: Iterable[Interface]) -> Iterator[str]:
+    """Which services a call may use is decided when its signature has been read; here only whether any may be."""
+    outside = [item for item in interfaces if has_internet(view, view.subnets[item.subnet_id])]
+    with_endpoint = [
+        item
+        for item in interfaces
+        if any(
+            endpoint.vpc_id == view.subnets[item.subnet_id].vpc_id
+            and (endpoint.interface or item.subnet_id in endpoint.subnets)
+            for endpoint in view.endpoints.values()
+        )
+    ]
+    callers = _names(dict.fromkeys([*outside, *with_endpoint]))
+    browsers = _names(outside)
+    yield from _when(callers, f"iifname {callers} ip daddr {INTERNET} tcp dport {API_PORT} accept")
+    yield from _when(browsers, f"iifname {browsers} ip daddr {INTERNET} tcp dport {MIRROR_PORT} accept")
+
+
+def _honest(interfaces: Iterable[Interface]) -> Iterator[str]:
+    """The source/destination check of each interface that has not switched it off."""
+    checked = [interface for interface in interfaces if interface.source_dest_check]
+    names = _names(checked)
+    held = _set(f'"{link(interface.id)}" . {address}' for interface in checked for address in interface.addresses)
+    yield from _when(names, f"iifname {names} iifname . ip saddr != {held} drop")
+    yield from _when(names, f"oifname {names} oifname . ip daddr != {held} drop")
+
+
+def _off(view: CloudView, interfaces: Iterable[Interface], cut: Cut, *sides: str) -> Iterator[str]:
+    names = _names(interface for interface in interfaces if interface.instance_id in cut.off)
+    for side in sides:
+        yield from _when(names, f"{side} {names} drop")
+
+
+def _islands(view: CloudView, interfaces: list[Interface], cut: Cut, templates: Iterable[str]) -> Iterator[str]:
+    """Before anything else: what is cut off loses its established connections too."""
+    islands: dict[str, list[Interface]] = {}
+    for interface in interfaces:
+        instance = view.instances[interface.instance_id or ""]
+        if cut.isolates(instance):
+            island = instance.id if instance.id in cut.nodes else instance.zone
+            islands.setdefault(island, []).append(interface)
+    for _, members in sorted(islands.items()):
+        yield from (template.format(_names(members)) for template in templates)
