@@ -1,4 +1,4 @@
-"""Who may reach whom in a VPC, as text for nftables: made of the view alone, so that it can be read and tested anywhere."""
+"""Who may reach whom in a VPC, as text for nftables: made of the view alone, without touching anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HTTPS = 443
 
 @dataclass(frozen=True)
 class Cut:
-    """What does not work just now. `off` machines hear and say nothing; `nodes` and `zones` have only themselves left."""
+    """What does not work just now. `off` machines are silent; `nodes` and `zones` have only themselves left."""
 
     off: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
