@@ -28,13 +28,18 @@ def chosen() -> list[Environment]:
     return [load_environment(find_environment(name)) for name in named] or load_environments()
 
 
+def usable(environment: Environment) -> Cluster:
+    cluster = Cluster.of(environment)
+    if problems := rendering.check_user_data(cluster):
+        raise InvalidEnvironment(str(find_environment(environment.name)), problems)
+    return cluster
+
+
 def main() -> int:
-    app = App()
     try:
-        for environment in chosen():
-            cluster = Cluster.of(environment)
-            if problems := rendering.check_user_data(cluster):
-                raise InvalidEnvironment(environment.name, problems)
+        clusters = [usable(environment) for environment in chosen()]
+        app = App()
+        for cluster in clusters:
             add_environment(app, cluster)
     except HoldfastError as error:
         print(error, file=sys.stderr)
