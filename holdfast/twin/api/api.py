@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import FakeKey
 
 from holdfast.topology import names
 from holdfast.twin.api import images, instances, state
@@ -138,7 +139,8 @@ class Api:
             s3 = self._global("s3")
             if bucket not in s3.buckets:
                 return []
-            return sorted(key for key in s3.buckets[bucket].keys if key.startswith(prefix))
+            current = s3.buckets[bucket].keys.items()
+            return sorted(name for name, key in current if name.startswith(prefix) and isinstance(key, FakeKey))
 
     def save(self, path: Path) -> None:
         with self._lock:

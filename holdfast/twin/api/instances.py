@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from typing import Any
 
+from moto import settings
 from moto.core.utils import utcnow
-from moto.ec2.models.instances import Instance, InstanceState, StateReason
+from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
 from holdfast.twin.api.images import ROOT_GIB
+from holdfast.twin.api.interfaces import check_fits
 from holdfast.twin.api.patching import Method, around, refuse
+
+settings.ENABLE_AMI_VALIDATION = True
+settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
+
+USER_DATA_LIMIT = 16_384
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 
@@ -58,7 +66,42 @@ def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) ->
     original(self, *args, **kwargs)
     self.reboots = 0
     _set(self, "pending")
-    self._placement.zone = self.nics[0].subnet.availability_zone
+
+
+@around(InstanceBackend, "run_instances")
+def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
+    if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_LIMIT:
+        raise refuse("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
+    return original(self, image_id, count, user_data, *args, **kwargs)
+
+
+@around(Instance, "attach_eni")
+def _attach_interface(original: Method, self: Any, eni: Any, device_index: int) -> Any:
+    """The instance is where its first interface is."""
+    check_fits(eni, self)
+    if int(device_index) == 0:
+        self._placement.zone = eni.subnet.availability_zone
+    return original(self, eni, device_index)
+
+
+def _of_first_interface(attribute: str) -> property:
+    """None once the instance has terminated, and has no interface any more."""
+    return property(lambda instance: getattr(instance.nics[0], attribute) if 0 in instance.nics else None)
+
+
+for name, attribute in {
+    "private_ip": "private_ip_address",
+    "private_ip_address": "private_ip_address",
+    "public_ip": "public_ip",
+    "public_ip_address": "public_ip",
+}.items():
+    setattr(Instance, name, _of_first_interface(attribute))
+
+
+private_dns_name = Instance.private_dns_name.fget  # type: ignore[attr-defined]
+Instance.private_dns_name = property(  # type: ignore[assignment, method-assign]
+    lambda instance: private_dns_name(instance) if instance.private_ip else ""
+)
 
 
 @around(Instance, "setup_defaults")

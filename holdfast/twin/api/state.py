@@ -8,6 +8,7 @@ from typing import Any
 
 import dill  # type: ignore[import-untyped]
 from moto.backends import get_backend
+from moto.s3.models import s3_backends
 
 SERVICES: tuple[Any, ...] = (
     "cloudwatch",
@@ -25,7 +26,9 @@ SERVICES: tuple[Any, ...] = (
 
 def reset(account: str) -> None:
     for service in SERVICES:
-        dict.clear(get_backend(service)[account])
+        backends = get_backend(service)[account]
+        backends.reset()
+        dict.clear(backends)
 
 
 def forget_default_vpc(ec2: Any) -> None:
@@ -49,6 +52,9 @@ def restore(account: str, content: bytes) -> None:
     for service, backends in dill.loads(content).items():
         for region, backend in backends.items():
             get_backend(service)[account][region] = backend
+    # Buckets are one name space for all accounts, which moto keeps outside its accounts.
+    for partition, s3 in get_backend("s3")[account].items():
+        s3_backends.bucket_accounts.update(dict.fromkeys(s3.buckets, (partition, account)))
 
 
 def write(path: Path, content: bytes) -> None:

@@ -63,7 +63,7 @@ def _subnet(ec2: Any, subnet: Any) -> view.Subnet:
 
 
 def _route(route: Any) -> view.Route | None:
-    """None for a route whose destination is no IPv4 network (a gateway endpoint's prefix list) or that leads nowhere."""
+    """None for a route to a prefix list (of a gateway endpoint), and for one that leads nowhere."""
     if not route.destination_cidr_block:
         return None
     destination = IPv4Network(route.destination_cidr_block)

@@ -1,0 +1,5 @@
+"""Every correction of moto: imported, it is in force."""
+
+from holdfast.twin.api import groups, images, instances, interfaces, networks, s3, volumes
+
+__all__ = ["groups", "images", "instances", "interfaces", "networks", "s3", "volumes"]

@@ -1,0 +1,30 @@
+"""S3 as the twin needs it: a bucket that wants TLS is still reached, as the twin's wire is no one else's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.s3.models import FakeBucket
+
+from holdfast.twin.api.patching import Method, around
+
+
+@around(FakeBucket, "get_permission")
+def _permission(original: Method, self: Any, action: str, resource: str) -> Any:
+    """moto ignores conditions, so that a policy which denies everything without TLS denies everything."""
+    whole = self.policy
+    if whole is None:
+        return original(self, action, resource)
+    document = json.loads(whole)
+    document["Statement"] = [statement for statement in document["Statement"] if not _about_tls(statement)]
+    try:
+        self.policy = json.dumps(document).encode() if document["Statement"] else None
+        return original(self, action, resource)
+    finally:
+        self.policy = whole
+
+
+def _about_tls(statement: dict[str, Any]) -> bool:
+    wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
+    return statement["Effect"] == "Deny" and str(wanted).lower() == "false"
