@@ -11,7 +11,7 @@ import shlex
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
@@ -86,8 +86,8 @@ def require_provider(environ: Mapping[str, str] = os.environ) -> None:
     if find_mirror(environ) or _chooses_providers(_users_config(environ)) or _registry_answers():
         return
     raise NoProvider(
-        f"no Terraform provider {PROVIDER} {PROVIDER_VERSION}: its registry cannot be reached, and no mirror was found in "
-        f"{', '.join(PREFIXES)}; set {EXPLICIT} to a folder that contains {_folder(Path())}"
+        f"no Terraform provider {PROVIDER} {PROVIDER_VERSION}: its registry cannot be reached, and no mirror was "
+        f"found in {', '.join(PREFIXES)}; set {EXPLICIT} to a folder that contains {_folder(Path())}"
     )
 
 
@@ -133,9 +133,11 @@ def _registry_answers() -> bool:
         return False
 
 
-def main() -> int:
-    """Print what differs from this process's environment as shell lines."""
+def main(arguments: Sequence[str]) -> int:
+    """Print what differs from this process's environment as shell lines; with `--require`, fail without a provider."""
     try:
+        if "--require" in arguments:
+            require_provider()
         prepared = terraform_environment()
     except NoProvider as error:
         print(error, file=sys.stderr)
@@ -149,4 +151,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """Cuts the AWS provider's schema down to what `stacks/bindings/resources.txt` lists: the input of the bindings.
 
-Needs terraform and the provider; the result is committed, so that generating bindings needs neither. Run by `make bindings`.
+Run by `make bindings`. Needs terraform and the provider; the result is committed, so that generating bindings needs
+neither.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def cut(schemas: dict[str, Any], listed: list[tuple[str, str]]) -> dict[str, Any
 
 def read_list(text: str) -> list[tuple[str, str]]:
     """The pairs that `resources.txt` lists, in its order."""
-    pairs = []
+    pairs: list[tuple[str, str]] = []
     for number, line in enumerate(text.splitlines(), 1):
         match line.split("#")[0].split():
             case []:
@@ -62,7 +63,9 @@ def read_list(text: str) -> list[tuple[str, str]]:
 
 
 def _terraform(folder: str, *arguments: str) -> str:
-    done = subprocess.run(["terraform", *arguments], cwd=folder, env=terraform_environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        ["terraform", *arguments], cwd=folder, env=terraform_environment(), capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise HoldfastError(f"terraform {arguments[0]} failed:\n{done.stderr.strip()}")
     return done.stdout

@@ -1,0 +1,82 @@
+# What a person runs; `make` alone lists it. Everything that these install is locked, and nothing else installs anything.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup up down check test synth deploy bench bindings lock clean
+
+ENV ?= local
+BIN := .venv/bin
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env env "PATH=$$PATH")
+export CHECKPOINT_DISABLE := 1
+
+# Each stands for what was installed, inside of it: who removes the folder removes the stamp.
+PYTHON := .venv/.installed
+CHECKOV := .venv-checkov/.installed
+NODE := node_modules/.installed
+BINDINGS := stacks/bindings/aws/.generated
+
+help: ## list these
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing here (system packages, Terraform) and the locked packages
+	@scripts/system.sh
+	@$(MAKE) --no-print-directory $(PYTHON) $(NODE) $(BINDINGS)
+	@$(BIN)/python scripts/terraform.py
+
+up: setup ## a running cluster on this machine: the twin, and the environment `local` deployed to it
+	@scripts/up.sh $(ROOT)
+
+down: $(PYTHON) ## end what `make up` made; leaves nothing
+	@scripts/down.sh $(ROOT)
+
+check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov; needs neither root nor Terraform
+	@scripts/check.sh
+
+test: setup $(CHECKOV) ## everything that tests
+	@scripts/test.sh $(ROOT)
+
+synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out: make synth ENV=prod
+	@rm -rf cdktf.out/stacks/$(ENV)-*
+	@HOLDFAST_ENVIRONMENTS=$(ENV) $(BIN)/python main.py
+	@ls -d cdktf.out/stacks/$(ENV)-*
+
+deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod
+	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*'
+
+bench: setup ## measure, and write docs/benchmarks.md
+	@source scripts/env.sh; python -m bench.synth; $(ROOT) python -m bench.up
+
+bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
+	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py
+	@$(MAKE) --no-print-directory $(BINDINGS)
+
+lock: ## resolve the Python packages anew after a change of pyproject.toml: make lock [UPGRADE=--upgrade]
+	@scripts/lock.sh $(UPGRADE)
+
+clean: down ## remove what was installed and generated here
+	@rm -rf .venv .venv-checkov node_modules stacks/bindings/aws cdktf.out .holdfast
+
+$(PYTHON): requirements.lock pyproject.toml
+	@echo "Python packages into .venv"
+	@python=$$(scripts/python.sh); "$$python" -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(CHECKOV): requirements-checkov.lock
+	@echo "checkov into .venv-checkov"
+	@python=$$(scripts/python.sh); "$$python" -m venv .venv-checkov
+	@.venv-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+		-r requirements-checkov.lock
+	@touch $@
+
+$(NODE): package-lock.json package.json
+	@echo "npm packages into node_modules"
+	@scripts/node.sh
+	@touch $@
+
+$(BINDINGS): $(wildcard stacks/bindings/aws@*.json) scripts/bindings.sh package-lock.json | $(NODE)
+	@echo "bindings of the AWS provider into stacks/bindings/aws"
+	@scripts/bindings.sh
+	@touch $@

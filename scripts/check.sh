@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# `make check`: all of it, even when something fails; the exit code says whether something did.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+failed=0
+.venv/bin/ruff check --quiet . || failed=1
+.venv/bin/ruff format --check --quiet . || failed=1
+.venv/bin/mypy || failed=1
+.venv/bin/pytest -q tests/unit tests/synth || failed=1
+exit "$failed"

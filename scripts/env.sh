@@ -1,0 +1,7 @@
+# shellcheck shell=bash
+# Sourced at the root of the repository by whatever runs terraform or cdktf: the tools in their pinned versions first, and
+# the provider from a local mirror where there is one (holdfast/mirror.py).
+export PATH="$PWD/.venv/bin:$PWD/node_modules/.bin:$PATH:$PWD/.holdfast/bin"
+holdfast_environment=$(.venv/bin/python -m holdfast.mirror) || exit 1
+eval "$holdfast_environment"
+unset holdfast_environment

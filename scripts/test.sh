@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# `make test`: everything, fast things first; ends in what each part said last. Arguments: what to put before a command that
+# needs root; nothing for root.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+source scripts/env.sh
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+failed=0
+said=()
+part() { # part NAME COMMAND...
+    local name=$1 verdict=passed
+    shift
+    "$@" 2>&1 | tee "$log"
+    if ((PIPESTATUS[0])); then
+        verdict=FAILED
+        failed=1
+    fi
+    said+=("$(printf '%-20s %-6s  %s' "$name" "$verdict" "$(tail -n 1 "$log")")")
+}
+
+part 'make check' scripts/check.sh
+part 'tests/terraform' pytest tests/terraform
+# As root, Python and pytest must leave no files here that the owner cannot remove.
+part 'tests/twin' "$@" env PYTHONDONTWRITEBYTECODE=1 pytest -p no:cacheprovider tests/twin
+printf '\n%s\n' "${said[@]}"
+exit "$failed"
