@@ -1,4 +1,4 @@
-"""One control group per machine: by it a machine is found, signalled and cleaned up, without any file that remembers it."""
+"""One control group per machine: by it a machine is found, signalled and cleaned up, and no file remembers it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def remove(instance_id: str) -> None:
 def _removed(top: Path) -> bool:
     for folder, _, _ in os.walk(top, topdown=False):
         try:
-            os.rmdir(folder)
+            Path(folder).rmdir()
         except FileNotFoundError:
             continue
         except OSError:

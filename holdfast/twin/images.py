@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +30,9 @@ HOST_APT_SETTINGS = (
     "Acquire::Check-Date",
 )
 """How this host reaches its mirror also holds for images; a frozen mirror's index has expired."""
+
+ISOLATED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
+"""A build in namespaces of its own: killed with whoever builds, and its mounts are gone then."""
 
 BUILD_TIMEOUT = 900.0
 DATA_SOURCE = "usr/lib/python3/dist-packages/cloudinit/sources/DataSourceEc2.py"
@@ -121,7 +123,7 @@ def ensure(image: Image, progress: Callable[[str], None] = lambda _: None) -> Pa
     require_root()
     with _lock():
         if not image.path.is_dir():
-            _sweep(image)
+            _sweep()
             _build(image, progress)
     return image.path
 
@@ -153,12 +155,11 @@ def _lock() -> Iterator[None]:
         yield
 
 
-def _sweep(image: Image) -> None:
-    """Remove unfinished builds, and what older recipes made of this image unless a machine still stands on it."""
-    in_use = {link.resolve() for link in STATE.glob("machines/*/image")}
+def _sweep() -> None:
+    """Remove unfinished builds, and what older recipes made unless a machine still stands on it."""
+    keep = {image.path for image in CATALOGUE} | {link.resolve() for link in STATE.glob("machines/*/image")}
     for path in IMAGES.iterdir():
-        outdated = path.name.rpartition("-")[0] == image.key and path != image.path and path not in in_use
-        if path.is_dir() and (path.name.startswith(".building-") or outdated):
+        if path.is_dir() and path not in keep:
             remove_tree(path)
 
 
@@ -175,12 +176,14 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
         run(["cp", "--archive", "--reflink=auto", stock.path, target], timeout=BUILD_TIMEOUT)
         _install(image.recipe, target)
     _dress(image.recipe, target)
-    os.rename(target, image.path)
+    target.rename(image.path)
 
 
 def _bootstrap(recipe: recipes.Recipe, target: Path) -> None:
     archive, security = mirror()
-    options = [f"--aptopt={setting}" for setting in ['Apt::Install-Recommends "false"', *_host_apt_settings()]]
+    options = ["--mode=root", "--variant=minbase", "--format=directory", f"--keyring={KEYRING}"]
+    options += [f"--include={','.join(recipe.packages)}", "--dpkgopt=force-unsafe-io"]
+    options += [f"--aptopt={setting}" for setting in ['Apt::Install-Recommends "false"', *_host_apt_settings()]]
     options += [f"--dpkgopt=path-exclude={pattern}" for pattern in recipes.EXCLUDED]
     sources = [
         f"deb {archive} {recipe.suite} main",
@@ -188,10 +191,7 @@ def _bootstrap(recipe: recipes.Recipe, target: Path) -> None:
         f"deb {security} {recipe.suite}-security main",
     ]
     run(
-        # In a mount namespace of its own: what it mounts goes when it is killed.
-        ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
-        + [f"--keyring={KEYRING}", "--dpkgopt=force-unsafe-io", *options]
-        + [f"--include={','.join(recipe.packages)}", recipe.suite, target, *sources],
+        [*ISOLATED, "mmdebstrap", *options, recipe.suite, target, *sources],
         timeout=BUILD_TIMEOUT,
     )
 
@@ -213,7 +213,7 @@ def _install(recipe: recipes.Recipe, target: Path) -> None:
     )
     for words in (["update"], ["install", "--yes", "--no-install-recommends", *recipe.packages]):
         run(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", script, "sh", target, *apt, *words],
+            [*ISOLATED, "sh", "-ec", script, "sh", target, *apt, *words],
             timeout=BUILD_TIMEOUT,
             extra={"DEBIAN_FRONTEND": "noninteractive"},
         )

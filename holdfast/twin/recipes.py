@@ -1,4 +1,4 @@
-"""What is in the twin's machine images: as little as a distribution's cloud image has, prepared for a machine without hardware."""
+"""What is in the twin's machine images: a distribution's cloud image, without what needs hardware."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ BASE_PACKAGES = (
     "e2fsprogs",
     "iproute2",
     "iputils-ping",
+    "libnss-myhostname",
     "netbase",
     "procps",
     "kmod",

@@ -21,7 +21,7 @@ CLEAN_ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "HOME": "/root",
 }
-"""What tools and machines get instead of the caller's environment, which may hold proxies, credentials and virtualenvs."""
+"""What tools and machines get instead of the caller's environment, which may hold credentials and virtualenvs."""
 
 
 class CommandFailed(HoldfastError):

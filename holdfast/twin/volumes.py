@@ -59,7 +59,7 @@ def attach(volume_id: str, instance_id: str, device: str = "/dev/sdf") -> bool:
     """
     node_name = _node_name(device)
     dev = _dev(instance_id)
-    number = os.stat(_ensure_loop(volume_id)).st_rdev
+    number = _ensure_loop(volume_id).stat().st_rdev
     node = dev / node_name
     new = not node.exists()
     if not new and node.stat().st_rdev != number:
@@ -90,9 +90,9 @@ def detach(volume_id: str, instance_id: str) -> None:
         return
     link = _by_id(dev, volume_id)
     if link.is_symlink():
-        node_name = Path(os.readlink(link)).name
+        node_name = link.readlink().name
         for path in dev.iterdir():
-            if path.name == node_name or (path.is_symlink() and os.readlink(path) == node_name):
+            if path.name == node_name or (path.is_symlink() and path.readlink() == Path(node_name)):
                 path.unlink()
         link.unlink()
     release(volume_id)

@@ -1,4 +1,4 @@
-"""A metadata service for one machine, just enough for cloud-init: IMDSv2 only. Arguments: instance id, user-data file."""
+"""A metadata service of one machine, IMDSv2 only, enough for cloud-init. Arguments: instance id, user-data file."""
 
 from __future__ import annotations
 
