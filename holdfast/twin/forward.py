@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, cast
 
@@ -103,9 +104,8 @@ class Forwarder:
         for kind in TAGS:
             while kind not in ports:
                 with contextlib.suppress(OSError):
-                    server = await self._loop.create_server(
-                        lambda kind=kind: self._accept(environment, kind), LOOPBACK, port
-                    )
+                    accept = partial(self._accept, environment, kind)
+                    server = await self._loop.create_server(accept, LOOPBACK, port)
                     self._servers.setdefault(environment, []).append(server)
                     ports[kind] = f"{LOOPBACK}:{port}"
                 port += 1

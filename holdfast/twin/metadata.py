@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import ClassVar
 
+from holdfast.twin.rules import holder
 from holdfast.twin.view import CloudView, Instance, Interface
 from holdfast.twin.web import Handler
 
@@ -30,11 +31,9 @@ class Myself:
     instance: Instance
 
 
-def who(view: CloudView, address: IPv4Address) -> Myself | None:
-    for interface in view.interfaces.values():
-        if address in interface.addresses and interface.instance_id in view.instances:
-            return Myself(view, view.instances[interface.instance_id or ""])
-    return None
+def who(view: CloudView, vpc_id: str, address: IPv4Address) -> Myself | None:
+    interface = holder(view, vpc_id, address)
+    return Myself(view, view.instances[interface.instance_id or ""]) if interface else None
 
 
 def answer(me: Myself, path: str, credentials: Credentials) -> bytes | None:
@@ -149,8 +148,8 @@ class _Tokens:
         return self._known.get((caller, token), 0.0) > time.monotonic()
 
 
-def handler(view: Callable[[], CloudView], credentials: Credentials) -> type[Handler]:
-    """For `web.Server`, on the metadata address of one router: addresses are unique only within a VPC."""
+def handler(vpc_id: str, view: Callable[[], CloudView], credentials: Credentials) -> type[Handler]:
+    """For `web.Server`, on the metadata address of the VPC's router."""
 
     class Metadata(Handler):
         tokens: ClassVar[_Tokens] = _Tokens()
@@ -166,7 +165,7 @@ def handler(view: Callable[[], CloudView], credentials: Credentials) -> type[Han
                 self.answer(200, token.encode(), {TOKEN_TTL: seconds})
 
         def do_GET(self) -> None:
-            me = who(view(), self.caller)
+            me = who(view(), vpc_id, self.caller)
             if me is None:
                 self.answer(404)
                 return

@@ -60,9 +60,14 @@ def has_internet(view: CloudView, subnet: Subnet) -> bool:
     return target.startswith("igw-")
 
 
-def admits_api(view: CloudView, source: IPv4Address, service: str) -> bool:
+def holder(view: CloudView, vpc_id: str, address: IPv4Address) -> Interface | None:
+    """Who has an address: VPCs may use the same ones."""
+    return next((found for found in plugged(view, vpc_id) if address in found.addresses), None)
+
+
+def admits_api(view: CloudView, vpc_id: str, source: IPv4Address, service: str) -> bool:
     """Whether a call from an address in a VPC finds a way to one of the cloud's APIs (`s3`, `secretsmanager`)."""
-    interface = next((found for found in view.interfaces.values() if source in found.addresses), None)
+    interface = holder(view, vpc_id, source)
     if interface is None:
         return False
     subnet = view.subnets[interface.subnet_id]

@@ -1,0 +1,96 @@
+"""The twin from outside: requests to its daemon, and connections that begin at a node or inside a VPC."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import HoldfastError
+from holdfast.twin import netns
+
+CONTROL = Path("/run/holdfast-twin/control.sock")
+CACHED_FOR = 0.2
+"""Seconds for which a node is taken to be where it was."""
+
+_lock = threading.Lock()
+_state: tuple[float, dict[str, Any]] | None = None
+
+
+class NotRunning(HoldfastError):
+    """The twin, or the node that was meant, is off."""
+
+
+def request(do: str, *, timeout: float = 60, **arguments: object) -> dict[str, Any]:
+    """Have the daemon do something; returns its answer.
+
+    Raises:
+        NotRunning: there is no daemon.
+        HoldfastError: it refused; the message has its words.
+    """
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(timeout)
+        try:
+            control.connect(str(CONTROL))
+        except OSError:
+            raise NotRunning("the twin is not running; start it: holdfast twin up") from None
+        control.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+        with control.makefile("rb") as lines:
+            line = lines.readline()
+    if not line:
+        raise HoldfastError(f"the twin's daemon did not answer `{do}`; see its log in /var/lib/holdfast-twin")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise HoldfastError(str(answer["error"]))
+    return answer
+
+
+def connect_from_node(node_name: str, address: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection that begins on a node, as one of its own processes would open it.
+
+    Raises:
+        NotRunning: the node has no machine that is on.
+        OSError: it could not be made.
+    """
+    for instance in _cached()["instances"]:
+        if instance["name"] == node_name and instance["namespace"] is not None:
+            return _connect(instance["namespace"], address, port, timeout)
+    raise NotRunning(f"node {node_name} is not running")
+
+
+def connect_from_vpc(environment: str, address: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection that begins in the environment's VPC but on no node: at its router.
+
+    Raises:
+        NotRunning: the environment has no VPC.
+        OSError: it could not be made.
+    """
+    found = _cached()["environments"].get(environment)
+    if found is None:
+        raise NotRunning(f"environment {environment} has no VPC in the twin")
+    return _connect(found["namespace"], address, port, timeout)
+
+
+def _cached() -> dict[str, Any]:
+    global _state
+    with _lock:
+        if _state is None or _state[0] < time.monotonic():
+            _state = (time.monotonic() + CACHED_FOR, request("state"))
+        return _state[1]
+
+
+def _connect(namespace: str, address: str, port: int, timeout: float) -> socket.socket:
+    try:
+        connection = netns.socket_in(namespace)
+    except FileNotFoundError:
+        raise NotRunning(f"network namespace {namespace} is gone") from None
+    try:
+        connection.settimeout(timeout)
+        connection.connect((address, port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
