@@ -390,6 +390,19 @@ def test_an_interface_in_use_is_neither_given_nor_deleted(api: Api) -> None:
     assert refused(cloud.ec2.detach_network_interface, AttachmentId=found) == "OperationNotPermitted"
 
 
+def test_a_refused_launch_leaves_nothing(api: Api) -> None:
+    cloud = Cloud(api)
+    interface = cloud.interface(cloud.a, "10.40.0.4")
+    cloud.run(interface)
+    another = cloud.interface(cloud.a, "10.40.0.5")
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8, "VolumeType": "gp2", "KmsKeyId": "none"}}]
+    assert refused(cloud.run, interface=interface) == "InvalidNetworkInterface.InUse"
+    assert refused(cloud.run, interface=another, BlockDeviceMappings=mapping) == "InvalidParameterDependency"
+    assert len(cloud.ec2.describe_instances()["Reservations"]) == 1
+    assert api.view().interfaces[another].instance_id is None
+    assert cloud.run(another)
+
+
 def test_a_type_of_instance_holds_so_many_addresses(api: Api) -> None:
     cloud = Cloud(api)
     interface = cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5", "10.40.0.6")

@@ -8,6 +8,7 @@ from typing import Any
 
 from moto import settings
 from moto.core.utils import utcnow
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
 from holdfast.twin.api.images import ROOT_GIB
@@ -72,7 +73,15 @@ def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) ->
 def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
     if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_LIMIT:
         raise refuse("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
-    return original(self, image_id, count, user_data, *args, **kwargs)
+    before = set(self.reservations)
+    try:
+        return original(self, image_id, count, user_data, *args, **kwargs)
+    except EC2ClientError:
+        # What is refused leaves nothing behind.
+        for reservation in set(self.reservations) - before:
+            for instance in self.reservations.pop(reservation).instances:
+                _release(instance)
+        raise
 
 
 @around(Instance, "attach_eni")
