@@ -66,7 +66,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
 
 def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
     """The content of /etc/holdfast/node.json: see node/holdfast_node/identity.py."""
-    environment = cluster.environment
+    environment, features = cluster.environment, Features.of(node.machine.image)
     return {
         "environment": environment.name,
         "node": node.name,
@@ -86,5 +86,6 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "sentinel_port": ports.SENTINEL,
         "lease_port": ports.LEASE,
         "endpoint_port": ports.ENDPOINT,
-        "since_6_2": Features.of(node.machine.image).since_6_2,
+        "since_6_2": features.since_6_2,
+        "since_7_0": features.since_7_0,
     }

@@ -35,9 +35,12 @@ class Agent:
         self._identity = identity
         self._cloud = cloud
         self._credentials = credentials
-        self._sentinels = Sentinels(identity.environment, identity.address, identity.sentinel_port)
+        self._sentinels = Sentinels(
+            identity.environment, identity.address, identity.sentinel_port, identity.since_7_0
+        )
         self._redis = servers.connect("127.0.0.1", identity.redis_port, credentials)
         self._details: servers.Details | None = None
+        self._without_details = Role.DOWN
         self._peers: dict[str, Server] = {}
         self._peers_at = 0.0
         self._other_named_since: float | None = None
@@ -71,12 +74,13 @@ class Agent:
     def _look(self) -> None:
         try:
             self._details = servers.details(self._redis)
-        except servers.Error:
+        except servers.Error as error:
             self._details = None
+            self._without_details = Role.DOWN if servers.is_refusal(error) else Role.SILENT
             self._redis.close()
 
     def _own(self) -> Server:
-        return self._details.server if self._details else Server(Role.DOWN)
+        return self._details.server if self._details else Server(self._without_details)
 
     def _snapshot(self) -> Snapshot:
         own, named = self._own(), self._sentinels.proven_leader()
@@ -85,7 +89,7 @@ class Agent:
             self._other_named_since = None
         elif self._other_named_since is None:
             self._other_named_since = now
-        settled = own.role is Role.LEADER and named == self._identity.address or own.leader == named
+        settled = (own.role is Role.LEADER and named == self._identity.address) or own.leader == named
         if not settled and now - self._peers_at >= PEERS_INTERVAL:
             self._look_at_peers()
         return Snapshot(

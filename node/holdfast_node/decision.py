@@ -19,6 +19,9 @@ class Role(str, Enum):
     WAITING = "waiting"
     """A replica of nobody: how every Redis starts here."""
     DOWN = "down"
+    """No process listens, or it is still loading: it certainly stopped leading."""
+    SILENT = "silent"
+    """It does not answer in time: it may be busy or frozen, and may lead again any moment."""
 
 
 class Do(str, Enum):
@@ -95,8 +98,8 @@ def _without_majority(snapshot: Snapshot) -> Decision:
 
 def _other_named(snapshot: Snapshot, named: str) -> Decision:
     own = snapshot.own
-    if own.role is Role.DOWN:
-        return Decision(Do.STAY, f"Redis is starting; a majority names {named}")
+    if own.role in (Role.DOWN, Role.SILENT):
+        return Decision(Do.STAY, f"its Redis does not answer; a majority names {named}")
     if own.role is Role.WAITING:
         return Decision(Do.FOLLOW, f"a majority names {named}: follows it", named)
     if own.leader == named:
@@ -115,6 +118,9 @@ def _named(snapshot: Snapshot) -> Decision:
         return Decision(Do.STAY, "leads, and a majority names it")
     if own.role is Role.REPLICA:
         return Decision(Do.STAY, "a majority names it: the Sentinels are promoting it")
+    if own.role is Role.SILENT:
+        # A failover asked for here would race the one that the other Sentinels begin, and could promote two.
+        return Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels")
     followers = [peer for peer in snapshot.peers.values() if peer.role is Role.REPLICA and peer.has_data]
     if followers:
         return Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it")

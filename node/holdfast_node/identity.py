@@ -35,6 +35,8 @@ class Identity:
     endpoint_port: int
     since_6_2: bool
     """Whether this is Redis 6.2 or newer: permissions for channels, and a pause of writes alone."""
+    since_7_0: bool
+    """Whether this is Redis 7.0 or newer: a Sentinel whose periods can be set."""
 
     def others(self) -> dict[str, str]:
         return {name: address for name, address in self.peers.items() if name != self.node}

@@ -12,12 +12,17 @@ from holdfast_node.decision import proven_leader
 INTERVAL = 0.1
 """Seconds between two questions to one Sentinel."""
 
-LEASE = 0.5
+LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
 before the other side can have promoted anybody."""
 
 MEMBERS_INTERVAL = 1.0
 """Seconds between two looks at which other Sentinels and replicas a Sentinel knows."""
+
+PING_PERIOD = 250
+"""Milliseconds between two pings of the own Sentinel. By default it is down-after-milliseconds where that is under a second:
+then the first ping to a new leader comes just when it counts as down, and a second failover follows the first. Shorter, and
+no replica is eligible. It can only be set at run time, and only from Redis 7.0 on (see sentinel.conf)."""
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Sentinels:
     environment: str
     own: str
     port: int
+    since_7_0: bool
     _words: dict[str, Word] = field(default_factory=dict)
     _watched: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -91,6 +97,9 @@ class Sentinels:
                         word.sentinels, word.members, word.tilt = before.sentinels, before.members, before.tilt
                     self._words[address] = word
                     if now - looked >= MEMBERS_INTERVAL:
+                        if address == self.own and self.since_7_0:
+                            # Every time: a Sentinel that was restarted has forgotten it.
+                            connection.execute_command("SENTINEL", "DEBUG", "PING-PERIOD", PING_PERIOD)
                         self._look_at_members(connection, word)
                         looked = now
             except servers.Error:

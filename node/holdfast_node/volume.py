@@ -42,9 +42,11 @@ def prepare(identity: Identity) -> None:
                 f"{device} holds {_probe(device, 'TYPE') or 'unknown data'} with the id {found or 'none'}; accepted: "
                 f"a blank volume, or that of {identity.node} ({identity.volume_id}). Attach that one; nothing was changed"
             )
+        # Before mounting: it works the same in a container, and finds damage first.
+        subprocess.run(["e2fsck", "-p", device], check=False)
+        subprocess.run(["resize2fs", device], check=True, capture_output=True)
         MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
         subprocess.run(["mount", "-o", "noatime", device, MOUNT_POINT], check=True)
-        subprocess.run(["resize2fs", device], check=True, capture_output=True)
         say(f"mounted {device} ({found}) at {MOUNT_POINT}")
     for name in ("redis", "sentinel"):
         folder = MOUNT_POINT / name
