@@ -91,6 +91,8 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
         "--register=no",
         "--keep-unit",
         f"--kill-signal=SIGRTMIN+{POWER_OFF - signal.SIGRTMIN}",
+        # nspawn gives it by itself only to machines whose network it makes.
+        "--capability=CAP_NET_ADMIN",
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",
