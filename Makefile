@@ -21,7 +21,7 @@ help: ## list these
 
 setup: ## install what is missing here (system packages, Terraform) and the locked packages
 	@scripts/system.sh
-	@$(MAKE) --no-print-directory $(PYTHON) $(NODE) $(BINDINGS)
+	@$(MAKE) --silent --no-print-directory --jobs 2 $(PYTHON) $(NODE) $(BINDINGS)
 	@$(BIN)/python scripts/terraform.py
 
 up: setup ## a running cluster on this machine: the twin, and the environment `local` deployed to it
@@ -49,7 +49,7 @@ bench: setup ## measure, and write docs/benchmarks.md
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py
-	@$(MAKE) --no-print-directory $(BINDINGS)
+	@$(MAKE) --silent --no-print-directory $(BINDINGS)
 
 lock: ## resolve the Python packages anew after a change of pyproject.toml: make lock [UPGRADE=--upgrade]
 	@scripts/lock.sh $(UPGRADE)

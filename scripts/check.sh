@@ -4,8 +4,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 failed=0
-.venv/bin/ruff check --quiet . || failed=1
-.venv/bin/ruff format --check --quiet . || failed=1
+.venv/bin/ruff check --quiet --output-format concise . || failed=1
+.venv/bin/ruff format --check --quiet --output-format concise . || failed=1
 .venv/bin/mypy || failed=1
 .venv/bin/pytest -q tests/unit tests/synth || failed=1
 exit "$failed"

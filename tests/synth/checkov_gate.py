@@ -22,6 +22,8 @@ NOT_ITS_BUSINESS = ("ephemeral", "output", "terraform")
 
 TIMEOUT = 300
 
+CHECKOV = Path(__file__).resolve().parents[2] / ".venv-checkov" / "bin" / "checkov"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -75,7 +77,7 @@ def scan(outdir: Path) -> list[Finding]:
         for file in outdir.glob("stacks/*/cdk.tf.json"):
             _copy_readable(file, Path(folder) / file.parent.name / file.name)
         command = [
-            "checkov",
+            str(CHECKOV),
             "--directory",
             folder,
             "--framework",
@@ -84,8 +86,6 @@ def scan(outdir: Path) -> list[Finding]:
             "--output",
             "json",
         ]
-        # The command lies beside this interpreter; its module of the same name cannot be run with -m.
-        command[0] = str(Path(sys.executable).with_name(command[0]))
         result = subprocess.run(command, text=True, capture_output=True, timeout=TIMEOUT, check=False)
     try:
         report: dict[str, Any] = json.loads(result.stdout)
