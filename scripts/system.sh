@@ -15,7 +15,6 @@ need ip iproute2                   # the network
 need losetup mount                 # volumes
 need mkfs.ext4 e2fsprogs
 need redis-cli redis-tools         # for people, and for a test
-need curl curl
 [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
 [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 python=$(scripts/python.sh)
