@@ -1,0 +1,155 @@
+"""The twin as a whole: started, found running, and ended so that nothing of it is left on this host."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.twin import client, fabric, faults, images, machines, volumes
+from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, remove_tree, require_root, wait_until
+
+RUNTIME = client.CONTROL.parent
+LOCK = Path("/run/holdfast-twin.command.lock")
+"""Held by `up` and `down`, so that two of them do not race."""
+
+LOG = STATE / "daemon.log"
+START_WITHIN = 60.0
+"""Seconds for the daemon to answer: it loads the snapshot of the cloud's state first."""
+
+STOP_WITHIN = 15.0
+
+Say = Callable[[str], None]
+
+
+def up(image_names: list[str], say: Say) -> bool:
+    """Build the named images where they are missing, start the daemon where it does not run. False: it ran already.
+
+    Raises:
+        HoldfastError: it does not start; with the end of its log.
+    """
+    require_root()
+    with _alone():
+        for name in image_names:
+            images.ensure(image_named(name), say)
+        if is_running():
+            return False
+        say("starting the twin")
+        _start()
+        faults.again()
+        return True
+
+
+def down(say: Say) -> list[str]:
+    """End it all; what was removed, one line each. Works on whatever an interrupted `up` or `down` left.
+
+    Raises:
+        HoldfastError: something would not go; with what it is.
+    """
+    require_root()
+    with _alone():
+        removed = []
+        for pid in _daemons():
+            say("stopping the daemon")
+            _end(pid)
+            removed.append(f"daemon {pid}")
+        say("ending machines")
+        removed += [f"machine {name}" for name in machines.sweep()]
+        removed += [f"volume {name}" for name in volumes.sweep()]
+        removed += [f"network {name}" for name in fabric.sweep()]
+        for folder in (STATE, RUNTIME):
+            if folder.exists():
+                remove_tree(folder)
+                removed.append(str(folder))
+        Path("/run/holdfast-twin.lock").unlink(missing_ok=True)
+    LOCK.unlink(missing_ok=True)
+    left = [str(folder) for folder in (STATE, RUNTIME) if folder.exists()] + [f"process {pid}" for pid in _daemons()]
+    if left:
+        raise HoldfastError("the twin is not all gone; left: " + ", ".join(left))
+    return removed
+
+
+def is_running() -> bool:
+    try:
+        client.request("state", timeout=5)
+    except (client.NotRunning, TimeoutError):
+        return False
+    return True
+
+
+def image_named(name: str) -> images.Image:
+    """`debian-12` is the baked image, `debian-12-stock` the other."""
+    return images.of(name.removesuffix("-stock"), baked=not name.endswith("-stock"))
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HoldfastError("another `holdfast twin up` or `down` is at work; wait for it to end") from None
+        yield
+
+
+def _start() -> None:
+    for pid in _daemons():
+        # It runs but does not answer.
+        _end(pid)
+    STATE.mkdir(parents=True, exist_ok=True)
+    keep = {
+        name: value for name, value in os.environ.items() if name.lower().endswith("_proxy") or name == "SSL_CERT_FILE"
+    }
+    with LOG.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "holdfast.twin.daemon"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=CLEAN_ENVIRONMENT | keep,
+            cwd="/",
+            start_new_session=True,
+        )
+    if not wait_until(lambda: process.poll() is not None or is_running(), timeout=START_WITHIN, interval=0.1):
+        raise HoldfastError(f"the twin's daemon does not answer after {START_WITHIN:g} s; {_log_end()}")
+    if process.poll() is not None:
+        raise HoldfastError(f"the twin's daemon ended with {process.returncode}; {_log_end()}")
+
+
+def _log_end() -> str:
+    lines = LOG.read_text(errors="replace").splitlines()[-8:]
+    return f"the end of {LOG}:\n  " + "\n  ".join(lines)
+
+
+def _daemons() -> list[int]:
+    """Process ids of every daemon of a twin on this host."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"holdfast.twin.daemon" in words and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        if not wait_until(lambda: _gone(pid), timeout=STOP_WITHIN):
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: _gone(pid), timeout=STOP_WITHIN)
+
+
+def _gone(pid: int) -> bool:
+    """A zombie counts as gone: it waits for its parent, not for us."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
