@@ -32,7 +32,7 @@ class Api:
         on_change: Callable[[], None] | None = None,
         instant: bool = False,
     ) -> None:
-        """`on_change` is called after every change and must only signal. `instant`: states are reached without machines."""
+        """`on_change`: called after every change, to signal only. `instant`: states are reached without machines."""
         self.account: str = DEFAULT_ACCOUNT_ID
         self.region = region
         self.generation = 0

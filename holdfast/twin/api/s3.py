@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 
 from holdfast.twin.api.patching import Method, around
 
@@ -28,3 +28,10 @@ def _permission(original: Method, self: Any, action: str, resource: str) -> Any:
 def _about_tls(statement: dict[str, Any]) -> bool:
     wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
     return statement["Effect"] == "Deny" and str(wanted).lower() == "false"
+
+
+def _nothing_to_dispose_of(marker: Any) -> None:
+    """moto closes the files of a key's versions when the last one goes; a delete marker has none."""
+
+
+FakeDeleteMarker.dispose = _nothing_to_dispose_of  # type: ignore[attr-defined]
