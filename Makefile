@@ -3,12 +3,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down check test synth deploy bench bindings lock clean
+.PHONY: help setup up down check test synth plan deploy bench bindings lock clean
 
 ENV ?= local
 BIN := .venv/bin
-ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env env "PATH=$$PATH")
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
 export CHECKPOINT_DISABLE := 1
+# Node 20 is among those supported here; `make setup` says once that its time is over, instead of jsii at every synth.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 
 # Each stands for what was installed, inside of it: who removes the folder removes the stamp.
 PYTHON := .venv/.installed
@@ -41,11 +43,14 @@ synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out:
 	@HOLDFAST_ENVIRONMENTS=$(ENV) $(BIN)/python main.py
 	@ls -d cdktf.out/stacks/$(ENV)-*
 
-deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod
-	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*'
+plan: setup ## what a deploy of one environment would change: make plan ENV=prod
+	@scripts/plan.sh $(ENV)
+
+deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=1: without asking]
+	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*' $(if $(YES)$(filter local,$(ENV)),--auto-approve)
 
 bench: setup ## measure, and write docs/benchmarks.md
-	@source scripts/env.sh; python -m bench.synth; $(ROOT) python -m bench.up
+	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" python -m bench.up
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

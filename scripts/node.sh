@@ -8,5 +8,8 @@ if [[ ! $version =~ ^v(20|22)\. ]] || ! command -v npm >/dev/null; then
     echo "found Node $version; Holdfast needs Node 20 or 22, with npm (https://nodejs.org/en/download)" >&2
     exit 1
 fi
+if [[ $version == v20.* ]]; then
+    echo "Node 20 has had no security updates since 2026-10-30; 22 is the better one"
+fi
 # The one package with an install script (node-pty) brings its binary along.
 npm ci --ignore-scripts --no-audit --no-fund --loglevel error

@@ -6,7 +6,7 @@ source scripts/env.sh
 export HOLDFAST_ENVIRONMENTS=local
 
 python -m holdfast.mirror --require >/dev/null
-"$@" holdfast twin up
+"$@" env "PATH=$PATH" holdfast twin up
 cdktf deploy 'local-*' --auto-approve
 holdfast status local --wait 120
 echo
