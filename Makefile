@@ -10,7 +10,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
 export CHECKPOINT_DISABLE := 1
 # Node 20 is among those supported here; `make setup` says once that its time is over, instead of jsii at every synth.
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 
 # Each stands for what was installed, inside of it: who removes the folder removes the stamp.
 PYTHON := .venv/.installed
