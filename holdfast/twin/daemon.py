@@ -194,7 +194,11 @@ class Daemon:
             self._unsaved.wait()
             last = self.stopped.wait(SAVE_AFTER)
             self._unsaved.clear()
-            self.api.save(SNAPSHOT)
+            try:
+                self.api.save(SNAPSHOT)
+            except Exception:
+                # The cloud goes on without; the next change tries again.
+                log.exception("the state of the twin's API could not be saved")
             if last:
                 return
 

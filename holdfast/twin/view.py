@@ -56,7 +56,10 @@ class NatGateway:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A VPC endpoint. `service` is the short name (`s3`, `secretsmanager`); `subnets` for interface, `route_tables`' subnets for gateway endpoints."""
+    """A VPC endpoint. `service` is the short name (`s3`, `secretsmanager`).
+
+    `subnets`: where an interface endpoint has addresses, or whose route tables a gateway endpoint is in.
+    """
 
     id: str
     vpc_id: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 from pathlib import Path
 from typing import Any
 
 import dill  # type: ignore[import-untyped]
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
 
@@ -22,6 +25,18 @@ SERVICES: tuple[Any, ...] = (
     "ssm",
     "sts",
 )
+
+
+def _reduce_key(key: rsa.RSAPrivateKey) -> tuple[Any, ...]:
+    return _restore_key, (key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),)
+
+
+def _restore_key(content: bytes) -> Any:
+    return load_pem_private_key(content, password=None)
+
+
+# moto gives every KMS key one, and it cannot be pickled by itself. Its class is internal to cryptography.
+copyreg.pickle(type(rsa.generate_private_key(65537, 2048)), _reduce_key)
 
 
 def reset(account: str) -> None:
