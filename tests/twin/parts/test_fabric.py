@@ -1,0 +1,234 @@
+"""What the twin's network does with real packets: who reaches whom, moved addresses, cuts. Needs root, no machines.
+
+Touches no namespace but its own, so that it may run beside a twin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from holdfast.twin import netns
+from holdfast.twin.fabric import Fabric
+from holdfast.twin.rules import Cut
+from holdfast.twin.run import run
+from holdfast.twin.view import CloudView, Instance, Interface, NatGateway, Route, Rule, SecurityGroup, Subnet, Vpc
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+VPC = "vpc-feed0000"
+A1, A2, B1 = "i-feed00a1", "i-feed00a2", "i-feed00b1"
+ZONE_B = Cut(zones=frozenset({"eu-central-1b"}))
+OVERLAY = "10.200.0.1"
+ANYWHERE = IPv4Network("0.0.0.0/0")
+SILENCE = 0.4
+"""Seconds after which no answer counts as none; answers take a millisecond."""
+
+
+def _node(instance_id: str, subnet: str, addresses: list[str], *, check: bool = True) -> tuple[Instance, Interface]:
+    interface_id = instance_id.replace("i-", "eni-")
+    zone = f"eu-central-1{instance_id[-2]}"
+    return (
+        Instance(instance_id, "", "running", "t3.small", zone, "ami-1", b"", None, "required", (interface_id,), ()),
+        Interface(
+            interface_id,
+            subnet,
+            f"02:00:00:00:00:{instance_id[-2:]}",
+            tuple(IPv4Address(address) for address in addresses),
+            ("sg-nodes",),
+            check,
+            instance_id,
+            0,
+        ),
+    )
+
+
+def cloud() -> CloudView:
+    """Zone a has a NAT gateway; zone b has none, but a route to an overlay address on the first node."""
+    nodes = [
+        _node(A1, "s-a", ["10.40.0.4", "10.40.0.5"], check=False),
+        _node(A2, "s-a", ["10.40.0.7"]),
+        _node(B1, "s-b", ["10.40.16.4"]),
+    ]
+    in_a, in_b = (Route(ANYWHERE, "nat-1"),), (Route(IPv4Network(OVERLAY), "eni-feed00a1"),)
+    clients = Rule("tcp", 6379, 6379, cidrs=(IPv4Network("10.40.0.0/16"),))
+    return CloudView(
+        account="123456789012",
+        region="eu-central-1",
+        vpcs={VPC: Vpc(VPC, IPv4Network("10.40.0.0/16"))},
+        subnets={
+            "s-a": Subnet("s-a", VPC, IPv4Network("10.40.0.0/20"), "eu-central-1a", in_a),
+            "s-b": Subnet("s-b", VPC, IPv4Network("10.40.16.0/20"), "eu-central-1b", in_b),
+            "s-n": Subnet("s-n", VPC, IPv4Network("10.40.128.0/20"), "eu-central-1a", (Route(ANYWHERE, "igw-1"),)),
+        },
+        groups={
+            "sg-nodes": SecurityGroup(
+                "sg-nodes",
+                VPC,
+                (Rule("tcp", 6380, 6380, groups=("sg-nodes",)), clients),
+                (Rule("-1", None, None, cidrs=(ANYWHERE,)),),
+            )
+        },
+        interfaces={interface.id: interface for _, interface in nodes},
+        instances={instance.id: instance for instance, _ in nodes},
+        nat_gateways={"nat-1": NatGateway("nat-1", "s-n")},
+    )
+
+
+def moved(view: CloudView) -> CloudView:
+    """The first node's secondary address, given to the second node."""
+    first, second = view.interfaces["eni-feed00a1"], view.interfaces["eni-feed00a2"]
+    interfaces = {
+        first.id: replace(first, addresses=first.addresses[:1]),
+        second.id: replace(second, addresses=(*second.addresses, first.addresses[1])),
+    }
+    return replace(view, interfaces=view.interfaces | interfaces)
+
+
+@dataclass(frozen=True)
+class Network:
+    fabric: Fabric
+    router: str = netns.name_of(VPC)
+
+    def reach(self, who: str, address: str, port: int, source: str | None = None) -> str | None:
+        """Who says that he answers, and to whom; None: nobody does."""
+        with contextlib.suppress(OSError), self.connect(who, address, port, source) as connection:
+            return connection.recv(100).decode()
+        return None
+
+    def connect(self, who: str, address: str, port: int, source: str | None = None) -> socket.socket:
+        connection = netns.socket_in(self.router if who == VPC else netns.name_of(who))
+        connection.settimeout(SILENCE)
+        if source is not None:
+            connection.bind((source, 0))
+        connection.connect((address, port))
+        return connection
+
+
+def _serve(listener: socket.socket) -> None:
+    """Say who answers whom, then repeat what comes."""
+    while True:
+        try:
+            connection, (caller, _) = listener.accept()
+        except OSError:
+            return
+        connection.sendall(f"{connection.getsockname()[0]} to {caller}".encode())
+        threading.Thread(target=_repeat, args=(connection,), daemon=True).start()
+
+
+def _repeat(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError), connection:
+        while data := connection.recv(100):
+            connection.sendall(data)
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    network = Network(Fabric())
+    network.fabric.apply(cloud(), Cut())
+    listeners = []
+    for instance_id, address in ((A1, "10.40.0.5"), (A1, OVERLAY), (A2, "10.40.0.5")):
+        # What a gateway configures by itself.
+        netns.call(netns.name_of(instance_id), lambda to=address: run(["ip", "addr", "add", f"{to}/32", "dev", "eth0"]))
+    for who in (A1, A2, B1):
+        listeners += [netns.listener_in(netns.name_of(who), "0.0.0.0", port) for port in (22, 6379, 6380)]
+    for address, port in (("169.254.169.254", 80), ("198.51.100.1", 5599), ("198.51.100.1", 3142)):
+        listeners.append(netns.listener_in(network.router, address, port))
+    for listener in listeners:
+        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+    yield network
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    network.fabric.apply(CloudView("123456789012", "eu-central-1"), Cut())
+    assert [name for name in netns.names() if "feed00" in name] == []
+
+
+def test_security_groups_let_in_what_they_name_and_nothing_else(network: Network) -> None:
+    assert network.reach(A2, "10.40.0.4", 6380) == "10.40.0.4 to 10.40.0.7"
+    assert network.reach(A2, "10.40.16.4", 6380) == "10.40.16.4 to 10.40.0.7"
+    assert network.reach(A2, "10.40.16.4", 22) is None
+
+
+def test_the_router_is_a_client_in_the_vpc(network: Network) -> None:
+    assert network.reach(VPC, "10.40.16.4", 6379) == "10.40.16.4 to 10.40.16.1"
+    assert network.reach(VPC, "10.40.16.4", 6380) is None
+
+
+def test_an_overlay_address_is_reached_only_where_a_route_leads_to_it(network: Network) -> None:
+    assert network.reach(B1, OVERLAY, 6379) == f"{OVERLAY} to 10.40.16.4"
+    assert network.reach(A2, OVERLAY, 6379) is None
+
+
+@pytest.mark.parametrize("port", [5599, 3142])
+def test_the_internet_is_there_behind_a_nat_gateway_only(network: Network, port: int) -> None:
+    assert network.reach(A2, "198.51.100.1", port) == "198.51.100.1 to 10.40.0.7"
+    assert network.reach(B1, "198.51.100.1", port) is None
+    assert network.reach(B1, "169.254.169.254", 80) == "169.254.169.254 to 10.40.16.4"
+
+
+def test_a_moved_address_works_at_its_new_place_at_once(network: Network) -> None:
+    assert network.reach(B1, "10.40.0.5", 6379) == "10.40.0.5 to 10.40.16.4"
+    network.fabric.apply(moved(cloud()), Cut())
+    with network.connect(B1, "10.40.0.5", 6379) as connection:
+        connection.recv(100)
+        listing = netns.call(netns.name_of(A2), lambda: run(["ss", "-Htn", "state", "established"]))
+        assert "10.40.16.4" in listing
+
+
+def test_a_machine_cannot_speak_for_an_address_that_is_not_its_own(network: Network) -> None:
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") is None
+    network.fabric.apply(moved(cloud()), Cut())
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") == "10.40.16.4 to 10.40.0.5"
+
+
+def test_a_cut_zone_keeps_metadata_and_loses_established_connections(network: Network) -> None:
+    with network.connect(B1, "10.40.0.4", 6380) as connection:
+        connection.recv(100)
+        network.fabric.apply(cloud(), ZONE_B)
+        connection.sendall(b"still there?")
+        with pytest.raises(TimeoutError):
+            connection.recv(100)
+        assert network.reach(B1, "169.254.169.254", 80) == "169.254.169.254 to 10.40.16.4"
+        assert network.reach(VPC, "10.40.16.4", 6379) is None
+        network.fabric.apply(cloud(), Cut())
+        connection.settimeout(5)
+        assert connection.recv(100) == b"still there?"
+
+
+def test_within_a_cut_zone_nodes_reach_each_other(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(zones=frozenset({"eu-central-1a"})))
+    assert network.reach(A1, "10.40.0.7", 6380) == "10.40.0.7 to 10.40.0.4"
+    assert network.reach(A1, "198.51.100.1", 5599) is None
+
+
+def test_a_cut_node_reaches_not_even_its_own_zone(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(nodes=frozenset({A1})))
+    assert network.reach(A1, "10.40.0.7", 6380) is None
+    assert network.reach(A1, "169.254.169.254", 80) == "169.254.169.254 to 10.40.0.4"
+    assert network.reach(A2, "10.40.16.4", 6380) == "10.40.16.4 to 10.40.0.7"
+
+
+def test_a_machine_without_power_says_nothing(network: Network) -> None:
+    """Not even that a connection is refused."""
+    network.fabric.apply(cloud(), Cut(off=frozenset({B1})))
+    with pytest.raises(TimeoutError):
+        network.connect(VPC, "10.40.16.4", 6379)
+    assert network.reach(B1, "169.254.169.254", 80) is None
+
+
+def test_another_fabric_takes_over_what_runs(network: Network) -> None:
+    with network.connect(B1, "10.40.0.4", 6380) as connection:
+        connection.recv(100)
+        successor = Fabric()
+        successor.apply(moved(cloud()), Cut())
+        connection.sendall(b"hello")
+        assert connection.recv(100) == b"hello"
+    assert network.reach(B1, OVERLAY, 6379) == f"{OVERLAY} to 10.40.16.4"

@@ -1,0 +1,221 @@
+"""What the twin's network, metadata, forwards and reconciler decide, without a kernel: views in, values out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from holdfast.twin import metadata
+from holdfast.twin.forward import Endpoint as Target
+from holdfast.twin.forward import endpoints
+from holdfast.twin.reconciler import Seen, Task, due
+from holdfast.twin.rules import Cut, admits_api, has_internet, ruleset
+from holdfast.twin.view import (
+    Attachment,
+    CloudView,
+    Endpoint,
+    Instance,
+    Interface,
+    NatGateway,
+    Route,
+    Rule,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
+
+VPC = "vpc-1"
+ANYWHERE = IPv4Network("0.0.0.0/0")
+A1, B1 = "i-a1", "i-b1"
+
+
+def instance(name: str, zone: str) -> Instance:
+    return Instance(
+        id=f"i-{name}",
+        name=f"local-{name}",
+        state="running",
+        type="t3.small",
+        zone=f"eu-central-1{zone}",
+        image_id="ami-1",
+        user_data=b"\x1f\x8bnot text",
+        role="node",
+        metadata_tokens="required",
+        interfaces=(f"eni-{name}",),
+        attachments=(),
+    )
+
+
+def interface(name: str, subnet: str, base: str) -> Interface:
+    tags = {
+        "Environment": "local",
+        "LeaderEndpoint": f"{base}.5",
+        "ReplicaEndpoint": f"{base}.6",
+        "EndpointPort": "6379",
+    }
+    return Interface(
+        id=f"eni-{name}",
+        subnet_id=subnet,
+        mac=f"02:00:00:00:00:{name}",
+        addresses=tuple(IPv4Address(f"{base}.{last}") for last in (4, 5, 6)),
+        groups=("sg-nodes",),
+        source_dest_check=True,
+        instance_id=f"i-{name}",
+        device_index=0,
+        tags=tuple(tags.items()),
+    )
+
+
+def view(default_route: str | None = "nat-1") -> CloudView:
+    """Two nodes in two zones; the zones' default route leads to `default_route`."""
+    out = () if default_route is None else (Route(ANYWHERE, default_route),)
+    return CloudView(
+        account="123456789012",
+        region="eu-central-1",
+        vpcs={VPC: Vpc(VPC, IPv4Network("10.40.0.0/16"))},
+        subnets={
+            "s-a": Subnet("s-a", VPC, IPv4Network("10.40.0.0/20"), "eu-central-1a", out),
+            "s-b": Subnet("s-b", VPC, IPv4Network("10.40.16.0/20"), "eu-central-1b", out),
+            "s-out": Subnet("s-out", VPC, IPv4Network("10.40.128.0/20"), "eu-central-1a", (Route(ANYWHERE, "igw-1"),)),
+            "s-lost": Subnet("s-lost", VPC, IPv4Network("10.40.144.0/20"), "eu-central-1a", ()),
+        },
+        groups={
+            "sg-nodes": SecurityGroup(
+                "sg-nodes",
+                VPC,
+                (Rule("tcp", 6380, 6380, groups=("sg-nodes",)),),
+                (Rule("tcp", 5599, 5599, cidrs=(IPv4Network("198.51.100.1/32"),)),),
+            ),
+            "sg-apis": SecurityGroup("sg-apis", VPC, (Rule("tcp", 443, 443, groups=("sg-nodes",)),), ()),
+            "sg-closed": SecurityGroup("sg-closed", VPC, (), ()),
+        },
+        interfaces={"eni-a1": interface("a1", "s-a", "10.40.0"), "eni-b1": interface("b1", "s-b", "10.40.16")},
+        instances={A1: instance("a1", "a"), B1: instance("b1", "b")},
+        nat_gateways={"nat-1": NatGateway("nat-1", "s-out"), "nat-2": NatGateway("nat-2", "s-lost")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("default_route", "expected"), [("nat-1", True), ("igw-1", True), ("nat-2", False), ("nat-9", False), (None, False)]
+)
+def test_a_subnet_has_internet_if_its_default_route_ends_at_an_internet_gateway(
+    default_route: str | None, expected: bool
+) -> None:
+    cloud = view(default_route)
+    assert has_internet(cloud, cloud.subnets["s-a"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        (None, False),
+        (Endpoint("vpce-1", VPC, "s3", frozenset({"s-a"}), interface=False), True),
+        (Endpoint("vpce-1", VPC, "s3", frozenset({"s-b"}), interface=False), False),
+        (Endpoint("vpce-1", VPC, "ec2", frozenset({"s-a"}), interface=False), False),
+        (Endpoint("vpce-1", VPC, "s3", frozenset({"s-b"}), interface=True, groups=("sg-apis",)), True),
+        (Endpoint("vpce-1", VPC, "s3", frozenset({"s-b"}), interface=True, groups=("sg-closed",)), False),
+        (Endpoint("vpce-1", "vpc-2", "s3", frozenset({"s-a"}), interface=False), False),
+    ],
+)
+def test_without_internet_an_api_needs_an_endpoint_that_lets_the_caller_in(
+    endpoint: Endpoint | None, expected: bool
+) -> None:
+    cloud = replace(view(None), endpoints={} if endpoint is None else {endpoint.id: endpoint})
+    assert admits_api(cloud, VPC, IPv4Address("10.40.0.4"), "s3") is expected
+
+
+def test_the_same_address_in_another_vpc_is_somebody_else() -> None:
+    assert admits_api(view(), VPC, IPv4Address("10.40.0.4"), "s3")
+    assert not admits_api(view(), "vpc-2", IPv4Address("10.40.0.4"), "s3")
+
+
+def test_a_group_that_a_rule_refers_to_stands_for_all_addresses_in_it() -> None:
+    rules = ruleset(view(), VPC, Cut())
+    assert "ip saddr { 10.40.0.4/31, 10.40.0.6/32, 10.40.16.4/31, 10.40.16.6/32 } tcp dport 6380-6380 accept" in rules
+
+
+def test_a_cut_comes_before_established_connections() -> None:
+    rules = ruleset(view(), VPC, Cut(zones=frozenset({"eu-central-1b"})))
+    forward = rules.partition("chain forward")[2]
+    assert forward.index('iifname { "hf-b1" } oifname != { "hf-b1" } drop') < forward.index("ct state established")
+
+
+def test_a_vpc_without_machines_has_rules_too() -> None:
+    rules = ruleset(replace(view(), interfaces={}, instances={}), VPC, Cut())
+    assert "policy drop" in rules
+
+
+def test_forwards_skip_machines_that_cannot_answer() -> None:
+    found = endpoints(view(), Cut(off=frozenset({A1})))
+    assert found == {
+        "local": {
+            "leader": (Target(VPC, IPv4Address("10.40.16.5"), 6379),),
+            "replica": (Target(VPC, IPv4Address("10.40.16.6"), 6379),),
+        }
+    }
+    assert endpoints(view(), Cut(nodes=frozenset({A1}))) == found
+    assert endpoints(view(), Cut(zones=frozenset({"eu-central-1a"}))) == found
+
+
+def ask(path: str) -> str | None:
+    me = metadata.who(view(), VPC, IPv4Address("10.40.0.5"))
+    assert me is not None
+    found = metadata.answer(me, path, lambda role: {"Code": "Success", "AccessKeyId": f"key of {role}"})
+    return None if found is None else found.decode("latin-1")
+
+
+def test_metadata_is_a_tree_that_can_be_crawled() -> None:
+    assert ask("meta-data/placement/") == "availability-zone\nregion"
+    assert ask("meta-data/network/interfaces/macs/") == "02:00:00:00:00:a1/"
+    assert ask("meta-data/network/interfaces/macs/02:00:00:00:00:a1/local-ipv4s") == "10.40.0.4\n10.40.0.5\n10.40.0.6"
+    assert ask("meta-data/instance-id") == "i-a1"
+    assert ask("meta-data/nothing") is None
+
+
+def test_cloud_init_asks_for_the_identity_folder_without_a_slash() -> None:
+    """A 404 here costs it six seconds in each of its stages."""
+    assert ask("dynamic/instance-identity") == "document"
+    assert json.loads(ask("dynamic/instance-identity/document") or "")["instanceId"] == "i-a1"
+
+
+def test_credentials_are_those_of_the_instance_role() -> None:
+    assert ask("meta-data/iam/security-credentials/") == "node"
+    assert json.loads(ask("meta-data/iam/security-credentials/node") or "")["AccessKeyId"] == "key of node"
+    assert ask("meta-data/iam/security-credentials/other") is None
+
+
+def test_user_data_arrives_byte_for_byte() -> None:
+    assert ask("user-data") == "\x1f\x8bnot text"
+
+
+ON = Seen(alive=True, was_alive=True, powered_off=False, rebooted=0, volumes=frozenset())
+OFF = replace(ON, alive=False)
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "expected"),
+    [
+        ("pending", replace(OFF, was_alive=False), Task.BOOT),
+        ("running", ON, None),
+        ("running", OFF, Task.GONE),
+        ("running", replace(OFF, was_alive=False), Task.BOOT),
+        ("running", replace(ON, powered_off=True), Task.CUT_POWER),
+        ("running", replace(OFF, powered_off=True), None),
+        ("running", replace(ON, rebooted=-1), Task.REBOOT),
+        ("running", replace(ON, volumes=frozenset({"vol-1"})), Task.VOLUMES),
+        ("stopping", OFF, Task.STOP),
+        ("stopped", OFF, None),
+        ("shutting-down", ON, Task.TERMINATE),
+        ("terminated", OFF, None),
+    ],
+)
+def test_what_is_due_about_an_instance(state: str, seen: Seen, expected: Task | None) -> None:
+    assert due(replace(instance("a1", "a"), state=state), seen) is expected
+
+
+def test_a_volume_that_is_not_plugged_in_is_due() -> None:
+    attached = replace(instance("a1", "a"), attachments=(Attachment("vol-1", "/dev/sdf"),))
+    assert due(attached, ON) is Task.VOLUMES
+    assert due(attached, replace(ON, volumes=frozenset({"vol-1"}))) is None
