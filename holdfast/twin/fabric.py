@@ -110,7 +110,12 @@ class Fabric:
                 self._unplug(router, interface_id)
         for interface in interfaces:
             if interface.id not in router.cables:
-                _connect(router, view, interface)
+                try:
+                    _connect(router, view, interface)
+                except CommandFailed:
+                    # Half a cable would be in the way of the next attempt.
+                    _ip(router.namespace, [f"link delete {link(interface.id)}"], force=True)
+                    raise
 
     def _unplug(self, router: Router, interface_id: str) -> None:
         name = link(interface_id)

@@ -92,6 +92,7 @@ class Reconciler:
         self._poked = threading.Event()
         self._stopping = False
         self._looks = 0
+        self._looking = False
         self._looked = threading.Condition()
         self._changing = threading.Lock()
         self._jobs: dict[str, tuple[Task, Future[None]]] = {}
@@ -121,8 +122,8 @@ class Reconciler:
             TimedOut: it has not.
         """
         with self._looked:
-            # One may be under way, which has not seen the latest changes.
-            target = self._looks + 2
+            # One that is under way may not have seen the latest changes.
+            target = self._looks + (2 if self._looking else 1)
             self.poke()
             if not self._looked.wait_for(lambda: self._looks >= target, timeout):
                 raise TimedOut(f"the twin's reconciler did not get around within {timeout:g} s; see the daemon's log")
@@ -156,15 +157,18 @@ class Reconciler:
 
     def _run(self) -> None:
         while not self._stopping:
+            with self._looked:
+                self._looking = True
+                self._poked.clear()
             try:
                 self._look()
             except Exception:
                 log.exception("the twin's reconciler failed; tries again in %s s", INTERVAL)
             with self._looked:
                 self._looks += 1
+                self._looking = False
                 self._looked.notify_all()
             self._poked.wait(INTERVAL)
-            self._poked.clear()
 
     def _look(self) -> None:
         # In this order: what a job told the API is in the view.
