@@ -1,0 +1,46 @@
+"""What is installed is what is locked and used: bindings for what the stacks import, locks that name no place."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BINDINGS = REPOSITORY / "stacks" / "bindings"
+
+
+def listed() -> list[str]:
+    lines = (BINDINGS / "resources.txt").read_text().splitlines()
+    pairs = (line.split() for line in lines if not line.startswith("#"))
+    return sorted(("data_aws_" if section == "data" else "") + name.removeprefix("aws_") for section, name in pairs)
+
+
+def test_the_bindings_are_for_exactly_what_the_stacks_import() -> None:
+    text = "\n".join(file.read_text() for file in (REPOSITORY / "stacks").glob("*.py"))
+    imported = set(re.findall(r"from stacks\.bindings\.aws\.(\w+) import", text)) - {"provider"}
+    assert listed() == sorted(imported)
+
+
+def test_the_schema_was_cut_after_the_last_change_of_the_list() -> None:
+    (schema,) = json.loads((BINDINGS / "aws@5.100.0.json").read_text())["provider_schemas"].values()
+    resources = [name.removeprefix("aws_") for name in schema["resource_schemas"]]
+    sources = ["data_" + name for name in schema["data_source_schemas"]]
+    assert sorted(resources + sources) == listed()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-checkov.lock"])
+def test_every_python_package_is_locked_with_hashes_and_no_index_is_named(lock: str) -> None:
+    text = (REPOSITORY / lock).read_text()
+    packages = re.split(r"\n(?! )", text.strip())
+    assert [package for package in packages if not re.match(r"[\w.-]+==\S+ .*\\\n    --hash=sha256:", package)] == []
+    assert "://" not in text and "--index" not in text and "--find-links" not in text
+
+
+def test_the_npm_lock_has_integrity_and_names_no_registry() -> None:
+    packages = json.loads((REPOSITORY / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    fetched = {name: package for name, package in packages.items() if name and not package.get("inBundle")}
+    assert [name for name, package in fetched.items() if "integrity" not in package] == []
