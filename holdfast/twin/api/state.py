@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
+from moto.ssm.models import ParameterDict
 
 SERVICES: tuple[Any, ...] = (
     "cloudwatch",
@@ -37,6 +38,19 @@ def _restore_key(content: bytes) -> Any:
 
 # moto gives every KMS key one, and it cannot be pickled by itself. Its class is internal to cryptography.
 copyreg.pickle(type(rsa.generate_private_key(65537, 2048)), _reduce_key)
+
+
+def _reduce_parameters(parameters: Any) -> tuple[Any, ...]:
+    account_and_region = (parameters.account_id, parameters.region_name)
+    return _restore_parameters, account_and_region, vars(parameters), None, iter(list(parameters.items()))
+
+
+def _restore_parameters(account: str, region: str) -> Any:
+    return ParameterDict(account, region)
+
+
+# A dictionary whose default is its own affair: pickle would give it that, where it takes account and region.
+copyreg.pickle(ParameterDict, _reduce_parameters)
 
 
 def reset(account: str) -> None:
