@@ -35,9 +35,7 @@ class Agent:
         self._identity = identity
         self._cloud = cloud
         self._credentials = credentials
-        self._sentinels = Sentinels(
-            identity.environment, identity.address, identity.sentinel_port, identity.since_7_0
-        )
+        self._sentinels = Sentinels(identity.environment, identity.address, identity.sentinel_port, identity.since_7_0)
         self._redis = servers.connect("127.0.0.1", identity.redis_port, credentials)
         self._details: servers.Details | None = None
         self._without_details = Role.DOWN

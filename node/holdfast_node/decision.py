@@ -134,6 +134,8 @@ def _named(snapshot: Snapshot) -> Decision:
         )
     if snapshot.began:
         return Decision(Do.LEAD, "a majority names it, it began this cluster, and nobody holds data: leads")
-    if len(snapshot.peers) + 1 >= majority_of(snapshot.sentinels) and snapshot.sentinels > 1:
+    # One that is loading answers too, but does not know yet what it holds.
+    empty = [peer for peer in snapshot.peers.values() if peer.role is not Role.DOWN]
+    if len(empty) + 1 >= majority_of(snapshot.sentinels) and snapshot.sentinels > 1:
         return Decision(Do.LEAD, "a majority names it, and of a majority of nodes nobody holds data: leads")
     return Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data")

@@ -1,8 +1,8 @@
 """A planned handover: the leader's machine is about to stop, and no acknowledged write may be lost with it.
 
-`SENTINEL FAILOVER` alone is uncoordinated. So writes are paused first, a replica catches up, and only then it is promoted.
-Redis 6.0 cannot pause writes alone, and a pause of everything would pause the Sentinels' questions too: there the handover
-does without.
+`SENTINEL FAILOVER` alone is uncoordinated. So writes are paused first, a replica catches up, and only then it is
+promoted. Redis 6.0 cannot pause writes alone, and a pause of everything would pause the Sentinels' questions too: there
+the handover does without.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def hand_over(identity: Identity, credentials: tuple[str, str]) -> bool:
     except servers.Error as error:
         say(f"no handover: Redis does not answer ({error})")
         return False
-    if found.server.role is not Role.LEADER or not found.followers:
-        say("no handover: this node does not lead" if found.followers else "no handover: no replica follows")
+    leads = found.server.role is Role.LEADER
+    if not leads or not found.followers:
+        say("no handover: no replica follows" if leads else "no handover: this node does not lead")
         return False
     deadline = time.monotonic() + DEADLINE
     if identity.since_6_2:
@@ -40,6 +41,9 @@ def hand_over(identity: Identity, credentials: tuple[str, str]) -> bool:
             say("no handover: no replica caught up in time; writes go on here")
             return False
         return _promote(identity, own, deadline)
+    except servers.Error as error:
+        say(f"no handover: {error}; writes go on here")
+        return False
     finally:
         if identity.since_6_2:
             own.execute_command("CLIENT", "UNPAUSE")
@@ -61,6 +65,8 @@ def _promote(identity: Identity, own: Any, deadline: float) -> bool:
         named = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
         if named and named[0] != identity.address:
             say(f"handed over to {named[0]}")
+            # Sentinel takes seconds for this: once unpaused, it would take writes that its successor never sees.
+            own.execute_command("REPLICAOF", named[0], identity.redis_port)
             # Their sessions end here; they find the new leader through any gateway.
             own.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             return True

@@ -1,4 +1,4 @@
-"""Fetches the passwords at boot and puts them where the services read them: on tmpfs, each readable by its user only."""
+"""Fetches the passwords at boot and puts them where services read them: on tmpfs, each readable by its user only."""
 
 from __future__ import annotations
 

@@ -103,7 +103,10 @@ def _from_record(identity: Identity, cloud: Cloud) -> str:
         if cloud.claim_bootstrap(mine):
             say(f"no Sentinel answers and nobody has begun this cluster: {identity.node} begins it")
             return identity.address
-        record = cloud.bootstrap_record() or mine
+        record = cloud.bootstrap_record()
+        if record is None:
+            # Refused while another's write is under way: only a record that can be read says who it was.
+            raise RuntimeError("another node is just writing it")
     # Only the volume that began the cluster may lead it empty; a crash between claim and answer keeps the same token.
     if BEGAN.exists() and BEGAN.read_text(encoding="utf-8") != record["token"]:
         BEGAN.unlink()

@@ -20,9 +20,9 @@ MEMBERS_INTERVAL = 1.0
 """Seconds between two looks at which other Sentinels and replicas a Sentinel knows."""
 
 PING_PERIOD = 250
-"""Milliseconds between two pings of the own Sentinel. By default it is down-after-milliseconds where that is under a second:
-then the first ping to a new leader comes just when it counts as down, and a second failover follows the first. Shorter, and
-no replica is eligible. It can only be set at run time, and only from Redis 7.0 on (see sentinel.conf)."""
+"""Milliseconds between two pings of the own Sentinel. By default it is down-after-milliseconds where that is under a
+second: then the first ping to a new leader comes just when it counts as down, and a second failover follows the first.
+Shorter, and no replica is eligible. It can only be set at run time, and only from Redis 7.0 on (see sentinel.conf)."""
 
 
 @dataclass

@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from holdfast_node.decision import Role, Server
+
+try:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError:
+    # Ubuntu 22.04 has redis-py 3.5, which tries once.
+    ONCE: dict[str, Any] = {}
+else:
+    # Newer redis-py tries three times by itself, which would hold up a decision for seconds.
+    ONCE = {"retry": Retry(NoBackoff(), 0)}  # type: ignore[no-untyped-call, unused-ignore]
 
 NOBODY = "127.0.0.1"
 """What a Redis that waits for its role is told to follow: a closed port of its own machine (see redis.conf)."""
@@ -62,8 +70,7 @@ def connect(address: str, port: int, credentials: tuple[str, str] | None, timeou
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         decode_responses=True,
-        # Newer redis-py tries three times by itself, which would hold up a decision for seconds.
-        retry=Retry(NoBackoff(), 0),  # type: ignore[no-untyped-call, unused-ignore]
+        **ONCE,
     )
 
 

@@ -39,8 +39,9 @@ def prepare(identity: Identity) -> None:
         found = _probe(device, "UUID")
         if found != identity.volume_id:
             raise Refused(
-                f"{device} holds {_probe(device, 'TYPE') or 'unknown data'} with the id {found or 'none'}; accepted: "
-                f"a blank volume, or that of {identity.node} ({identity.volume_id}). Attach that one; nothing was changed"
+                f"{device} holds {_probe(device, 'TYPE') or 'unknown data'} with the id {found or 'none'}; "
+                f"accepted: a blank volume, or that of {identity.node} ({identity.volume_id}). "
+                "Attach that one; nothing was changed"
             )
         # Before mounting: it works the same in a container, and finds damage first.
         subprocess.run(["e2fsck", "-p", device], check=False)
