@@ -521,6 +521,32 @@ def test_what_is_in_use_stays(api: Api) -> None:
     assert api.view().vpcs == {}
 
 
+def test_a_nat_gateway_takes_its_interface_along(api: Api) -> None:
+    cloud = Cloud(api)
+    gateway = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=cloud.vpc)
+    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = cloud.ec2.create_nat_gateway(SubnetId=cloud.a, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    assert refused(cloud.ec2.delete_subnet, SubnetId=cloud.a) == "DependencyViolation"
+    assert refused(cloud.ec2.release_address, AllocationId=address) == "InvalidIPAddress.InUse"
+    detach = {"InternetGatewayId": gateway, "VpcId": cloud.vpc}
+    assert refused(cloud.ec2.detach_internet_gateway, **detach) == "DependencyViolation"
+    cloud.ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert api.view().interfaces == {}
+    cloud.ec2.detach_internet_gateway(**detach)
+    cloud.ec2.release_address(AllocationId=address)
+    cloud.ec2.delete_subnet(SubnetId=cloud.a)
+    assert cloud.ec2.describe_addresses()["Addresses"] == []
+
+
+def test_a_vpc_has_one_internet_gateway(api: Api) -> None:
+    cloud = Cloud(api)
+    one, two = (cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"] for _ in range(2))
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=one, VpcId=cloud.vpc)
+    arguments = {"InternetGatewayId": two, "VpcId": cloud.vpc}
+    assert refused(cloud.ec2.attach_internet_gateway, **arguments) == "InvalidParameterValue"
+
+
 def test_routes_are_those_of_the_subnet_s_table_or_the_main_one(api: Api) -> None:
     cloud = Cloud(api)
     gateway = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]

@@ -10,7 +10,6 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import nat_gateways, vpcs
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 
 from holdfast.twin.api.patching import Method, around, refuse
@@ -107,12 +106,6 @@ def _create(
         wanted.append(_free(subnet, wanted))
     items = [{"Primary": address == wanted[0], "PrivateIpAddress": address} for address in wanted]
     return original(self, subnet, wanted[0], items, group_ids, *args, **kwargs)
-
-
-@around(NatGateway, "__init__")
-def _tell_nat_address(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
-    original(self, *args, **kwargs)
-    self.private_ip = self._eni.private_ip_address
 
 
 @around(NetworkInterfaceBackend, "delete_network_interface")
