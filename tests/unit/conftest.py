@@ -1,0 +1,31 @@
+"""What several unit tests start from."""
+
+import pytest
+from holdfast_node.identity import Identity
+
+
+@pytest.fixture
+def identity() -> Identity:
+    """The node local-a1 of three, with Redis 7.0."""
+    return Identity(
+        environment="local",
+        node="local-a1",
+        zone="a",
+        region="eu-central-1",
+        address="10.40.0.4",
+        leader_endpoint="10.40.0.5",
+        replica_endpoint="10.40.0.6",
+        sentinel_id="a" * 40,
+        volume_id="11111111-2222-3333-4444-555555555555",
+        bucket="holdfast-local",
+        api_endpoint=None,
+        program="f" * 64,
+        secrets={"app": "holdfast/local/app", "system": "holdfast/local/system"},
+        peers={"local-a1": "10.40.0.4", "local-b1": "10.40.16.4", "local-c1": "10.40.32.4"},
+        redis_port=6380,
+        sentinel_port=26379,
+        lease_port=7379,
+        endpoint_port=6379,
+        since_6_2=True,
+        since_7_0=True,
+    )

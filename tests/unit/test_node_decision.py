@@ -1,0 +1,208 @@
+"""Every row of the table in node/README.md, and what may never be decided whatever a node sees."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, decide, majority_of, proven_leader
+
+README = Path(__file__).parents[2] / "node" / "README.md"
+
+A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
+
+LEADER = Server(Role.LEADER, has_data=True)
+REPLICA_OF_A = Server(Role.REPLICA, leader=A, has_data=True)
+REPLICA_OF_B = Server(Role.REPLICA, leader=B, has_data=True)
+WAITING = Server(Role.WAITING, has_data=True)
+EMPTY = Server(Role.WAITING)
+DOWN = Server(Role.DOWN)
+SILENT = Server(Role.SILENT)
+
+NAMED = {A: A, B: A}
+"""Two of three Sentinels name this node."""
+OTHER_NAMED = {A: B, B: B, C: B}
+
+ROWS = [
+    (
+        Snapshot(me=A, own=LEADER, votes={A: A}, sentinels=3),
+        Decision(Do.STAY, "leads, but only 1 of 3 Sentinels name the same leader: the gateways are closed"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes={A: A, B: B}, sentinels=3),
+        Decision(Do.STAY, "waits: 1 of 3 Sentinels name the same leader, and a majority is 2"),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_B, votes={A: B, B: B}, sentinels=5),
+        Decision(Do.STAY, "waits: 2 of 5 Sentinels name the same leader, and a majority is 3"),
+    ),
+    (
+        Snapshot(me=A, own=DOWN, votes=OTHER_NAMED, sentinels=3),
+        Decision(Do.STAY, "its Redis does not answer; a majority names 10.40.16.4"),
+    ),
+    (
+        Snapshot(me=A, own=SILENT, votes=OTHER_NAMED, sentinels=3),
+        Decision(Do.STAY, "its Redis does not answer; a majority names 10.40.16.4"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=OTHER_NAMED, sentinels=3),
+        Decision(Do.FOLLOW, "a majority names 10.40.16.4: follows it", B),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_B, votes=OTHER_NAMED, sentinels=3),
+        Decision(Do.STAY, "follows 10.40.16.4, which a majority names"),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, other_named_for=2.0),
+        Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
+    ),
+    (
+        Snapshot(
+            me=A,
+            own=Server(Role.REPLICA, leader=C),
+            votes=OTHER_NAMED,
+            sentinels=3,
+            peers={B: LEADER},
+            other_named_for=2.0,
+        ),
+        Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, other_named_for=1.9),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: REPLICA_OF_A}, other_named_for=9.0),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, other_named_for=9.0),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=NAMED, sentinels=3),
+        Decision(Do.STAY, "leads, and a majority names it"),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3),
+        Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
+    ),
+    (
+        Snapshot(me=A, own=SILENT, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}),
+        Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}),
+        Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it"),
+    ),
+    (
+        Snapshot(me=A, own=DOWN, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A, C: EMPTY}),
+        Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it"),
+    ),
+    (
+        Snapshot(me=A, own=DOWN, votes=NAMED, sentinels=3, peers={B: WAITING}),
+        Decision(Do.STAY, "a majority names it, and its Redis is starting"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: WAITING}),
+        Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: WAITING}, began=True),
+        Decision(Do.FAIL_OVER, "a majority names it, but it is empty and a peer holds data: never leads like that"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, began=True),
+        Decision(Do.LEAD, "a majority names it, it began this cluster, and nobody holds data: leads"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: EMPTY}),
+        Decision(Do.LEAD, "a majority names it, and of a majority of nodes nobody holds data: leads"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3),
+        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
+    ),
+    (
+        # A loading Redis answers, but does not know yet what it holds.
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: DOWN}),
+        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
+    ),
+    (
+        # Alone, it is no majority of anything but itself.
+        Snapshot(me=A, own=EMPTY, votes={A: A}, sentinels=1),
+        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("snapshot", "decision"), ROWS, ids=[row[1].sentence for row in ROWS])
+def test_a_row_of_the_table(snapshot: Snapshot, decision: Decision) -> None:
+    assert decide(snapshot) == decision
+
+
+def test_a_majority_is_of_all_sentinels_not_of_those_that_answer() -> None:
+    assert [majority_of(count) for count in (1, 2, 3, 4, 5)] == [1, 2, 2, 3, 3]
+    assert proven_leader({A: A, B: A}, 3) == A
+    assert proven_leader({A: A}, 3) is None
+    assert proven_leader({A: A, B: A}, 5) is None
+    assert proven_leader({A: B, B: A}, 2) is None
+    assert proven_leader({}, 1) is None
+
+
+def every_snapshot() -> Iterator[Snapshot]:
+    """All that node A of three can see, in a small domain."""
+    roles = (Role.LEADER, Role.WAITING, Role.DOWN, Role.SILENT)
+    own = [Server(role, None, data) for role in roles for data in (False, True)]
+    own += [Server(Role.REPLICA, leader, data) for leader in (B, C) for data in (False, True)]
+    votes = [
+        {voter: vote for voter, vote in zip((A, B, C), choice, strict=True) if vote}
+        for choice in itertools.product((None, A, B), repeat=3)
+    ]
+    peer = [None, LEADER, Server(Role.LEADER), REPLICA_OF_A, Server(Role.REPLICA, A), WAITING, EMPTY, DOWN]
+    peers = [
+        {address: server for address, server in zip((B, C), pair, strict=True) if server}
+        for pair in itertools.product(peer, repeat=2)
+    ]
+    for values in itertools.product(own, votes, peers, (False, True), (0.0, 5.0)):
+        yield Snapshot(
+            me=A,
+            own=values[0],
+            votes=values[1],
+            sentinels=3,
+            peers=values[2],
+            began=values[3],
+            other_named_for=values[4],
+        )
+
+
+def test_what_may_never_be_decided() -> None:
+    for snapshot in every_snapshot():
+        decision, own = decide(snapshot), snapshot.own
+        for_me = sum(vote == A for vote in snapshot.votes.values())
+        if decision.do is Do.LEAD:
+            assert for_me >= 2, snapshot
+            assert own.has_data or not any(peer.has_data for peer in snapshot.peers.values()), snapshot
+            assert own.role is Role.WAITING, snapshot
+        if decision.do is Do.FAIL_OVER:
+            assert own.role in (Role.WAITING, Role.DOWN), snapshot
+            assert for_me >= 2, snapshot
+        if decision.do is Do.FOLLOW:
+            assert decision.target == B, snapshot
+        else:
+            assert decision.target is None, snapshot
+        if own.role is Role.SILENT:
+            assert decision.do is Do.STAY, snapshot
+
+
+def test_the_readme_lists_each_decision_with_its_sentence() -> None:
+    rows = re.findall(r"^\| .+ \| (stay|lead|follow|fail over) \| (.+) \|$", README.read_text(), re.MULTILINE)
+    given = {(decision.do.value, _general(decision.sentence)) for decision in map(decide, every_snapshot())}
+    assert len(rows) == len(set(rows)) == 17
+    assert set(rows) == given
+
+
+def _general(sentence: str) -> str:
+    """Without what differs from case to case."""
+    return re.sub(r"\b\d\b", "N", re.sub(r"\b10(\.\d+){3}\b", "ADDRESS", sentence))

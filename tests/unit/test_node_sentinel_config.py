@@ -1,0 +1,179 @@
+"""Sentinel's settings are renewed and what it has learnt is kept; one node, once, begins a cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from holdfast_node import sentinel_config
+from holdfast_node.identity import Identity
+
+SETTINGS = """\
+# Settings of the Sentinel of local-a1.
+quorum 3
+
+port 26379
+sentinel myid aaaa
+sentinel down-after-milliseconds local 600
+sentinel auth-user local system
+sentinel auth-pass local new
+"""
+
+KEPT = """\
+port 26379
+sentinel myid bbbb
+sentinel monitor local 10.40.16.4 6380 2
+sentinel down-after-milliseconds local 9000
+sentinel auth-pass local old
+sentinel config-epoch local 4
+sentinel leader-epoch local 5
+sentinel current-epoch 5
+sentinel known-replica local 10.40.0.4 6380
+sentinel known-sentinel local 10.40.32.4 26379 cccc
+user default on nopass sanitize-payload ~* &* +@all
+"""
+
+
+class Bucket:
+    """The bootstrap record as the bucket keeps it: the first write wins."""
+
+    def __init__(self, record: dict[str, str] | None = None) -> None:
+        self.record = record
+
+    def bootstrap_record(self) -> dict[str, str] | None:
+        return self.record
+
+    def claim_bootstrap(self, record: dict[str, str]) -> bool:
+        if self.record is not None:
+            return False
+        self.record = record
+        return True
+
+
+@pytest.fixture(autouse=True)
+def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sentinel_config, "SETTINGS", tmp_path / "settings")
+    monkeypatch.setattr(sentinel_config, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(sentinel_config, "BEGAN", tmp_path / "began")
+    return tmp_path / "began"
+
+
+def begin(identity: Identity, cloud: Any) -> str:
+    return sentinel_config._from_record(identity, cloud)
+
+
+def test_settings_are_renewed_and_what_was_learnt_is_kept_in_an_order_that_sentinel_can_read() -> None:
+    assert sentinel_config.merge(SETTINGS, KEPT).splitlines() == [
+        "# Settings of the Sentinel of local-a1.",
+        "",
+        "port 26379",
+        "sentinel myid aaaa",
+        "sentinel monitor local 10.40.16.4 6380 3",
+        "sentinel down-after-milliseconds local 600",
+        "sentinel auth-user local system",
+        "sentinel auth-pass local new",
+        "sentinel config-epoch local 4",
+        "sentinel leader-epoch local 5",
+        "sentinel current-epoch 5",
+        "sentinel known-replica local 10.40.0.4 6380",
+        "sentinel known-sentinel local 10.40.32.4 26379 cccc",
+    ]
+
+
+def test_merging_again_changes_nothing() -> None:
+    once = sentinel_config.merge(SETTINGS, KEPT)
+    assert sentinel_config.merge(SETTINGS, once) == once
+
+
+def test_a_sentinel_that_remembers_its_leader_asks_nobody(identity: Identity, tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text(SETTINGS)
+    (tmp_path / "kept").write_text(KEPT)
+    unreachable: Any = None
+    sentinel_config.prepare(identity, unreachable, ("system", "correct horse"))
+    written = (tmp_path / "kept").read_text()
+    assert "sentinel monitor local 10.40.16.4 6380 3\n" in written
+    assert "sentinel auth-pass local correct horse\n" in written
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_new_volume_follows_whom_most_other_sentinels_name(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings").write_text(SETTINGS)
+    answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
+    monkeypatch.setattr(sentinel_config.servers, "connect", lambda address, *_: OtherSentinel(answers[address]))
+    unreachable: Any = None
+    sentinel_config.prepare(identity, unreachable, ("system", "secret"))
+    assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
+
+
+class OtherSentinel:
+    def __init__(self, leader: str) -> None:
+        self.leader = leader
+
+    def execute_command(self, *command: str) -> list[str]:
+        assert command == ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "local")
+        return [self.leader, "6380"]
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_first_node_begins_the_cluster(identity: Identity, began: Path) -> None:
+    bucket = Bucket()
+    assert begin(identity, bucket) == "10.40.0.4"
+    assert bucket.record is not None
+    assert (bucket.record["leader"], bucket.record["node"]) == ("10.40.0.4", "local-a1")
+    assert began.read_text() == bucket.record["token"]
+
+
+def test_the_second_node_follows_the_first_and_did_not_begin(identity: Identity, began: Path) -> None:
+    bucket = Bucket({"leader": "10.40.16.4", "node": "local-b1", "token": "b"})
+    assert begin(identity, bucket) == "10.40.16.4"
+    assert not began.exists()
+
+
+def test_the_loser_of_a_race_did_not_begin(identity: Identity, began: Path) -> None:
+    class Race(Bucket):
+        def claim_bootstrap(self, record: dict[str, str]) -> bool:
+            self.record = {"leader": "10.40.16.4", "node": "local-b1", "token": "b"}
+            return False
+
+    assert begin(identity, Race()) == "10.40.16.4"
+    assert not began.exists()
+
+
+def test_a_crash_between_claim_and_answer_leaves_it_the_one_that_began(identity: Identity, began: Path) -> None:
+    class Crash(Bucket):
+        def claim_bootstrap(self, record: dict[str, str]) -> bool:
+            self.record = record
+            raise TimeoutError
+
+    bucket = Crash()
+    with pytest.raises(TimeoutError):
+        begin(identity, bucket)
+    assert begin(identity, bucket) == "10.40.0.4"
+    assert bucket.record is not None
+    assert began.read_text() == bucket.record["token"]
+
+
+def test_a_crash_before_the_claim_leaves_the_cluster_to_whoever_is_first(identity: Identity, began: Path) -> None:
+    began.write_text("of a claim that was never made")
+    assert begin(identity, Bucket({"leader": "10.40.16.4", "node": "local-b1", "token": "b"})) == "10.40.16.4"
+    assert not began.exists()
+
+
+def test_a_lost_volume_did_not_begin_the_cluster_though_its_node_did(identity: Identity, began: Path) -> None:
+    bucket = Bucket({"leader": "10.40.0.4", "node": "local-a1", "token": "of the lost volume"})
+    assert begin(identity, bucket) == "10.40.0.4"
+    assert not began.exists()
+
+
+def test_a_refused_claim_without_a_record_to_read_begins_nothing(identity: Identity) -> None:
+    class Conflict(Bucket):
+        """S3 answers 409 while another write is under way."""
+
+        def claim_bootstrap(self, record: dict[str, str]) -> bool:
+            return False
+
+    with pytest.raises(RuntimeError, match="another node is just writing it"):
+        begin(identity, Conflict())

@@ -1,0 +1,238 @@
+"""What a machine gets: it fits, it is the same every time, it holds no secret, and it suits its Redis."""
+
+import base64
+import gzip
+import importlib
+import itertools
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from holdfast.rendering import check_user_data, program, render_files, user_data, user_data_base64
+from holdfast.topology import Cluster, Environment, environment_files, load_environment
+from holdfast.topology.spec import Distribution
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = {file.stem: load_environment(file) for file in environment_files(ROOT / "environments")}
+
+REDIS, SENTINEL = "/etc/holdfast/redis.conf", "/etc/holdfast/sentinel.conf"
+
+
+def changed(environment: Environment, **sections: Any) -> Environment:
+    """As if the file of `environment` said something else in some keys of its sections."""
+    content = environment.model_dump(mode="json")
+    # Written as people do; the model keeps MiB.
+    content["redis"]["memory"] = f"{environment.redis.memory}MB"
+    for section, value in sections.items():
+        content[section] = content[section] | value if isinstance(value, dict) else value
+    return Environment.model_validate(content)
+
+
+def on(environment: Environment, distribution: str) -> Environment:
+    return changed(environment, machines={"node": {"type": environment.machines.node.type, "image": distribution}})
+
+
+def first(environment: Environment) -> dict[str, str]:
+    """The files of an environment's first node."""
+    cluster = Cluster.of(environment)
+    return render_files(cluster, cluster.nodes[0])
+
+
+def settings(content: str) -> list[str]:
+    """The lines of a configuration without comments."""
+    return [line.strip() for line in content.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+PROD = ENVIRONMENTS["prod"]
+EVERY = [
+    pytest.param(changed(on(environment, image), images=images, layout={"kind": "compact", "nodes": nodes}), id=case)
+    for (name, environment), image, images, nodes in itertools.product(
+        ENVIRONMENTS.items(), Distribution, ("stock", "baked"), (3, 5)
+    )
+    for case in [f"{name}-{image}-{images}-{nodes}"]
+]
+
+
+@pytest.mark.parametrize("environment", EVERY)
+def test_user_data_fits_repeats_and_unpacks_to_the_files(environment: Environment) -> None:
+    cluster, again = Cluster.of(environment), Cluster.of(environment)
+    assert check_user_data(cluster) == []
+    for node, same in zip(cluster.nodes, again.nodes, strict=True):
+        data = user_data(cluster, node)
+        assert len(data) < 16_384
+        assert data == user_data(again, same)
+        assert base64.b64decode(user_data_base64(cluster, node)) == data
+        text = gzip.decompress(data).decode()
+        assert text.startswith("#cloud-config\n")
+        content = yaml.safe_load(text)
+        assert {entry["path"]: entry["content"] for entry in content["write_files"]} == render_files(cluster, node)
+        modes = {entry["path"]: entry["permissions"] for entry in content["write_files"]}
+        assert {path for path, mode in modes.items() if mode == "0755"} == {"/usr/local/sbin/holdfast-fetch"}
+        assert set(modes.values()) == {"0755", "0644"}
+        assert content["runcmd"][-2:] == [
+            ["/usr/local/sbin/holdfast-fetch"],
+            ["systemctl", "enable", "--now", "--no-block", "holdfast.target"],
+        ]
+
+
+@pytest.mark.parametrize("environment", EVERY)
+def test_user_data_holds_no_secret(environment: Environment) -> None:
+    cluster = Cluster.of(environment)
+    text = gzip.decompress(user_data(cluster, cluster.nodes[0])).decode()
+    assert not re.search(r"requirepass|masterauth|auth-pass|AKIA|aws_secret|PRIVATE KEY", text)
+    assert text.replace("${HOLDFAST_SYSTEM_PASSWORD}", "").lower().count("password") == len(
+        re.findall(r"(?im)^.*(#|Description=).*passwords", text)
+    ), "passwords are only spoken of in comments"
+
+
+def test_user_data_that_does_not_fit_names_its_node_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("holdfast.rendering.user_data")
+    monkeypatch.setattr(module, "LIMIT", 100)
+    problems = check_user_data(Cluster.of(PROD))
+    assert len(problems) == 3
+    assert re.fullmatch(r"user-data of prod-a1 with \d,\d{3} bytes", problems[0].found)
+
+
+def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
+    def content(images: str) -> Any:
+        cluster = Cluster.of(changed(PROD, images=images))
+        return yaml.safe_load(gzip.decompress(user_data(cluster, cluster.nodes[0])))
+
+    stock, baked = content("stock"), content("baked")
+    assert stock["packages"] == [
+        "redis-server",
+        "redis-sentinel",
+        "redis-tools",
+        "haproxy",
+        "python3-boto3",
+        "python3-redis",
+    ]
+    assert stock["package_update"] is True
+    assert "packages" not in baked and "package_update" not in baked
+    assert baked["write_files"] == stock["write_files"]
+
+
+@pytest.mark.parametrize(
+    ("image", "since_6_2", "since_7_0"),
+    [
+        ("ubuntu-22.04", False, False),
+        ("debian-12", True, True),
+        ("ubuntu-24.04", True, True),
+        ("debian-13", True, True),
+    ],
+)
+def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, since_7_0: bool) -> None:
+    files = first(on(PROD, image))
+    identity = json.loads(files["/etc/holdfast/node.json"])
+    assert (identity["since_6_2"], identity["since_7_0"]) == (since_6_2, since_7_0)
+    assert ("shutdown-timeout 5" in settings(files[REDIS])) is since_7_0
+    reboot = "sentinel master-reboot-down-after-period prod 600"
+    assert (reboot in settings(files[SENTINEL])) is since_7_0
+    down_after = 600 if since_7_0 else 2500
+    assert f"sentinel down-after-milliseconds prod {down_after}" in settings(files[SENTINEL])
+
+
+@pytest.mark.parametrize(("nodes", "line"), [(3, "quorum 2"), (5, "quorum 3")])
+def test_the_quorum_is_a_majority(nodes: int, line: str) -> None:
+    assert line in settings(first(changed(PROD, layout={"nodes": nodes}))[SENTINEL])
+
+
+def test_growing_from_three_nodes_to_five_changes_nothing_but_the_quorum_for_the_first_three() -> None:
+    three = Cluster.of(changed(PROD, layout={"nodes": 3}))
+    five = Cluster.of(changed(PROD, layout={"nodes": 5}))
+    assert [node.name for node in five.nodes] == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
+    for before, after in zip(three.nodes, five.nodes, strict=False):
+        old = gzip.decompress(user_data(three, before)).decode().splitlines()
+        new = gzip.decompress(user_data(five, after)).decode().splitlines()
+        differing = [(was, now) for was, now in zip(old, new, strict=True) if was != now]
+        assert differing == [("      quorum 2", "      quorum 3")]
+
+
+def test_every_gateway_knows_every_slot_deployed_or_not() -> None:
+    content = first(PROD)["/etc/holdfast/haproxy.cfg"]
+    servers = [
+        "server prod-a1 10.60.0.4:6380",
+        "server prod-b1 10.60.16.4:6380",
+        "server prod-c1 10.60.32.4:6380",
+        "server prod-a2 10.60.0.7:6380",
+        "server prod-b2 10.60.16.7:6380",
+    ]
+    assert [line for line in settings(content) if line.startswith("server ")] == servers * 2
+    assert "bind 10.60.0.5:6379" in settings(content)
+    assert "bind 10.60.0.6:6379" in settings(content)
+    identity = json.loads(first(PROD)["/etc/holdfast/node.json"])
+    assert list(identity["peers"]) == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
+
+
+@pytest.mark.parametrize(
+    ("redis", "lines"),
+    [
+        ({"persistence": "aof"}, ["appendonly yes", "appendfsync everysec", 'save ""']),
+        ({"persistence": "rdb"}, ["appendonly no", "appendfsync everysec", "save 3600 1 300 100 60 10000"]),
+        ({"persistence": "none"}, ["appendonly no", "appendfsync everysec", 'save ""']),
+        ({"durability": "strict"}, ["appendonly yes", "appendfsync always", "min-replicas-to-write 1"]),
+        ({"durability": "replicated"}, ["appendfsync everysec", "min-replicas-to-write 1"]),
+        ({"durability": "available"}, ["appendfsync everysec", "min-replicas-to-write 0"]),
+        ({"memory": "4GB"}, ["maxmemory 4096mb", "repl-backlog-size 409mb"]),
+        ({"memory": "256MB"}, ["maxmemory 256mb", "repl-backlog-size 64mb"]),
+        ({"eviction": "allkeys-lfu"}, ["maxmemory-policy allkeys-lfu"]),
+    ],
+    ids=str,
+)
+def test_what_the_environment_says_of_redis_reaches_its_configuration(redis: dict[str, str], lines: list[str]) -> None:
+    found = settings(first(changed(PROD, redis=redis))[REDIS])
+    assert [line for line in lines if line not in found] == []
+    names = [line.split()[0] for line in found]
+    assert len(names) == len(set(names)), "a setting stands twice"
+
+
+def test_a_redis_starts_as_a_replica_of_nobody_and_takes_no_address_but_its_own() -> None:
+    found = settings(first(PROD)[REDIS])
+    assert "replicaof 127.0.0.1 1" in found
+    assert "bind 10.60.0.4 127.0.0.1" in found
+    assert "port 6380" in found
+
+
+def test_node_json_is_what_the_node_program_reads(tmp_path: Path) -> None:
+    from holdfast_node import identity
+
+    file = tmp_path / "node.json"
+    file.write_text(first(ENVIRONMENTS["local"])["/etc/holdfast/node.json"])
+    loaded = identity.load(file)
+    assert (loaded.node, loaded.address, loaded.program) == ("local-a1", "10.40.0.4", program().sha256)
+    assert loaded.others() == {
+        "local-b1": "10.40.16.4",
+        "local-c1": "10.40.32.4",
+        "local-a2": "10.40.0.7",
+        "local-b2": "10.40.16.7",
+    }
+    assert loaded.api_endpoint == "http://198.51.100.1:5599"
+
+
+def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
+    from holdfast_node.commands import COMMANDS
+
+    units = " ".join(content for path, content in first(PROD).items() if path.startswith("/etc/systemd/system/"))
+    assert set(re.findall(r"node\.pyz (\S+)", units)) == set(COMMANDS)
+
+
+def test_the_program_is_named_by_its_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("holdfast.rendering.program")
+    copied = tmp_path / "node"
+    shutil.copytree(module.SOURCES, copied)
+    for number, file in enumerate(sorted(copied.rglob("*"), reverse=True)):
+        os.utime(file, (1_000_000_000 + number, 1_000_000_000 + number))
+    (copied / "__pycache__").mkdir(exist_ok=True)
+    (copied / "__pycache__" / "agent.pyc").write_bytes(b"compiled")
+    monkeypatch.setattr(module, "SOURCES", copied)
+    make = module.program.__wrapped__
+    assert make() == program()
+    with (copied / "__main__.py").open("a") as stream:
+        stream.write("# changed\n")
+    assert make().sha256 != program().sha256
