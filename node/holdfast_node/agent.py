@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast_node import lease, servers
 from holdfast_node.cloud import Cloud, instance_id
-from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, decide
+from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.sentinel_config import BEGAN
@@ -41,7 +41,7 @@ class Agent:
         self._without_details = Role.DOWN
         self._peers: dict[str, Server] = {}
         self._peers_at = 0.0
-        self._other_named_since: float | None = None
+        self._contradicts_since: float | None = None
         self._asked_failover = 0.0
         self._decision = Decision(Do.STAY, "starts")
 
@@ -83,10 +83,10 @@ class Agent:
     def _snapshot(self) -> Snapshot:
         own, named = self._own(), self._sentinels.proven_leader()
         now = time.monotonic()
-        if named is None or named == self._identity.address:
-            self._other_named_since = None
-        elif self._other_named_since is None:
-            self._other_named_since = now
+        if not contradicts(self._identity.address, own, named):
+            self._contradicts_since = None
+        elif self._contradicts_since is None:
+            self._contradicts_since = now
         settled = (own.role is Role.LEADER and named == self._identity.address) or own.leader == named
         if not settled and now - self._peers_at >= PEERS_INTERVAL:
             self._look_at_peers()
@@ -97,7 +97,7 @@ class Agent:
             sentinels=self._sentinels.known(),
             peers={} if settled else self._peers,
             began=BEGAN.exists(),
-            other_named_for=now - self._other_named_since if self._other_named_since else 0.0,
+            contradicts_for=now - self._contradicts_since if self._contradicts_since else 0.0,
         )
 
     def _look_at_peers(self) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-STALE_AFTER = 2.0
-"""Seconds for which a majority must name another leader, which itself says that it leads, before this one steps down.
+STALE_AFTER = 4.0
+"""Seconds for which this node must contradict a majority, whose leader itself says that it leads, before it steps down.
 
-During a failover the promoted replica leads for a moment before the majority names it: that must not be undone."""
+During a failover the promoted replica leads before the majority names it, as Sentinel looks only once a second: that must
+not be undone. A stale leader is closed to clients all this time."""
 
 
 class Role(str, Enum):
@@ -55,8 +56,8 @@ class Snapshot:
     """The other nodes' Redis, of those that answered just now."""
     began: bool = False
     """Whether this very data volume began the cluster (see the bootstrap record)."""
-    other_named_for: float = 0.0
-    """Seconds for which a majority has named another leader than this node."""
+    contradicts_for: float = 0.0
+    """Seconds for which this node has led, or followed somebody, beside the leader that a majority names."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,13 @@ def proven_leader(votes: Mapping[str, str], sentinels: int) -> str | None:
         if count >= majority_of(sentinels):
             return address
     return None
+
+
+def contradicts(me: str, own: Server, named: str | None) -> bool:
+    """Whether this node leads, or follows somebody, beside the leader that a majority names."""
+    if named is None or named == me:
+        return False
+    return own.role is Role.LEADER or (own.role is Role.REPLICA and own.leader != named)
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -105,7 +113,7 @@ def _other_named(snapshot: Snapshot, named: str) -> Decision:
     if own.leader == named:
         return Decision(Do.STAY, f"follows {named}, which a majority names")
     leads_there = snapshot.peers.get(named, Server(Role.DOWN)).role is Role.LEADER
-    if leads_there and snapshot.other_named_for >= STALE_AFTER:
+    if leads_there and snapshot.contradicts_for >= STALE_AFTER:
         return Decision(
             Do.FOLLOW, f"a majority names {named}, which leads: gives up its own role and follows it", named
         )

@@ -54,7 +54,7 @@ ROWS = [
         Decision(Do.STAY, "follows 10.40.16.4, which a majority names"),
     ),
     (
-        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, other_named_for=2.0),
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=4.0),
         Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
     ),
     (
@@ -64,20 +64,20 @@ ROWS = [
             votes=OTHER_NAMED,
             sentinels=3,
             peers={B: LEADER},
-            other_named_for=2.0,
+            contradicts_for=4.0,
         ),
         Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
     ),
     (
-        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, other_named_for=1.9),
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=3.9),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
     (
-        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: REPLICA_OF_A}, other_named_for=9.0),
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: REPLICA_OF_A}, contradicts_for=9.0),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
     (
-        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, other_named_for=9.0),
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, contradicts_for=9.0),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
     (
@@ -173,7 +173,7 @@ def every_snapshot() -> Iterator[Snapshot]:
             sentinels=3,
             peers=values[2],
             began=values[3],
-            other_named_for=values[4],
+            contradicts_for=values[4],
         )
 
 
