@@ -10,8 +10,8 @@ from enum import Enum
 STALE_AFTER = 4.0
 """Seconds for which this node must contradict a majority, whose leader itself says that it leads, before it steps down.
 
-During a failover the promoted replica leads before the majority names it, as Sentinel looks only once a second: that must
-not be undone. A stale leader is closed to clients all this time."""
+During a failover the promoted replica leads before the majority names it, as Sentinel looks only once a second: that
+must not be undone. A stale leader is closed to clients all this time."""
 
 
 class Role(str, Enum):
