@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import redis
-from holdfast_node import handover
+from holdfast_node import handover, servers
 from holdfast_node.decision import Role, Server
 from holdfast_node.identity import Identity
 from holdfast_node.servers import Details, Follower
@@ -57,8 +57,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(handover.servers, "connect", machines.connect)
-    monkeypatch.setattr(handover.servers, "details", machines.details)
+    monkeypatch.setattr(servers, "connect", machines.connect)
+    monkeypatch.setattr(servers, "details", machines.details)
     return handover.hand_over(identity, ("system", "secret"))
 
 

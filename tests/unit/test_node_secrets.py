@@ -1,11 +1,12 @@
 """Passwords reach the services, and nobody else on the machine."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast_node import files, secrets
+from holdfast_node import secrets
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 
@@ -42,7 +43,7 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
             return {"app": APP, "system": SYSTEM}[purpose]
 
     owners: dict[str, str] = {}
-    monkeypatch.setattr(files.shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
+    monkeypatch.setattr(shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
     monkeypatch.setattr(secrets, "RETRY", 0)
     monkeypatch.setattr(secrets, "FOLDER", tmp_path)
     monkeypatch.setattr(secrets, "SYSTEM_FILE", tmp_path / "system.json")

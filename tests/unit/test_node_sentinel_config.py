@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast_node import sentinel_config
+from holdfast_node import sentinel_config, servers
 from holdfast_node.identity import Identity
 
 SETTINGS = """\
@@ -100,7 +100,7 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
 ) -> None:
     (tmp_path / "settings").write_text(SETTINGS)
     answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
-    monkeypatch.setattr(sentinel_config.servers, "connect", lambda address, *_: OtherSentinel(answers[address]))
+    monkeypatch.setattr(servers, "connect", lambda address, *_: OtherSentinel(answers[address]))
     unreachable: Any = None
     sentinel_config.prepare(identity, unreachable, ("system", "secret"))
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()

@@ -1,5 +1,6 @@
 """A data volume is formatted only when it is blank, and another's is never touched."""
 
+import shutil
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
@@ -49,10 +50,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     device = tmp_path / "nvme1n1"
     device.write_bytes(bytes(2 << 20))
     machine = Machine(device)
-    monkeypatch.setattr(volume.subprocess, "run", machine.run)
+    monkeypatch.setattr(subprocess, "run", machine.run)
     monkeypatch.setattr(volume, "_candidates", lambda: [device])
     monkeypatch.setattr(volume, "MOUNT_POINT", tmp_path / "mount")
-    monkeypatch.setattr(volume.shutil, "chown", lambda *_: None)
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
     return machine
 
 

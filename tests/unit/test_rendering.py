@@ -67,6 +67,7 @@ def test_user_data_fits_repeats_and_unpacks_to_the_files(environment: Environmen
         data = user_data(cluster, node)
         assert len(data) < 16_384
         assert data == user_data(again, same)
+        assert data[4:8] == bytes(4), "gzip's header holds the time of day"
         assert base64.b64decode(user_data_base64(cluster, node)) == data
         text = gzip.decompress(data).decode()
         assert text.startswith("#cloud-config\n")
