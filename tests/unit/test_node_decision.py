@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, decide, majority_of, proven_leader
+from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide, majority_of, proven_leader
 
 README = Path(__file__).parents[2] / "node" / "README.md"
 
@@ -149,6 +149,24 @@ def test_a_majority_is_of_all_sentinels_not_of_those_that_answer() -> None:
     assert proven_leader({A: A, B: A}, 5) is None
     assert proven_leader({A: B, B: A}, 2) is None
     assert proven_leader({}, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "expected"),
+    [
+        (LEADER, B, True),
+        (REPLICA_OF_B, C, True),
+        (REPLICA_OF_B, B, False),
+        (WAITING, B, False),
+        (DOWN, B, False),
+        (LEADER, A, False),
+        (LEADER, None, False),
+    ],
+)
+def test_only_who_leads_or_follows_beside_the_named_leader_contradicts(
+    own: Server, named: str | None, expected: bool
+) -> None:
+    assert contradicts(A, own, named) is expected
 
 
 def every_snapshot() -> Iterator[Snapshot]:
