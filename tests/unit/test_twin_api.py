@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from holdfast.twin.api import Api
+from holdfast.twin.api import Api, instances
 from holdfast.twin.view import Attachment, NatGateway, Route, Rule, Volume, Vpc
 
 REGION = "eu-central-1"
@@ -40,11 +40,11 @@ def instant() -> Iterator[Api]:
     api.stop()
 
 
-def client(api: Api, service: str, url: str | None = None) -> Any:
+def client(api: Api, service: str, url: str | None = None, region: str = REGION) -> Any:
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=url or api.url,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id="holdfast",
         aws_secret_access_key="holdfast",
         config=Config(retries={"max_attempts": 0}),
@@ -165,6 +165,17 @@ def test_images_are_found_as_the_distribution_publishes_them(api: Api) -> None:
     assert found[0]["CreationDate"]
 
 
+def test_images_are_in_every_region(api: Api) -> None:
+    elsewhere = client(api, "ec2", region="us-west-2").describe_images(ImageIds=[IMAGE])["Images"]
+    assert [image["Name"] for image in elsewhere] == ["debian-12-amd64-20251101-1"]
+
+
+def test_an_unknown_call_is_refused(api: Api) -> None:
+    placement = client(api, "ec2").create_placement_group
+    assert refused(placement, GroupName="nodes", Strategy="spread") == "InvalidAction"
+    assert refused(client(api, "ssm").list_nodes) == "InvalidAction"
+
+
 def test_an_unknown_image_is_refused(api: Api) -> None:
     cloud = Cloud(api)
     arguments = {"ImageId": "ami-0123456789abcdef0", "MinCount": 1, "MaxCount": 1, "SubnetId": cloud.a}
@@ -281,6 +292,47 @@ def test_the_instance_s_own_interface_goes_with_it(instant: Api) -> None:
     assert cloud.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
 
 
+def test_an_instance_without_an_interface_of_its_own_gets_one(instant: Api) -> None:
+    cloud = Cloud(instant)
+    cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5")
+    arguments = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1, "InstanceType": "t3.small", "SubnetId": cloud.a}
+    made = cloud.ec2.run_instances(**arguments)["Instances"][0]
+    assert made["PrivateIpAddress"] == "10.40.0.6"
+    assert refused(cloud.ec2.run_instances, **arguments, PrivateIpAddress="10.40.0.5") == "InvalidIPAddress.InUse"
+    asked = cloud.ec2.run_instances(**arguments, PrivateIpAddress="10.40.0.9")["Instances"][0]
+    assert asked["PrivateIpAddress"] == "10.40.0.9"
+
+
+def test_type_and_user_data_change_only_while_stopped(instant: Api) -> None:
+    cloud = Cloud(instant)
+    instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5", "10.40.0.6"), UserData=b"old")
+    modify = cloud.ec2.modify_instance_attribute
+    bigger: dict[str, Any] = {"InstanceId": instance, "InstanceType": {"Value": "t3.medium"}}
+    changed: dict[str, Any] = {"InstanceId": instance, "UserData": {"Value": b"new"}}
+    assert refused(modify, **bigger) == "IncorrectInstanceState"
+    assert refused(modify, **changed) == "IncorrectInstanceState"
+    cloud.ec2.stop_instances(InstanceIds=[instance])
+    modify(**bigger)
+    modify(**changed)
+    assert instant.view().instances[instance].type == "t3.medium"
+    assert instant.view().instances[instance].user_data == b"new"
+    too_long = {"InstanceId": instance, "UserData": {"Value": b"x" * 16_385}}
+    assert refused(modify, **too_long) == "InvalidParameterValue"
+    too_small = {"InstanceId": instance, "InstanceType": {"Value": "t3.micro"}}
+    assert refused(modify, **too_small) == "PrivateIpAddressLimitExceeded"
+
+
+def test_a_terminated_instance_is_told_of_for_an_hour(instant: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = Cloud(instant)
+    first = cloud.run(cloud.interface(cloud.a, "10.40.0.4"))
+    cloud.ec2.terminate_instances(InstanceIds=[first])
+    second = cloud.run(cloud.interface(cloud.a, "10.40.0.5"))
+    assert set(instant.view().instances) == {first, second}
+    monkeypatch.setattr(instances, "KEPT_FOR", 0)
+    third = cloud.run(cloud.interface(cloud.a, "10.40.0.6"))
+    assert set(instant.view().instances) == {second, third}
+
+
 def test_user_data_has_a_limit(api: Api) -> None:
     cloud = Cloud(api)
     interface = cloud.interface(cloud.a, "10.40.0.4")
@@ -298,6 +350,7 @@ def test_role_and_its_credentials(api: Api) -> None:
     assert api.view().instances[instance].role == "holdfast-local-node"
     keys = api.credentials_for("holdfast-local-node")
     assert (keys["Code"], keys["Type"]) == ("Success", "AWS-HMAC")
+    assert api.credentials_for("holdfast-local-node") == keys
     who = boto3.client(
         "sts",
         endpoint_url=api.url,
@@ -418,6 +471,13 @@ def test_an_interface_wants_groups_that_exist(api: Api) -> None:
     cloud = Cloud(api)
     with pytest.raises(ClientError, match=r"InvalidGroup\.NotFound"):
         cloud.interface(cloud.a, "10.40.0.4", Groups=["sg-00000000000000000"])
+    other = cloud.ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+    group = cloud.ec2.create_security_group(GroupName="other", Description="Other", VpcId=other)["GroupId"]
+    with pytest.raises(ClientError, match="different networks"):
+        cloud.interface(cloud.a, "10.40.0.4", Groups=[group])
+    interface = cloud.interface(cloud.a, "10.40.0.4")
+    modify = cloud.ec2.modify_network_interface_attribute
+    assert refused(modify, NetworkInterfaceId=interface, Groups=[group]) == "InvalidGroup.NotFound"
 
 
 # ---- volumes
@@ -438,6 +498,15 @@ def test_a_volume_is_attached_once_in_its_zone_to_a_machine_that_is_there(api: A
     another = cloud.volume("a")
     assert refused(attach, VolumeId=another, InstanceId=one, Device="/dev/sdf") == "InvalidParameterValue"
     assert refused(cloud.ec2.delete_volume, VolumeId=here) == "VolumeInUse"
+
+
+def test_a_volume_comes_off_a_running_machine(instant: Api) -> None:
+    cloud = Cloud(instant)
+    instance, volume = cloud.run(cloud.interface(cloud.a, "10.40.0.4")), cloud.volume("a")
+    cloud.ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
+    cloud.ec2.detach_volume(VolumeId=volume)
+    assert instant.view().instances[instance].attachments == ()
+    assert refused(cloud.ec2.detach_volume, VolumeId=volume) == "IncorrectState"
 
 
 def test_a_volume_only_grows(api: Api) -> None:
@@ -571,6 +640,25 @@ def test_routes_are_those_of_the_subnet_s_table_or_the_main_one(api: Api) -> Non
     assert interface.addresses[0] in IPv4Network("10.40.0.0/20"), "a NAT gateway's address is of its subnet"
 
 
+def test_a_route_table_has_a_destination_once_and_none_inside_the_network(api: Api) -> None:
+    cloud = Cloud(api)
+    gateway = cloud.interface(cloud.a, "10.40.0.4")
+    table = cloud.ec2.create_route_table(VpcId=cloud.vpc)["RouteTable"]["RouteTableId"]
+    cloud.ec2.associate_route_table(RouteTableId=table, SubnetId=cloud.a)
+    overlay = {"RouteTableId": table, "DestinationCidrBlock": "10.200.0.1/32", "NetworkInterfaceId": gateway}
+    cloud.ec2.create_route(**overlay)
+    assert api.view().subnets[cloud.a].routes[-1] == Route(IPv4Network("10.200.0.1/32"), gateway)
+    assert refused(cloud.ec2.create_route, **overlay) == "RouteAlreadyExists"
+    cloud.ec2.replace_route(**{**overlay, "NetworkInterfaceId": cloud.interface(cloud.b, "10.40.16.4")})
+    inside = {**overlay, "DestinationCidrBlock": "10.40.200.1/32"}
+    assert refused(cloud.ec2.create_route, **inside) == "InvalidParameterValue"
+    nowhere = {"RouteTableId": table, "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-00000000000000000"}
+    assert refused(cloud.ec2.create_route, **nowhere) == "InvalidNatGatewayID.NotFound"
+    another = cloud.ec2.create_route_table(VpcId=cloud.vpc)["RouteTable"]["RouteTableId"]
+    arguments = {"RouteTableId": another, "SubnetId": cloud.a}
+    assert refused(cloud.ec2.associate_route_table, **arguments) == "Resource.AlreadyAssociated"
+
+
 def test_interface_endpoints(api: Api) -> None:
     cloud = Cloud(api)
     group = cloud.ec2.create_security_group(GroupName="apis", Description="APIs", VpcId=cloud.vpc)["GroupId"]
@@ -584,6 +672,23 @@ def test_interface_endpoints(api: Api) -> None:
     endpoint = api.view().endpoints[made]
     assert (endpoint.service, endpoint.interface, endpoint.subnets) == ("secretsmanager", True, {cloud.a})
     assert endpoint.groups == (group,)
+
+
+# ---- Route 53
+
+
+def test_a_zone_made_with_a_vpc_is_private(api: Api) -> None:
+    cloud, route53 = Cloud(api), client(api, "route53")
+    vpc = {"VPCRegion": REGION, "VPCId": cloud.vpc}
+    made = route53.create_hosted_zone(Name="local.holdfast", CallerReference="one", VPC=vpc)["HostedZone"]["Id"]
+    found = route53.get_hosted_zone(Id=made)
+    assert (found["HostedZone"]["Config"]["PrivateZone"], found["VPCs"]) == (True, [vpc])
+    assert "DelegationSet" not in found
+    public = route53.create_hosted_zone(Name="holdfast.example", CallerReference="two")["HostedZone"]["Id"]
+    assert not route53.get_hosted_zone(Id=public)["HostedZone"]["Config"]["PrivateZone"]
+    nowhere = {"VPCRegion": REGION, "VPCId": "vpc-00000000000000000"}
+    arguments = {"Name": "other.holdfast", "CallerReference": "three", "VPC": nowhere}
+    assert refused(route53.create_hosted_zone, **arguments) == "InvalidVPCId"
 
 
 # ---- S3
@@ -644,6 +749,7 @@ def test_everything_is_kept_in_a_file(api: Api, tmp_path: Path) -> None:
     s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_object(Bucket="kept", Key="one", Body=b"1")
     client(api, "secretsmanager").create_secret(Name="holdfast/local/app", SecretString="hush")
+    client(api, "route53").create_hosted_zone(Name="holdfast.example", CallerReference="one")
     before = api.view()
     file = tmp_path / "state"
     api.save(file)
@@ -657,6 +763,9 @@ def test_everything_is_kept_in_a_file(api: Api, tmp_path: Path) -> None:
     assert again.get_object("kept", "one") == b"1"
     found = client(again, "secretsmanager").get_secret_value(SecretId="holdfast/local/app")
     assert found["SecretString"] == "hush"
+    assert [zone["Name"] for zone in client(again, "route53").list_hosted_zones()["HostedZones"]] == [
+        "holdfast.example."
+    ]
     assert again.set_instance_state(instance, "running")
     assert client(again, "ec2").describe_instances()["Reservations"][0]["Instances"][0]["State"]["Name"] == "running"
     again.stop()

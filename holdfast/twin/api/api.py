@@ -21,6 +21,10 @@ from holdfast.twin.view import CloudView
 
 LISTEN = "127.0.0.1"
 
+VALID_FOR = datetime.timedelta(hours=6)
+RENEWED_BEFORE = datetime.timedelta(hours=1)
+"""Of an instance's credentials, as EC2 has it; boto3 asks for new ones 15 minutes before the old ones expire."""
+
 
 class Api:
     """One account's cloud. moto keeps its state per process, so a process has one `Api`; each new one starts empty."""
@@ -43,7 +47,9 @@ class Api:
         self._service = Service(self._lock, self._after)
         self._servers: list[Server] = []
         self._seen: tuple[int, CloudView] | None = None
+        self._credentials: dict[str, tuple[datetime.datetime, dict[str, str]]] = {}
         state.reset(self.account)
+        images.registered.clear()
         state.forget_default_vpc(self._ec2())
 
     @property
@@ -82,33 +88,40 @@ class Api:
             self._changed()
             return True
 
-    def register_image(self, id: str, name: str, owner: str, arch: str, region: str | None = None) -> None:
+    def register_image(self, id: str, name: str, owner: str, arch: str) -> None:
+        """In every region."""
         with self._lock:
-            images.register(self._ec2(region), id, name=name, owner=owner, architecture=arch)
+            images.register(self.account, id, name=name, owner=owner, architecture=arch)
             self._changed()
 
     def credentials_for(self, role_name: str) -> dict[str, str]:
-        """Keys of the role, as the metadata service answers them."""
+        """Keys of the role, as the metadata service answers them: the same ones until they are about to expire."""
+        now = datetime.datetime.now(datetime.UTC)
         with self._lock:
             role = self._global("iam").get_role(role_name)
+            expires, keys = self._credentials.get(role.id, (now, {}))
+            if expires - now > RENEWED_BEFORE:
+                return keys
+            expires = now + VALID_FOR
             session = self._global("sts").assume_role(
                 region_name=self.region,
                 role_session_name="holdfast-twin",
                 role_arn=role.arn,
                 policy=None,
-                duration=6 * 3600,
+                duration=int(VALID_FOR.total_seconds()),
                 external_id=None,
             )
-        now = datetime.datetime.now(datetime.UTC)
-        return {
-            "Code": "Success",
-            "LastUpdated": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            "Type": "AWS-HMAC",
-            "AccessKeyId": session.access_key_id,
-            "SecretAccessKey": session.secret_access_key,
-            "Token": session.session_token,
-            "Expiration": f"{now + datetime.timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}",
-        }
+            keys = {
+                "Code": "Success",
+                "LastUpdated": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+                "Type": "AWS-HMAC",
+                "AccessKeyId": session.access_key_id,
+                "SecretAccessKey": session.secret_access_key,
+                "Token": session.session_token,
+                "Expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+            }
+            self._credentials[role.id] = expires, keys
+        return keys
 
     def put_parameter(self, name: str, value: str) -> None:
         """A parameter of Systems Manager, overwritten."""
@@ -168,11 +181,11 @@ class Api:
         if self._on_change:
             self._on_change()
 
-    def _ec2(self, region: str | None = None) -> Any:
-        return self._regional("ec2", region)
+    def _ec2(self) -> Any:
+        return self._regional("ec2")
 
-    def _regional(self, service: Any, region: str | None = None) -> Any:
-        return get_backend(service)[self.account][region or self.region]
+    def _regional(self, service: Any) -> Any:
+        return get_backend(service)[self.account][self.region]
 
     def _global(self, service: Any) -> Any:
         return get_backend(service)[self.account]["aws"]

@@ -1,5 +1,31 @@
 """Every correction of moto: imported, it is in force."""
 
-from holdfast.twin.api import gateways, groups, images, instances, interfaces, networks, s3, volumes
+from holdfast.twin.api import (
+    attributes,
+    gateways,
+    groups,
+    images,
+    instances,
+    interfaces,
+    networks,
+    route53,
+    routes,
+    s3,
+    unknown,
+    volumes,
+)
 
-__all__ = ["gateways", "groups", "images", "instances", "interfaces", "networks", "s3", "volumes"]
+__all__ = [
+    "attributes",
+    "gateways",
+    "groups",
+    "images",
+    "instances",
+    "interfaces",
+    "networks",
+    "route53",
+    "routes",
+    "s3",
+    "unknown",
+    "volumes",
+]

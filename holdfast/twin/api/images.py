@@ -1,4 +1,4 @@
-"""Machine images as EC2 knows them: none but those that the twin registers."""
+"""Machine images as EC2 knows them: none but those that the twin registers, and these in every region."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import os
 from typing import Any
 
 from moto.core.utils import utcnow
+from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.amis import Ami
+
+from holdfast.twin.api.patching import Method, around
 
 # moto's own list takes a second to load and names images that the twin cannot boot.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 ROOT_DEVICE = "/dev/xvda"
 ROOT_GIB = 8
+
+registered: dict[str, dict[str, str]] = {}
+"""Image id → name, owner, architecture."""
 
 
 class Image(Ami):
@@ -30,8 +36,22 @@ class Image(Ami):
         return [{"DeviceName": ROOT_DEVICE, "Ebs": ebs}]
 
 
-def register(ec2: Any, image_id: str, *, name: str, owner: str, architecture: str) -> None:
+def register(account: str, image_id: str, *, name: str, owner: str, architecture: str) -> None:
     """A second registration of the same id changes nothing but the name: its date stays."""
+    registered[image_id] = {"name": name, "owner": owner, "architecture": architecture}
+    for ec2 in ec2_backends[account].values():
+        _add(ec2, image_id, **registered[image_id])
+
+
+@around(EC2Backend, "__init__")
+def _begin(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
+    """moto makes a region when it is first asked about."""
+    original(self, *args, **kwargs)
+    for image_id, image in registered.items():
+        _add(self, image_id, **image)
+
+
+def _add(ec2: Any, image_id: str, *, name: str, owner: str, architecture: str) -> None:
     known = ec2.amis.get(image_id)
     if known is not None:
         known.name = name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import time
 from typing import Any
 
 from moto import settings
@@ -32,12 +33,17 @@ REACHED_FROM = {
 SETTLED = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}
 
 
+KEPT_FOR = 3600
+"""Seconds for which EC2 still tells of a terminated instance."""
+
+
 def reach(instance: Any, state: str) -> bool:
     """Take note that the machine got to `state`; False if that is not where it was going."""
     if instance.state not in REACHED_FROM[state]:
         return False
     _set(instance, state)
     if state == "terminated":
+        instance.terminated_at = time.time()
         _release(instance)
     return True
 
@@ -69,10 +75,21 @@ def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) ->
     _set(self, "pending")
 
 
+def _forget_terminated(ec2: Any, since: float) -> None:
+    for reservation in list(ec2.reservations.values()):
+        if all(it.state == "terminated" and it.terminated_at < since for it in reservation.instances):
+            del ec2.reservations[reservation.id]
+
+
+def check_user_data(encoded: Any) -> None:
+    if encoded is not None and len(base64.b64decode(str(encoded))) > USER_DATA_LIMIT:
+        raise refuse("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
+
+
 @around(InstanceBackend, "run_instances")
 def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
-    if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_LIMIT:
-        raise refuse("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
+    check_user_data(user_data)
+    _forget_terminated(self, time.time() - KEPT_FOR)
     before = set(self.reservations)
     try:
         return original(self, image_id, count, user_data, *args, **kwargs)

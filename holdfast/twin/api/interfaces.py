@@ -10,6 +10,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.models import nat_gateways, vpcs
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 
 from holdfast.twin.api.patching import Method, around, refuse
@@ -31,16 +32,16 @@ def check_fits(interface: Any, instance: Any) -> None:
     """The interface is free, and has no more addresses than an interface of that type of instance."""
     if interface.instance is not None:
         raise refuse("InvalidNetworkInterface.InUse", f"Interface: [{interface.id}] in use.")
-    _check_number(len(interface.private_ip_addresses), instance)
+    check_number(len(interface.private_ip_addresses), instance.instance_type)
 
 
-def _check_number(number: int, instance: Any) -> None:
-    known = INSTANCE_TYPES.get(instance.instance_type)
+def check_number(number: int, instance_type: str) -> None:
+    known = INSTANCE_TYPES.get(instance_type)
     most = known["NetworkInfo"]["Ipv4AddressesPerInterface"] if known else None
     if most is not None and number > most:
         raise refuse(
             "PrivateIpAddressLimitExceeded",
-            f"Number of private addresses will exceed limit: {instance.instance_type} has {most} per interface.",
+            f"Number of private addresses will exceed limit: {instance_type} has {most} per interface.",
         )
 
 
@@ -86,9 +87,7 @@ def _create(
     """Primary address first, each one checked, and each one marked as primary or not."""
     if isinstance(subnet, str):
         subnet = self.get_subnet(subnet)
-    for group_id in group_ids or ():
-        if self.get_security_group_from_id(group_id) is None:
-            raise refuse("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+    _check_groups(self, subnet.vpc_id, group_ids or ())
     listed = [item if isinstance(item, dict) else {"PrivateIpAddress": item} for item in private_ip_addresses or ()]
     listed.sort(key=lambda item: not item.get("Primary"))
     wanted = [item["PrivateIpAddress"] for item in listed]
@@ -108,12 +107,43 @@ def _create(
     return original(self, subnet, wanted[0], items, group_ids, *args, **kwargs)
 
 
+def _check_groups(backend: Any, vpc_id: str, group_ids: Iterable[str]) -> None:
+    for group_id in group_ids:
+        group = backend.get_security_group_from_id(group_id)
+        if group is None:
+            raise refuse("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+        if group.vpc_id != vpc_id:
+            raise refuse("InvalidGroup.NotFound", "You have specified two resources that belong to different networks.")
+
+
+@around(NetworkInterfaceBackend, "modify_network_interface_attribute")
+def _modify(original: Method, self: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> None:
+    _check_groups(self, self.get_network_interface(eni_id).subnet.vpc_id, group_ids)
+    original(self, eni_id, group_ids, *args, **kwargs)
+
+
+@around(Subnet, "get_available_subnet_ip")
+def _choose(original: Method, self: Any, instance: Any) -> str:
+    """moto counts, without looking at the addresses that were asked for."""
+    return _free(self)
+
+
+@around(Subnet, "request_ip")
+def _request(original: Method, self: Any, ip: str, instance: Any) -> None:
+    """Checked when the interface is made, which moto does next."""
+
+
 @around(NetworkInterfaceBackend, "delete_network_interface")
 def _delete(original: Method, self: Any, eni_id: str) -> None:
     interface = self.enis.get(eni_id)
-    if interface is not None and interface.instance is not None:
+    if interface is not None and (interface.instance is not None or _is_of_nat_gateway(interface)):
         raise refuse("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
     original(self, eni_id)
+
+
+def _is_of_nat_gateway(interface: Any) -> bool:
+    gateways = interface.ec2_backend.nat_gateways.values()
+    return any(gateway._eni is interface and gateway.state != "deleted" for gateway in gateways)
 
 
 @around(NetworkInterfaceBackend, "attach_network_interface")
@@ -146,7 +176,7 @@ def _assign(original: Method, self: Any) -> ActionResult:
         _check_in_subnet(interface.subnet, address)
         _check_may_move(_owner(interface.subnet, address), address, move=move)
     if interface.instance is not None:
-        _check_number(len(interface.private_ip_addresses) + len(added), interface.instance)
+        check_number(len(interface.private_ip_addresses) + len(added), interface.instance.instance_type)
     for address in added:
         owner = _owner(interface.subnet, address)
         if owner is not None:

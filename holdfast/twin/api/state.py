@@ -20,6 +20,7 @@ SERVICES: tuple[Any, ...] = (
     "iam",
     "kms",
     "logs",
+    "route53",
     "s3",
     "secretsmanager",
     "sns",
@@ -77,8 +78,10 @@ def dump(account: str) -> bytes:
 
 
 def restore(account: str, content: bytes) -> None:
+    # First, so that content that cannot be read changes nothing.
+    saved = dill.loads(content)
     reset(account)
-    for service, backends in dill.loads(content).items():
+    for service, backends in saved.items():
         for region, backend in backends.items():
             get_backend(service)[account][region] = backend
     # Buckets are one name space for all accounts, which moto keeps outside its accounts.

@@ -43,6 +43,15 @@ def _attach(
     return original(self, volume_id, instance_id, device_path, delete_on_termination)
 
 
+@around(EBSBackend, "detach_volume")
+def _detach(original: Method, self: Any, volume_id: str, instance_id: str | None, device_path: str | None) -> Any:
+    """The volume is enough to say what is meant."""
+    attachment = self.get_volume(volume_id).attachment
+    if attachment is None:
+        raise refuse("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
+    return original(self, volume_id, instance_id or attachment.instance.id, device_path)
+
+
 @around(EBSBackend, "modify_volume")
 def _modify(original: Method, self: Any, volume_id: str, target_size: Any = None, *args: Any, **kwargs: Any) -> Any:
     size = self.get_volume(volume_id).size

@@ -1,0 +1,42 @@
+"""What may be changed of an instance: its type and user-data only while it is stopped, within EC2's limits."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.responses import instances as responses
+
+from holdfast.twin.api.instances import check_user_data
+from holdfast.twin.api.interfaces import check_number
+from holdfast.twin.api.patching import Method, around, refuse
+
+WHILE_STOPPED = {"ebs_optimized": "EbsOptimized", "instance_type": "InstanceType", "user_data": "UserData"}
+
+
+@around(InstanceBackend, "modify_instance_attribute")
+def _modify(original: Method, self: Any, instance_id: str, key: str, value: Any) -> Any:
+    instance = self.get_instance(instance_id)
+    if key in WHILE_STOPPED and instance.state != "stopped":
+        raise refuse("IncorrectInstanceState", f"The instance '{instance_id}' is not in the 'stopped' state.")
+    if key == "user_data":
+        check_user_data(value)
+    if key == "instance_type":
+        for interface in instance.nics.values():
+            check_number(len(interface.private_ip_addresses), value)
+    return original(self, instance_id, key, value)
+
+
+parse_user_data = responses.parse_user_data
+
+
+def _parse_user_data(value: Any) -> Base64EncodedString | None:
+    """A new instance's user-data arrives encoded; a changed one is bytes, which moto takes for encoded ones."""
+    if isinstance(value, bytes):
+        return Base64EncodedString(base64.b64encode(value).decode())
+    return parse_user_data(value)
+
+
+responses.parse_user_data = _parse_user_data
