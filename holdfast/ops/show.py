@@ -10,10 +10,10 @@ from holdfast.ops.status import NodeStatus, Status
 
 
 def status_view(status: Status) -> RenderableType:
-    """A table of the nodes by zone, under one verdict line."""
+    """One verdict line, a table of the nodes by zone, and what each says."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("zone", "node", "role", "address", "lag", "Redis", "instance", "says"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "says")
+    for heading in ("zone", "node", "role", "address", "lag", "Redis", "instance"):
+        table.add_column(heading, no_wrap=True)
     for node in sorted(status.nodes, key=lambda node: (node.zone, node.name)):
         table.add_row(
             node.zone,
@@ -23,9 +23,9 @@ def status_view(status: Status) -> RenderableType:
             "–" if node.lag_bytes is None else f"{node.lag_bytes:,} B",
             node.version or "–",
             node.instance_id or "–",
-            node.says,
         )
-    return Group(_verdict(status), Text(), table, Text(), _endpoints(status))
+    says = Text("\n".join(f"{node.name}: {node.says}" for node in status.nodes))
+    return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
 
 
 def _verdict(status: Status) -> Text:

@@ -12,6 +12,9 @@ def json_schema() -> str:
     schema = Environment.model_json_schema()
     layout = schema["properties"]["layout"]
     # `layout: compact` is short for `layout: {kind: compact}`.
-    schema["properties"]["layout"] = {"anyOf": [{"const": "compact"}, {"$ref": "#/$defs/LayoutSpec"}], "default": "compact"}
+    schema["properties"]["layout"] = {
+        "anyOf": [{"const": "compact"}, {"$ref": "#/$defs/LayoutSpec"}],
+        "default": "compact",
+    }
     schema["properties"]["layout"]["description"] = layout.get("description", "Which machines run what.")
     return json.dumps(schema, indent=2) + "\n"

@@ -97,13 +97,13 @@ def _ls(arguments: argparse.Namespace) -> int:
         _print_json({"running": True, **state, "faults": recorded})
         return 0
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("environment", "machine", "instance", "zone", "state", "addresses"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("machine", "instance", "zone", "state", "addresses"):
+        table.add_column(heading, no_wrap=heading != "addresses")
     for instance in state["instances"]:
         shown = "without power" if instance["powered_off"] else instance["state"]
         shown += ", cut off" if instance["isolated"] else ""
-        cells = (instance["environment"], instance["name"], instance["id"], instance["zone"], shown)
-        table.add_row(*(cell or "–" for cell in cells), ", ".join(instance["addresses"]))
+        cells = (instance["name"], instance["id"], instance["zone"][-1:], shown)
+        table.add_row(*(cell or "–" for cell in cells), " ".join(instance["addresses"]))
     out.print(table)
     for fault in recorded:
         out.print(f"fault: {fault['environment']} {fault['kind']} {fault['target']}", markup=False)

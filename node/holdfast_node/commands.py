@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from holdfast_node import addresses, handover, identity, secrets, sentinel_config, volume
@@ -11,13 +13,26 @@ from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
+RETRY = 5.0
+"""Seconds before what a machine cannot do without is tried again."""
+
+
+def _until_done(prepare: Callable[[Identity], None], me: Identity) -> None:
+    """Try for ever: a unit that failed once would leave those that need it dead, also when it succeeds later."""
+    while True:
+        try:
+            return prepare(me)
+        except (volume.Refused, subprocess.SubprocessError, OSError) as error:
+            say(str(error))
+            time.sleep(RETRY)
+
 
 def _volume(me: Identity) -> None:
-    volume.prepare(me)
+    _until_done(volume.prepare, me)
 
 
 def _addresses(me: Identity) -> None:
-    addresses.take(me)
+    _until_done(addresses.take, me)
 
 
 def _secrets(me: Identity) -> None:
@@ -50,9 +65,5 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in COMMANDS:
         print(f"usage: node.pyz {'|'.join(COMMANDS)}", file=sys.stderr)
         return 2
-    try:
-        COMMANDS[arguments[0]](identity.load())
-    except (volume.Refused, TimeoutError) as error:
-        say(str(error))
-        return 1
+    COMMANDS[arguments[0]](identity.load())
     return 0

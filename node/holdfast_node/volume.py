@@ -19,6 +19,9 @@ PATIENCE = 600
 
 OWNER = "redis"
 
+UNCORRECTED = 4
+"""e2fsck's exit code for damage that it left."""
+
 
 class Refused(Exception):
     """The volume that is there is not this node's."""
@@ -43,9 +46,8 @@ def prepare(identity: Identity) -> None:
                 f"accepted: a blank volume, or that of {identity.node} ({identity.volume_id}). "
                 "Attach that one; nothing was changed"
             )
-        # Before mounting: it works the same in a container, and finds damage first.
-        subprocess.run(["e2fsck", "-p", device], check=False)
-        subprocess.run(["resize2fs", device], check=True, capture_output=True)
+        _check(device)
+        _grow(device)
         MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
         subprocess.run(["mount", "-o", "noatime", device, MOUNT_POINT], check=True)
         say(f"mounted {device} ({found}) at {MOUNT_POINT}")
@@ -53,6 +55,25 @@ def prepare(identity: Identity) -> None:
         folder = MOUNT_POINT / name
         folder.mkdir(mode=0o750, exist_ok=True)
         shutil.chown(folder, OWNER, OWNER)
+
+
+def _check(device: Path) -> None:
+    """Replay the journal, and mend what can be mended without asking."""
+    code = subprocess.run(["e2fsck", "-p", device], check=False).returncode
+    if code & UNCORRECTED:
+        raise Refused(f"{device}: its file system is damaged (e2fsck -p exited with {code}); look at it, or replace it")
+
+
+def _grow(device: Path) -> None:
+    """Fill a volume that has become larger. Before it is mounted: it works in a container too."""
+    size = int(subprocess.check_output(["blockdev", "--getsize64", device], text=True))
+    superblock = subprocess.check_output(["dumpe2fs", "-h", device], text=True, stderr=subprocess.DEVNULL)
+    fields = dict(line.split(":", 1) for line in superblock.splitlines() if ":" in line)
+    block = int(fields["Block size"])
+    if size // block > int(fields["Block count"]):
+        say(f"grows the file system of {device} to {size >> 20} MiB")
+        subprocess.run(["e2fsck", "-f", "-p", device], check=False)
+        subprocess.run(["resize2fs", device], check=True)
 
 
 def _wait_for_device() -> Path:

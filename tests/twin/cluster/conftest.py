@@ -94,9 +94,13 @@ def cluster() -> Iterator[Cluster]:
     """`make up`, as the README says, and nothing left behind afterwards."""
     if os.geteuid() != 0:
         pytest.fail("the tests on the twin need root: sudo make test")
-    subprocess.run(["make", "up"], cwd=REPOSITORY, check=True, timeout=1800)
+    # For whoever works on these tests: a cluster that is up already is used as it is, and stays.
+    keep = "HOLDFAST_TEST_KEEP" in os.environ
+    if not keep:
+        subprocess.run(["make", "up"], cwd=REPOSITORY, check=True, timeout=1800)
     yield Cluster()
-    subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
+    if not keep:
+        subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
 
 
 @pytest.fixture
