@@ -245,7 +245,8 @@ def test_destroy_leaves_nothing(terraform: Terraform, environment: Environment, 
     assert ask("sns", "list_topics", "Topics") == []
     assert ask("cloudwatch", "describe_alarms", "MetricAlarms") == []
     assert ask("logs", "describe_log_groups", "logGroups") == []
-    assert ask("kms", "list_aliases", "Aliases") == []
+    aliases = {alias["AliasName"] for alias in ask("kms", "list_aliases", "Aliases")}
+    assert not [alias for alias in aliases if not alias.startswith("alias/aws/")]
 
 
 def test_prod_plans(api: Api, tmp_path: Path) -> None:
@@ -289,7 +290,7 @@ def _publish_outputs(outdir: Path, api: Api) -> None:
             "terraform_version": "1.11.0",
             "serial": 1,
             "lineage": file.parent.name,
-            "outputs": {name: made for name in content.get("output", {})},
+            "outputs": dict.fromkeys(content.get("output", {}), made),
             "resources": [],
         }
         s3.put_object(Bucket=backend["bucket"], Key=backend["key"], Body=json.dumps(state))
