@@ -110,7 +110,6 @@ def test_zones_are_applied_one_at_a_time(outdir: Path) -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="sentinel.conf in the user-data has the quorum, which is 2 of 3 but 3 of 5")
 def test_adding_nodes_changes_nothing_of_those_that_are_there(synth: Callable[..., Stacks]) -> None:
     three, five = synth(layout={"nodes": 3}), synth(layout={"nodes": 5})
     for letter in "abc":
