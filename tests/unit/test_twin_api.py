@@ -138,6 +138,18 @@ def test_a_node_report_is_no_change(api: Api) -> None:
     assert api.generation == before + 1
 
 
+def test_only_the_newest_report_is_kept(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"1", b"2"):
+        s3.put_object(Bucket="kept", Key="reports/local-a1.json", Body=body)
+        s3.put_object(Bucket="kept", Key="bootstrap/leader.json", Body=body)
+    kept = [version["Key"] for version in s3.list_object_versions(Bucket="kept")["Versions"]]
+    assert kept == ["bootstrap/leader.json", "bootstrap/leader.json", "reports/local-a1.json"]
+    assert api.get_object("kept", "reports/local-a1.json") == b"2"
+
+
 def test_an_absent_object_or_bucket_is_none(api: Api) -> None:
     client(api, "s3").create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
     assert api.get_object("kept", "absent") is None
@@ -747,7 +759,11 @@ def test_everything_is_kept_in_a_file(api: Api, tmp_path: Path) -> None:
     cloud, s3 = Cloud(api), client(api, "s3")
     instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5"), UserData=b"hello")
     s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_object(Bucket="kept", Key="one", Body=b"1")
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"0", b"1"):
+        s3.put_object(Bucket="kept", Key="one", Body=body)
+    s3.put_object(Bucket="kept", Key="two", Body=b"2")
+    s3.delete_object(Bucket="kept", Key="two")
     client(api, "secretsmanager").create_secret(Name="holdfast/local/app", SecretString="hush")
     client(api, "route53").create_hosted_zone(Name="holdfast.example", CallerReference="one")
     before = api.view()
@@ -761,6 +777,9 @@ def test_everything_is_kept_in_a_file(api: Api, tmp_path: Path) -> None:
     again.start()
     assert again.view() == before
     assert again.get_object("kept", "one") == b"1"
+    listed = client(again, "s3").list_object_versions(Bucket="kept")
+    assert [version["Key"] for version in listed["Versions"]] == ["one", "one", "two"]
+    assert [marker["Key"] for marker in listed["DeleteMarkers"]] == ["two"]
     found = client(again, "secretsmanager").get_secret_value(SecretId="holdfast/local/app")
     assert found["SecretString"] == "hush"
     assert [zone["Name"] for zone in client(again, "route53").list_hosted_zones()["HostedZones"]] == [

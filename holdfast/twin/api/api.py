@@ -14,7 +14,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import FakeKey
 
 from holdfast.topology import names
-from holdfast.twin.api import images, instances, state
+from holdfast.twin.api import images, instances, s3, state
 from holdfast.twin.api.serving import Authorize, Call, Server, Service
 from holdfast.twin.api.viewing import look
 from holdfast.twin.view import CloudView
@@ -143,16 +143,16 @@ class Api:
 
     def get_object(self, bucket: str, key: str) -> bytes | None:
         with self._lock:
-            s3 = self._global("s3")
-            found = s3.get_object(bucket, key) if bucket in s3.buckets else None
+            backend = self._global("s3")
+            found = backend.get_object(bucket, key) if bucket in backend.buckets else None
             return bytes(found.value) if found is not None else None
 
     def list_objects(self, bucket: str, prefix: str = "") -> list[str]:
         with self._lock:
-            s3 = self._global("s3")
-            if bucket not in s3.buckets:
+            buckets = self._global("s3").buckets
+            if bucket not in buckets:
                 return []
-            current = s3.buckets[bucket].keys.items()
+            current = buckets[bucket].keys.items()
             return sorted(name for name, key in current if name.startswith(prefix) and isinstance(key, FakeKey))
 
     def save(self, path: Path) -> None:
@@ -168,7 +168,10 @@ class Api:
     def _after(self, call: Call) -> None:
         if self._instant and call.service == "ec2":
             self._settle()
-        if call.writes and not _is_report(call):
+        report = _report(call)
+        if report:
+            s3.keep_newest(self._global("s3"), *report)
+        elif call.writes:
             self._changed()
 
     def _settle(self) -> None:
@@ -191,6 +194,9 @@ class Api:
         return get_backend(service)[self.account]["aws"]
 
 
-def _is_report(call: Call) -> bool:
-    """Nodes report every few seconds, which changes nothing that the twin acts on or has to keep."""
-    return call.service == "s3" and f"/{names.REPORTS_PREFIX}" in call.action
+def _report(call: Call) -> tuple[str, str] | None:
+    """Bucket and key. Nodes report every few seconds, which changes nothing that the twin acts on or has to keep."""
+    method, _, path = call.action.partition(" ")
+    bucket, _, key = path.strip("/").partition("/")
+    written = call.service == "s3" and method == "PUT" and key.startswith(names.REPORTS_PREFIX)
+    return (bucket, key) if written else None

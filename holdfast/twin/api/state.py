@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from moto.backends import get_backend
 from moto.s3.models import s3_backends
+from moto.s3.utils import _VersionedKeyStore
 from moto.ssm.models import ParameterDict
 
 SERVICES: tuple[Any, ...] = (
@@ -52,6 +53,21 @@ def _restore_parameters(account: str, region: str) -> Any:
 
 # A dictionary whose default is its own affair: pickle would give it that, where it takes account and region.
 copyreg.pickle(ParameterDict, _reduce_parameters)
+
+
+def _reduce_versions(store: Any) -> tuple[Any, ...]:
+    return _restore_versions, (list(store.lists()),)
+
+
+def _restore_versions(lists: list[tuple[str, list[Any]]]) -> Any:
+    store = _VersionedKeyStore()
+    for key, versions in lists:
+        store.setlist(key, versions)
+    return store
+
+
+# It shows only the newest version of a key to whoever goes through it, as pickle does.
+copyreg.pickle(_VersionedKeyStore, _reduce_versions)
 
 
 def reset(account: str) -> None:
