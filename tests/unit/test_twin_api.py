@@ -334,6 +334,14 @@ def test_type_and_user_data_change_only_while_stopped(instant: Api) -> None:
     assert refused(modify, **too_small) == "PrivateIpAddressLimitExceeded"
 
 
+def test_detailed_monitoring(api: Api) -> None:
+    cloud = Cloud(api)
+    instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4"))
+    for call, state in ((cloud.ec2.monitor_instances, "enabled"), (cloud.ec2.unmonitor_instances, "disabled")):
+        assert call(InstanceIds=[instance])["InstanceMonitorings"][0]["Monitoring"]["State"] == state
+        assert cloud.described(instance)["Monitoring"]["State"] == state
+
+
 def test_a_terminated_instance_is_told_of_for_an_hour(instant: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = Cloud(instant)
     first = cloud.run(cloud.interface(cloud.a, "10.40.0.4"))

@@ -1,13 +1,15 @@
-"""What may be changed of an instance: its type and user-data only while it is stopped, within EC2's limits."""
+"""What may be changed of an instance: type and user-data while it is stopped, within EC2's limits, and monitoring."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.responses import instances as responses
+from moto.ec2.responses.monitoring import Monitoring
 
 from holdfast.twin.api.instances import check_user_data
 from holdfast.twin.api.interfaces import check_number
@@ -40,3 +42,22 @@ def _parse_user_data(value: Any) -> Base64EncodedString | None:
 
 
 responses.parse_user_data = _parse_user_data
+
+
+def _monitor(request: Any, state: str) -> ActionResult:
+    """moto has the attribute, and no call to change it."""
+    told = []
+    for instance_id in request._get_param("InstanceIds", []):
+        request.ec2_backend.get_instance(instance_id).monitoring_state = state
+        told.append({"InstanceId": instance_id, "Monitoring": {"State": state}})
+    return ActionResult({"InstanceMonitorings": told})
+
+
+@around(Monitoring, "monitor_instances")
+def _monitor_instances(original: Method, self: Any) -> ActionResult:
+    return _monitor(self, "enabled")
+
+
+@around(Monitoring, "unmonitor_instances")
+def _unmonitor_instances(original: Method, self: Any) -> ActionResult:
+    return _monitor(self, "disabled")
