@@ -1,0 +1,170 @@
+"""Networks: groups, gateways, routes, endpoints, private zones."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from holdfast.twin.api import Api
+from holdfast.twin.view import NatGateway, Route, Rule, Vpc
+from tests.unit.twin_api.cloud import REGION, Cloud, client, refused
+
+
+def test_rules_keep_their_descriptions_and_are_seen(api: Api) -> None:
+    cloud = Cloud(api)
+    group = cloud.ec2.create_security_group(GroupName="nodes", Description="Nodes", VpcId=cloud.vpc)["GroupId"]
+    made = cloud.ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 6380,
+                "ToPort": 6380,
+                "UserIdGroupPairs": [{"GroupId": group, "Description": "redis between nodes"}],
+            },
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 6379,
+                "ToPort": 6379,
+                "IpRanges": [{"CidrIp": "10.40.0.0/16", "Description": "Clients"}],
+            },
+        ],
+    )
+    assert made["Return"]
+    rules = cloud.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
+    described = {rule["FromPort"]: rule["Description"] for rule in rules["SecurityGroupRules"] if not rule["IsEgress"]}
+    assert described == {6380: "redis between nodes", 6379: "Clients"}
+    assert api.view().groups[group].ingress == (
+        Rule("tcp", 6380, 6380, groups=(group,)),
+        Rule("tcp", 6379, 6379, cidrs=(IPv4Network("10.40.0.0/16"),)),
+    )
+    assert api.view().groups[group].egress == (Rule("-1", None, None, cidrs=(IPv4Network("0.0.0.0/0"),)),)
+
+
+def test_a_rule_s_description_changes(api: Api) -> None:
+    cloud = Cloud(api)
+    group = cloud.ec2.create_security_group(GroupName="nodes", Description="Nodes", VpcId=cloud.vpc)["GroupId"]
+    pair = {"GroupId": group, "Description": "before"}
+    permission = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "UserIdGroupPairs": [pair]}
+    rule = cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    rule_id = rule["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    wanted = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 3, "ReferencedGroupId": group, "Description": "after"}
+    cloud.ec2.modify_security_group_rules(
+        GroupId=group, SecurityGroupRules=[{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": wanted}]
+    )
+    found = cloud.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"][0]
+    assert (found["ToPort"], found["Description"]) == (3, "after")
+    assert found["ReferencedGroupInfo"]["GroupId"] == group
+
+
+def test_what_is_in_use_stays(api: Api) -> None:
+    cloud = Cloud(api)
+    group = cloud.ec2.create_security_group(GroupName="nodes", Description="Nodes", VpcId=cloud.vpc)["GroupId"]
+    interface = cloud.interface(cloud.a, "10.40.0.4", Groups=[group])
+    assert refused(cloud.ec2.delete_security_group, GroupId=group) == "DependencyViolation"
+    assert refused(cloud.ec2.delete_subnet, SubnetId=cloud.a) == "DependencyViolation"
+    assert refused(cloud.ec2.delete_vpc, VpcId=cloud.vpc) == "DependencyViolation"
+    cloud.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    cloud.ec2.delete_subnet(SubnetId=cloud.a)
+    cloud.ec2.delete_subnet(SubnetId=cloud.b)
+    assert refused(cloud.ec2.delete_vpc, VpcId=cloud.vpc) == "DependencyViolation"
+    cloud.ec2.delete_security_group(GroupId=group)
+    cloud.ec2.delete_vpc(VpcId=cloud.vpc)
+    assert api.view().vpcs == {}
+
+
+def test_a_nat_gateway_takes_its_interface_along(api: Api) -> None:
+    cloud = Cloud(api)
+    gateway = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=cloud.vpc)
+    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = cloud.ec2.create_nat_gateway(SubnetId=cloud.a, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    assert refused(cloud.ec2.delete_subnet, SubnetId=cloud.a) == "DependencyViolation"
+    assert refused(cloud.ec2.release_address, AllocationId=address) == "InvalidIPAddress.InUse"
+    detach = {"InternetGatewayId": gateway, "VpcId": cloud.vpc}
+    assert refused(cloud.ec2.detach_internet_gateway, **detach) == "DependencyViolation"
+    cloud.ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert api.view().interfaces == {}
+    cloud.ec2.detach_internet_gateway(**detach)
+    cloud.ec2.release_address(AllocationId=address)
+    cloud.ec2.delete_subnet(SubnetId=cloud.a)
+    assert cloud.ec2.describe_addresses()["Addresses"] == []
+
+
+def test_a_vpc_has_one_internet_gateway(api: Api) -> None:
+    cloud = Cloud(api)
+    one, two = (cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"] for _ in range(2))
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=one, VpcId=cloud.vpc)
+    arguments = {"InternetGatewayId": two, "VpcId": cloud.vpc}
+    assert refused(cloud.ec2.attach_internet_gateway, **arguments) == "InvalidParameterValue"
+
+
+def test_routes_are_those_of_the_subnet_s_table_or_the_main_one(api: Api) -> None:
+    cloud = Cloud(api)
+    gateway = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=cloud.vpc)
+    table = cloud.ec2.create_route_table(VpcId=cloud.vpc)["RouteTable"]["RouteTableId"]
+    cloud.ec2.associate_route_table(RouteTableId=table, SubnetId=cloud.b)
+    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = cloud.ec2.create_nat_gateway(SubnetId=cloud.a, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    cloud.ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    endpoint = cloud.ec2.create_vpc_endpoint(
+        VpcId=cloud.vpc, ServiceName=f"com.amazonaws.{REGION}.s3", VpcEndpointType="Gateway", RouteTableIds=[table]
+    )["VpcEndpoint"]["VpcEndpointId"]
+    view = api.view()
+    local = Route(IPv4Network("10.40.0.0/16"), "local")
+    assert view.vpcs == {cloud.vpc: Vpc(cloud.vpc, IPv4Network("10.40.0.0/16"))}
+    assert view.subnets[cloud.a].routes == (local,)
+    assert view.subnets[cloud.b].routes == (local, Route(IPv4Network("0.0.0.0/0"), nat))
+    assert view.nat_gateways == {nat: NatGateway(nat, cloud.a)}
+    assert (view.endpoints[endpoint].service, view.endpoints[endpoint].interface) == ("s3", False)
+    assert view.endpoints[endpoint].subnets == {cloud.b}
+    [interface] = view.interfaces.values()
+    assert interface.addresses[0] in IPv4Network("10.40.0.0/20"), "a NAT gateway's address is of its subnet"
+
+
+def test_a_route_table_has_a_destination_once_and_none_inside_the_network(api: Api) -> None:
+    cloud = Cloud(api)
+    gateway = cloud.interface(cloud.a, "10.40.0.4")
+    table = cloud.ec2.create_route_table(VpcId=cloud.vpc)["RouteTable"]["RouteTableId"]
+    cloud.ec2.associate_route_table(RouteTableId=table, SubnetId=cloud.a)
+    overlay = {"RouteTableId": table, "DestinationCidrBlock": "10.200.0.1/32", "NetworkInterfaceId": gateway}
+    cloud.ec2.create_route(**overlay)
+    assert api.view().subnets[cloud.a].routes[-1] == Route(IPv4Network("10.200.0.1/32"), gateway)
+    assert refused(cloud.ec2.create_route, **overlay) == "RouteAlreadyExists"
+    cloud.ec2.replace_route(**{**overlay, "NetworkInterfaceId": cloud.interface(cloud.b, "10.40.16.4")})
+    inside = {**overlay, "DestinationCidrBlock": "10.40.200.1/32"}
+    assert refused(cloud.ec2.create_route, **inside) == "InvalidParameterValue"
+    nowhere = {"RouteTableId": table, "DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-00000000000000000"}
+    assert refused(cloud.ec2.create_route, **nowhere) == "InvalidNatGatewayID.NotFound"
+    another = cloud.ec2.create_route_table(VpcId=cloud.vpc)["RouteTable"]["RouteTableId"]
+    arguments = {"RouteTableId": another, "SubnetId": cloud.a}
+    assert refused(cloud.ec2.associate_route_table, **arguments) == "Resource.AlreadyAssociated"
+
+
+def test_interface_endpoints(api: Api) -> None:
+    cloud = Cloud(api)
+    group = cloud.ec2.create_security_group(GroupName="apis", Description="APIs", VpcId=cloud.vpc)["GroupId"]
+    made = cloud.ec2.create_vpc_endpoint(
+        VpcId=cloud.vpc,
+        ServiceName=f"com.amazonaws.{REGION}.secretsmanager",
+        VpcEndpointType="Interface",
+        SubnetIds=[cloud.a],
+        SecurityGroupIds=[group],
+    )["VpcEndpoint"]["VpcEndpointId"]
+    endpoint = api.view().endpoints[made]
+    assert (endpoint.service, endpoint.interface, endpoint.subnets) == ("secretsmanager", True, {cloud.a})
+    assert endpoint.groups == (group,)
+
+
+def test_a_zone_made_with_a_vpc_is_private(api: Api) -> None:
+    cloud, route53 = Cloud(api), client(api, "route53")
+    vpc = {"VPCRegion": REGION, "VPCId": cloud.vpc}
+    made = route53.create_hosted_zone(Name="local.holdfast", CallerReference="one", VPC=vpc)["HostedZone"]["Id"]
+    found = route53.get_hosted_zone(Id=made)
+    assert (found["HostedZone"]["Config"]["PrivateZone"], found["VPCs"]) == (True, [vpc])
+    assert "DelegationSet" not in found
+    public = route53.create_hosted_zone(Name="holdfast.example", CallerReference="two")["HostedZone"]["Id"]
+    assert not route53.get_hosted_zone(Id=public)["HostedZone"]["Config"]["PrivateZone"]
+    nowhere = {"VPCRegion": REGION, "VPCId": "vpc-00000000000000000"}
+    arguments = {"Name": "other.holdfast", "CallerReference": "three", "VPC": nowhere}
+    assert refused(route53.create_hosted_zone, **arguments) == "InvalidVPCId"

@@ -1,0 +1,54 @@
+"""Buckets."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.twin.api import Api
+from tests.unit.twin_api.cloud import REGION, client, refused
+
+
+def test_a_bucket_that_wants_tls_is_reached(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::kept", "arn:aws:s3:::kept/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    s3.put_bucket_policy(Bucket="kept", Policy=json.dumps(policy))
+    s3.put_object(Bucket="kept", Key="one", Body=b"1")
+    assert s3.get_object(Bucket="kept", Key="one")["Body"].read() == b"1"
+    assert json.loads(s3.get_bucket_policy(Bucket="kept")["Policy"]) == policy
+    del statement["Condition"]
+    s3.put_bucket_policy(Bucket="kept", Policy=json.dumps(policy))
+    assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"2") == "403"
+
+
+def test_only_the_first_conditional_write_wins(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="kept", Key="bootstrap/leader.json", Body=b"1", IfNoneMatch="*")
+    arguments = {"Bucket": "kept", "Key": "bootstrap/leader.json", "Body": b"2", "IfNoneMatch": "*"}
+    assert refused(s3.put_object, **arguments) == "PreconditionFailed"
+    assert api.get_object("kept", "bootstrap/leader.json") == b"1"
+
+
+def test_a_versioned_bucket_with_delete_markers_is_emptied(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="kept", Key="one", Body=b"1")
+    s3.delete_object(Bucket="kept", Key="one")
+    assert api.get_object("kept", "one") is None
+    assert api.list_objects("kept") == []
+    found = s3.list_object_versions(Bucket="kept")
+    listed = [*found["Versions"], *found["DeleteMarkers"]]
+    for item in listed:
+        one = [{"Key": item["Key"], "VersionId": item["VersionId"]}]
+        assert "Errors" not in s3.delete_objects(Bucket="kept", Delete={"Objects": one})
+    s3.delete_bucket(Bucket="kept")
+    assert s3.list_buckets()["Buckets"] == []
