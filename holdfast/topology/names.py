@@ -77,5 +77,5 @@ def watch_stack(environment: Environment) -> str:
 
 
 def forwards_parameter(environment: Environment) -> str:
-    """SSM parameter in which an emulated cloud publishes its loopback forwards: {"leader": "host:port", "replica": …}."""
+    """SSM parameter in which an emulated cloud publishes its loopback forwards: {"leader": "host:port", …}."""
     return f"/{PROJECT}/{environment.name}/forwards"

@@ -44,7 +44,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class ImageQuery:
-    """The arguments of EC2's DescribeImages that find an image's releases; the newest CreationDate is the current one."""
+    """The arguments of EC2's DescribeImages that find an image's releases; the newest CreationDate is current."""
 
     owners: tuple[str, ...]
     filters: tuple[tuple[str, str], ...]

@@ -128,7 +128,7 @@ class Writers:
         Fails where one acknowledged a write after another had begun to: two leaders at the same time.
         """
         order: list[str] = []
-        for ack in sorted(list(self.acknowledged), key=lambda ack: ack.at):
+        for ack in sorted(self.acknowledged, key=lambda ack: ack.at):
             if ack.run_id in order[:-1]:
                 # Sent before the other's first acknowledgement, it may be answered a moment after it.
                 first_of_next = min(other.at for other in self.acknowledged if other.run_id == order[-1])
