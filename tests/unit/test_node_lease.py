@@ -54,7 +54,7 @@ def ask() -> Callable[[bytes], bytes]:
         (b"leader local-a1 local-b1\n", b"no\n"),
         (b"\xff\xfe\x00\n", b"no\n"),
         (b"\n", b"no\n"),
-        (b"", b"no\n"),
+        (b"", b""),
         (b"leader broken\n", b""),
         (b"x" * 100_000 + b"\n", b""),
     ],
@@ -63,7 +63,7 @@ def ask() -> Callable[[bytes], bytes]:
 def test_the_answer_to_a_question(ask: Callable[[bytes], bytes], question: bytes, answer: bytes) -> None:
     try:
         assert ask(question) == answer
-    except ConnectionResetError:
+    except (ConnectionResetError, BrokenPipeError):
         # Closed without having read it all: no answer either.
         assert answer == b""
 
