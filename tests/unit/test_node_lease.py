@@ -63,7 +63,7 @@ def ask() -> Callable[[bytes], bytes]:
 def test_the_answer_to_a_question(ask: Callable[[bytes], bytes], question: bytes, answer: bytes) -> None:
     try:
         assert ask(question) == answer
-    except (ConnectionResetError, BrokenPipeError):
+    except OSError:
         # Closed without having read it all: no answer either.
         assert answer == b""
 
