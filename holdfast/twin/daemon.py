@@ -45,7 +45,7 @@ class Daemon:
     def __init__(self, *, port: int = API_PORT, region: str = REGION) -> None:
         self.api = Api(port=port, region=region, on_change=self._changed)
         self.fabric = Fabric()
-        self.forwards = Forwarder(self.api.put_parameter)
+        self.forwards = Forwarder(self.api.put_parameter, STATE / "forwards.json")
         self.reconciler = Reconciler(self.api, self.fabric, self._follow)
         self.commands: dict[str, Command] = {
             "state": lambda _: self.state(),

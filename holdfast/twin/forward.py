@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import socket
+import struct
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, cast
 
 from holdfast.twin import netns
@@ -24,6 +25,8 @@ ACCEPT_WITHIN = 0.25
 """Seconds that an endpoint has to accept a connection before the next one is tried."""
 TAGS = {"leader": "LeaderEndpoint", "replica": "ReplicaEndpoint"}
 PORT_TAG = "EndpointPort"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""For SO_LINGER."""
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +62,15 @@ def endpoints(view: CloudView, cut: Cut) -> Forwards:
 class Forwarder:
     """Listens on a pair of ports for each environment, on an event loop and thread of its own."""
 
-    def __init__(self, publish: Callable[[str, str], object]) -> None:
-        """`publish(name, value)` makes a parameter of the cloud."""
+    def __init__(self, publish: Callable[[str, str], object], ports: Path) -> None:
+        """`publish(name, value)` makes a parameter of the cloud; the file `ports` keeps what was given to whom."""
         self.addresses: dict[str, dict[str, str]] = {}
         """Environment → `leader` and `replica` → `127.0.0.1:17000`."""
-        self._publish = publish
+        self._publish, self._file = publish, ports
+        self._ports: dict[str, dict[str, int]] = json.loads(ports.read_text()) if ports.exists() else {}
         self._wanted: Forwards = {}
+        self._first: dict[tuple[str, str], Endpoint] = {}
+        """Environment and kind → whom to ask first."""
         self._servers: dict[str, list[asyncio.Server]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="forwards")
@@ -98,24 +104,33 @@ class Forwarder:
         return {}
 
     async def _listen(self, environment: str) -> dict[str, str]:
-        """On the first ports that are free: the same ones after a restart, as long as nobody else takes them."""
-        ports: dict[str, str] = {}
-        port = FIRST_PORT
+        """On the ports that it had, unless somebody else took them; at first on free ones that are nobody's."""
+        mine = self._ports.get(environment, {})
+        others = {port for name, ports in self._ports.items() if name != environment for port in ports.values()}
         for kind in TAGS:
-            while kind not in ports:
-                with contextlib.suppress(OSError):
-                    accept = partial(self._accept, environment, kind)
-                    server = await self._loop.create_server(accept, LOOPBACK, port)
-                    self._servers.setdefault(environment, []).append(server)
-                    ports[kind] = f"{LOOPBACK}:{port}"
-                port += 1
-        return ports
+            port = mine.get(kind, FIRST_PORT)
+            while not await self._open(environment, kind, port, others | {mine[k] for k in mine if k != kind}):
+                port = max(port, FIRST_PORT) + 1
+            mine = mine | {kind: port}
+        self._ports[environment] = mine
+        self._file.write_text(json.dumps(self._ports))
+        return {kind: f"{LOOPBACK}:{port}" for kind, port in mine.items()}
 
-    def _accept(self, environment: str, kind: str) -> _Side:
-        return _Side(lambda: self._connect(environment, kind))
+    async def _open(self, environment: str, kind: str, port: int, taken: set[int]) -> bool:
+        if port in taken:
+            return False
+        try:
+            server = await self._loop.create_server(partial(self._accept, environment, kind), LOOPBACK, port)
+        except OSError:
+            return False
+        self._servers.setdefault(environment, []).append(server)
+        return True
 
-    async def _connect(self, environment: str, kind: str) -> socket.socket | None:
-        for endpoint in self._wanted.get(environment, {}).get(kind, ()):
+    def _accept(self, environment: str, kind: str) -> _Client:
+        return _Client(lambda: self._connect(environment, kind), partial(self._learn, environment, kind))
+
+    async def _connect(self, environment: str, kind: str) -> tuple[Endpoint, socket.socket] | None:
+        for endpoint in self._order(environment, kind):
             try:
                 inside = netns.socket_in(netns.name_of(endpoint.vpc_id))
             except FileNotFoundError:
@@ -127,58 +142,120 @@ class Forwarder:
             except OSError:
                 inside.close()
             else:
-                return inside
+                return endpoint, inside
         log.info("no %s endpoint of %s accepts connections", kind, environment)
         return None
 
+    def _order(self, environment: str, kind: str) -> tuple[Endpoint, ...]:
+        found = self._wanted.get(environment, {}).get(kind, ())
+        first = self._first.get((environment, kind))
+        start = found.index(first) if first in found else 0
+        return found[start:] + found[:start]
+
+    def _learn(self, environment: str, kind: str, endpoint: Endpoint, answered: bool) -> None:
+        """Next time begin with one that answered; after one that hung up without a word, with the one behind it.
+
+        A gateway that knows no leader accepts, and closes at once.
+        """
+        order = self._order(environment, kind)
+        if answered:
+            self._first[environment, kind] = endpoint
+        elif order[:1] == (endpoint,):
+            self._first[environment, kind] = order[1 % len(order)]
+
 
 class _Side(asyncio.Protocol):
-    """One of the two connections that a forward joins; what arrives here leaves on the other side."""
+    """One of the two connections that a forward joins: what arrives here leaves on the other side, its end as well."""
 
-    def __init__(self, connect: Callable[[], Coroutine[Any, Any, socket.socket | None]] | None = None) -> None:
-        """`connect` finds the other side; without it this is the other side."""
-        self._connect = connect
-        self._other: _Side | None = None
-        self._transport: asyncio.Transport | None = None
+    def __init__(self) -> None:
+        self.other: _Side | None = None
+        self.transport: asyncio.Transport | None = None
+        self.ended = False
+        """It said that nothing more comes from here."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """True keeps the other direction open."""
+        self.ended = True
+        if self.other is None or self.other.transport is None or self.other.ended:
+            return False
+        self.other.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is None or self.other.transport is None or self.other.transport.is_closing():
+            return
+        if exc is None:
+            self.other.transport.close()
+        else:
+            end = self.other.transport.get_extra_info("socket")
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self.other.transport.abort()
+
+
+class _Gateway(_Side):
+    """The side inside the VPC. Tells once whether it answered, or hung up on a client that was still there."""
+
+    def __init__(self, learn: Callable[[bool], None]) -> None:
+        super().__init__()
+        self._learn: Callable[[bool], None] | None = learn
+
+    def data_received(self, data: bytes) -> None:
+        self._tell(True)
+        super().data_received(data)
+
+    def eof_received(self) -> bool:
+        self._tell(False)
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tell(False)
+        super().connection_lost(exc)
+
+    def _tell(self, answered: bool) -> None:
+        learn, self._learn = self._learn, None
+        if learn is not None and (answered or (self.other is not None and not self.other.ended)):
+            learn(answered)
+
+
+class _Client(_Side):
+    """The side on this host."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Coroutine[Any, Any, tuple[Endpoint, socket.socket] | None]],
+        learn: Callable[[Endpoint, bool], None],
+    ) -> None:
+        super().__init__()
+        self._connect, self._learn = connect, learn
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        if self._connect is not None:
-            self._transport.pause_reading()
-            self._task = asyncio.get_running_loop().create_task(self._join(self._connect, self._transport))
+        client = self.transport = cast(asyncio.Transport, transport)
+        client.pause_reading()
+        self._task = asyncio.get_running_loop().create_task(self._join(client))
 
-    async def _join(
-        self, connect: Callable[[], Coroutine[Any, Any, socket.socket | None]], transport: asyncio.Transport
-    ) -> None:
-        inside = await connect()
-        if inside is None:
+    async def _join(self, transport: asyncio.Transport) -> None:
+        found = await self._connect()
+        if found is None:
             transport.abort()
             return
-        other = _Side()
-        self._other, other._other = other, self
-        await asyncio.get_running_loop().create_connection(lambda: other, sock=inside)
-        if transport.is_closing():
-            other.close()
-        else:
-            transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.write(data)
-
-    def pause_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._other is not None and self._other._transport is not None:
-            self._other._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._other is not None:
-            self._other.close()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        endpoint, inside = found
+        gateway = _Gateway(partial(self._learn, endpoint))
+        self.other, gateway.other = gateway, self
+        await asyncio.get_running_loop().create_connection(lambda: gateway, sock=inside)
+        transport.resume_reading()
