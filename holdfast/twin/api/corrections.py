@@ -2,6 +2,7 @@
 
 from holdfast.twin.api import (
     attributes,
+    devices,
     gateways,
     groups,
     images,
@@ -17,6 +18,7 @@ from holdfast.twin.api import (
 
 __all__ = [
     "attributes",
+    "devices",
     "gateways",
     "groups",
     "images",

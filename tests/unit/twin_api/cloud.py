@@ -18,7 +18,7 @@ IMAGE = "ami-0000000000000deb1"
 
 def client(api: Api, service: str, url: str | None = None, region: str = REGION) -> Any:
     return boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         endpoint_url=url or api.url,
         region_name=region,
         aws_access_key_id="holdfast",

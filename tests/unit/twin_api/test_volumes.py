@@ -46,3 +46,16 @@ def test_a_gp3_volume_has_its_throughput(api: Api) -> None:
     cloud = Cloud(api)
     found = cloud.ec2.describe_volumes(VolumeIds=[cloud.volume("a")])["Volumes"][0]
     assert (found["Iops"], found["Throughput"]) == (3000, 125)
+
+
+def test_the_root_volume_is_the_image_s_unless_said_otherwise(instant: Api) -> None:
+    cloud = Cloud(instant)
+    ebs = {"VolumeType": "gp3", "Encrypted": True, "Iops": 4000, "Throughput": 250}
+    mapping = [{"DeviceName": "/dev/xvda", "Ebs": ebs}]
+    plain = cloud.run(cloud.interface(cloud.a, "10.40.0.4"))
+    changed = cloud.run(cloud.interface(cloud.a, "10.40.0.5"), BlockDeviceMappings=mapping)
+    found = {volume["Attachments"][0]["InstanceId"]: volume for volume in cloud.ec2.describe_volumes()["Volumes"]}
+    assert [found[plain][key] for key in ("Size", "Iops", "Throughput", "Encrypted")] == [8, 3000, 125, False]
+    assert [found[changed][key] for key in ("Size", "Iops", "Throughput", "Encrypted")] == [8, 4000, 250, True]
+    cloud.ec2.terminate_instances(InstanceIds=[plain, changed])
+    assert cloud.ec2.describe_volumes()["Volumes"] == []
