@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import images, internet, metadata, netns, web
+from holdfast.twin import faults, images, internet, metadata, netns, web
 from holdfast.twin.api import Api
 from holdfast.twin.client import CONTROL
 from holdfast.twin.fabric import Fabric
@@ -69,6 +69,8 @@ class Daemon:
             self.api.load(SNAPSHOT)
         for image in images.CATALOGUE:
             self.api.register_image(image.id, image.name, image.owner or self.api.account, "x86_64")
+        # Before anything is connected or booted that is to stay cut off.
+        self.reconciler.cut = faults.standing()
         self.forwards.start()
         self.reconciler.start()
         self._saver.start()

@@ -15,6 +15,7 @@ from typing import Any
 from holdfast.errors import HoldfastError
 from holdfast.topology import ports
 from holdfast.twin import client, machines
+from holdfast.twin.rules import Cut
 from holdfast.twin.run import STATE
 
 FILE = STATE / "faults.json"
@@ -52,19 +53,23 @@ def inflict(environment: str, kind: str, target: str) -> Fault:
 
 def heal(environment: str) -> list[Fault]:
     """Undo every fault of an environment, and say which."""
-    faults = recorded()
-    mine = [fault for fault in faults if fault.environment == environment]
+    mine = [fault for fault in recorded() if fault.environment == environment]
     for fault in mine:
         UNDO[fault.kind](fault)
-    _remember([fault for fault in faults if fault.environment != environment])
+        # One by one: what fails is still known, and what was done is not done twice.
+        _remember([other for other in recorded() if other != fault])
     return mine
 
 
-def again() -> None:
-    """Inflict what a daemon that has just been started cannot know of."""
-    for fault in recorded():
-        if fault.kind in ("power-cut", "isolate"):
-            DO[fault.kind](fault)
+def standing() -> Cut:
+    """What the faults that have not been healed cut, for a daemon to begin with."""
+    faults = recorded()
+    cuts = [fault for fault in faults if fault.kind == "isolate"]
+    return Cut(
+        off=frozenset(name for fault in faults if fault.kind == "power-cut" for name in fault.instances),
+        nodes=frozenset(name for fault in cuts if fault.zone is None for name in fault.instances),
+        zones=frozenset(fault.zone for fault in cuts if fault.zone is not None),
+    )
 
 
 def recorded() -> list[Fault]:

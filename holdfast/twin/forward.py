@@ -6,16 +6,16 @@ import asyncio
 import json
 import logging
 import socket
-import struct
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from holdfast.twin import netns
+from holdfast.twin.relay import Client, Learn
 from holdfast.twin.rules import Cut
 from holdfast.twin.view import CloudView
 
@@ -25,8 +25,6 @@ ACCEPT_WITHIN = 0.25
 """Seconds that an endpoint has to accept a connection before the next one is tried."""
 TAGS = {"leader": "LeaderEndpoint", "replica": "ReplicaEndpoint"}
 PORT_TAG = "EndpointPort"
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""For SO_LINGER."""
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +111,10 @@ class Forwarder:
                 port = max(port, FIRST_PORT) + 1
             mine = mine | {kind: port}
         self._ports[environment] = mine
-        self._file.write_text(json.dumps(self._ports))
+        # Whole or not at all: the next daemon must be able to read it.
+        unfinished = self._file.with_suffix(".new")
+        unfinished.write_text(json.dumps(self._ports))
+        unfinished.replace(self._file)
         return {kind: f"{LOOPBACK}:{port}" for kind, port in mine.items()}
 
     async def _open(self, environment: str, kind: str, port: int, taken: set[int]) -> bool:
@@ -126,10 +127,10 @@ class Forwarder:
         self._servers.setdefault(environment, []).append(server)
         return True
 
-    def _accept(self, environment: str, kind: str) -> _Client:
-        return _Client(lambda: self._connect(environment, kind), partial(self._learn, environment, kind))
+    def _accept(self, environment: str, kind: str) -> Client:
+        return Client(partial(self._connect, environment, kind))
 
-    async def _connect(self, environment: str, kind: str) -> tuple[Endpoint, socket.socket] | None:
+    async def _connect(self, environment: str, kind: str) -> tuple[Learn, socket.socket] | None:
         for endpoint in self._order(environment, kind):
             try:
                 inside = netns.socket_in(netns.name_of(endpoint.vpc_id))
@@ -142,7 +143,7 @@ class Forwarder:
             except OSError:
                 inside.close()
             else:
-                return endpoint, inside
+                return partial(self._learn, environment, kind, endpoint), inside
         log.info("no %s endpoint of %s accepts connections", kind, environment)
         return None
 
@@ -162,100 +163,3 @@ class Forwarder:
             self._first[environment, kind] = endpoint
         elif order[:1] == (endpoint,):
             self._first[environment, kind] = order[1 % len(order)]
-
-
-class _Side(asyncio.Protocol):
-    """One of the two connections that a forward joins: what arrives here leaves on the other side, its end as well."""
-
-    def __init__(self) -> None:
-        self.other: _Side | None = None
-        self.transport: asyncio.Transport | None = None
-        self.ended = False
-        """It said that nothing more comes from here."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
-
-    def eof_received(self) -> bool:
-        """True keeps the other direction open."""
-        self.ended = True
-        if self.other is None or self.other.transport is None or self.other.ended:
-            return False
-        self.other.transport.write_eof()
-        return True
-
-    def pause_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.other is None or self.other.transport is None or self.other.transport.is_closing():
-            return
-        if exc is None:
-            self.other.transport.close()
-        else:
-            end = self.other.transport.get_extra_info("socket")
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            self.other.transport.abort()
-
-
-class _Gateway(_Side):
-    """The side inside the VPC. Tells once whether it answered, or hung up on a client that was still there."""
-
-    def __init__(self, learn: Callable[[bool], None]) -> None:
-        super().__init__()
-        self._learn: Callable[[bool], None] | None = learn
-
-    def data_received(self, data: bytes) -> None:
-        self._tell(True)
-        super().data_received(data)
-
-    def eof_received(self) -> bool:
-        self._tell(False)
-        return super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._tell(False)
-        super().connection_lost(exc)
-
-    def _tell(self, answered: bool) -> None:
-        learn, self._learn = self._learn, None
-        if learn is not None and (answered or (self.other is not None and not self.other.ended)):
-            learn(answered)
-
-
-class _Client(_Side):
-    """The side on this host."""
-
-    def __init__(
-        self,
-        connect: Callable[[], Coroutine[Any, Any, tuple[Endpoint, socket.socket] | None]],
-        learn: Callable[[Endpoint, bool], None],
-    ) -> None:
-        super().__init__()
-        self._connect, self._learn = connect, learn
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        client = self.transport = cast(asyncio.Transport, transport)
-        client.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._join(client))
-
-    async def _join(self, transport: asyncio.Transport) -> None:
-        found = await self._connect()
-        if found is None:
-            transport.abort()
-            return
-        endpoint, inside = found
-        gateway = _Gateway(partial(self._learn, endpoint))
-        self.other, gateway.other = gateway, self
-        await asyncio.get_running_loop().create_connection(lambda: gateway, sock=inside)
-        transport.resume_reading()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import client, fabric, faults, images, machines, volumes
+from holdfast.twin import client, fabric, images, machines, volumes
 from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, remove_tree, require_root, wait_until
 
 RUNTIME = client.CONTROL.parent
@@ -42,7 +42,6 @@ def up(image_names: list[str], say: Say) -> bool:
             return False
         say("starting the twin")
         _start()
-        faults.again()
         return True
 
 
