@@ -135,6 +135,9 @@ def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, s
     assert ("shutdown-timeout 5" in settings(files[REDIS])) is since_7_0
     reboot = "sentinel master-reboot-down-after-period prod 600"
     assert (reboot in settings(files[SENTINEL])) is since_7_0
+    # Redis 6.0 would never be ready: it tells systemd so only once it follows a leader.
+    unit_type = "Type=notify" if since_7_0 else "Type=exec"
+    assert unit_type in settings(files["/etc/systemd/system/holdfast-redis.service"])
     down_after = 600 if since_7_0 else 2500
     assert f"sentinel down-after-milliseconds prod {down_after}" in settings(files[SENTINEL])
 
@@ -213,6 +216,12 @@ def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
 
     units = " ".join(content for path, content in first(PROD).items() if path.startswith("/etc/systemd/system/"))
     assert set(re.findall(r"node\.pyz (\S+)", units)) == set(COMMANDS)
+
+
+def test_a_gateway_does_not_wait_for_the_redis_beside_it() -> None:
+    for unit in ("holdfast-node", "holdfast-haproxy"):
+        lines = settings(first(PROD)[f"/etc/systemd/system/{unit}.service"])
+        assert not [line for line in lines if line.startswith(("After=", "Requires=")) and "holdfast-redis" in line]
 
 
 def test_the_program_is_named_by_its_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
