@@ -59,19 +59,37 @@ class Fabric:
 
     def __init__(self) -> None:
         self.routers: dict[str, Router] = {}
-        """VPC id → its router, once it works."""
+        """VPC id → its router."""
+        self._unsure: set[str] = set()
+        """VPCs whose router may have something else than what was noted: a change of it failed half-way."""
 
     def apply(self, view: CloudView, cut: Cut) -> None:
-        """Change what differs from last time; a few milliseconds for each router that something changed in."""
-        wanted = {vpc_id: plugged(view, vpc_id) for vpc_id in view.vpcs}
-        for vpc_id in self.routers.keys() - wanted.keys():
+        """Change what differs from last time; a few milliseconds for each router that something changed in.
+
+        Raises:
+            CommandFailed: a router could not be changed; the others were. The next call sets that one anew.
+        """
+        failures = []
+        for vpc_id in self.routers.keys() - view.vpcs.keys():
             self._remove(vpc_id)
-        for vpc_id, interfaces in wanted.items():
-            router = self.routers.get(vpc_id) or self._make(vpc_id)
-            self._filter(router, ruleset(view, vpc_id, cut))
-            self._plug(router, view, interfaces)
-            self._route(router, view, vpc_id, interfaces)
-            self.routers = self.routers | {vpc_id: router}
+        for vpc_id in view.vpcs:
+            try:
+                self._follow(view, vpc_id, cut)
+            except CommandFailed as error:
+                self._unsure.add(vpc_id)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _follow(self, view: CloudView, vpc_id: str, cut: Cut) -> None:
+        interfaces = plugged(view, vpc_id)
+        if vpc_id not in self.routers or vpc_id in self._unsure:
+            self.routers = self.routers | {vpc_id: self._make(vpc_id)}
+            self._unsure.discard(vpc_id)
+        router = self.routers[vpc_id]
+        self._filter(router, ruleset(view, vpc_id, cut))
+        self._plug(router, view, interfaces)
+        self._route(router, view, vpc_id, interfaces)
 
     def renew(self, instance_id: str) -> None:
         """Take a machine that is off from the network with everything it had open; `apply` gives it a fresh one."""
@@ -84,7 +102,7 @@ class Fabric:
     def _make(self, vpc_id: str) -> Router:
         router = Router(netns.name_of(vpc_id))
         if netns.exists(router.namespace):
-            # Made by an earlier daemon: its cables are kept for the machines that run on, all else is set anew.
+            # Cables are kept for the machines that run on, all else is set anew.
             router.cables = _cables(router.namespace)
             _forget(router.namespace)
         netns.create(router.namespace)
@@ -94,6 +112,7 @@ class Fabric:
     def _remove(self, vpc_id: str) -> None:
         router = self.routers[vpc_id]
         self.routers = {key: value for key, value in self.routers.items() if key != vpc_id}
+        self._unsure.discard(vpc_id)
         for interface_id in list(router.cables):
             self._unplug(router, interface_id)
         netns.delete(router.namespace)

@@ -18,7 +18,7 @@ import pytest
 from holdfast.twin import netns
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut
-from holdfast.twin.run import run
+from holdfast.twin.run import CommandFailed, run
 from holdfast.twin.view import CloudView, Instance, Interface, NatGateway, Route, Rule, SecurityGroup, Subnet, Vpc
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -232,3 +232,23 @@ def test_another_fabric_takes_over_what_runs(network: Network) -> None:
         connection.sendall(b"hello")
         assert connection.recv(100) == b"hello"
     assert network.reach(B1, OVERLAY, 6379) == f"{OVERLAY} to 10.40.16.4"
+
+
+def test_a_change_that_failed_half_way_is_made_the_next_time(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_overlay = replace(cloud().subnets["s-b"], routes=())
+    further = Subnet("s-c", VPC, IPv4Network("10.40.32.0/20"), "eu-central-1c", ())
+    changed = replace(moved(cloud()), subnets=cloud().subnets | {"s-b": without_overlay, "s-c": further})
+
+    def half(argv: list[str], *, input: str | None = None) -> str:
+        said = run(argv, input=input)
+        if argv[0] == "ip":
+            raise CommandFailed("interrupted")
+        return said
+
+    monkeypatch.setattr("holdfast.twin.fabric.run", half)
+    with pytest.raises(CommandFailed):
+        network.fabric.apply(changed, Cut())
+    monkeypatch.undo()
+    network.fabric.apply(changed, Cut())
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") == "10.40.16.4 to 10.40.0.5"
+    assert network.reach(B1, OVERLAY, 6379) is None
