@@ -20,6 +20,9 @@ DEADLINE = 6.0
 
 POLL = 0.02
 
+IN_TOUCH = 2
+"""Seconds since a replica's last word, which it gives every second. One that is frozen must not hold up the others."""
+
 
 def hand_over(identity: Identity, credentials: tuple[str, str]) -> bool:
     """Give leadership to a replica in sync, if this node leads. False: it did not, and nothing was changed."""
@@ -50,9 +53,11 @@ def hand_over(identity: Identity, credentials: tuple[str, str]) -> bool:
 
 
 def _caught_up(own: Any, deadline: float) -> bool:
+    """Wait until every replica in touch has everything: which of them is promoted is Sentinel's choice."""
     while time.monotonic() < deadline:
         found = servers.details(own)
-        if any(follower.state == "online" and follower.offset >= found.offset for follower in found.followers):
+        in_touch = [one for one in found.followers if one.state == "online" and one.lag <= IN_TOUCH]
+        if in_touch and all(one.offset >= found.offset for one in in_touch):
             return True
         time.sleep(POLL)
     return False

@@ -44,8 +44,8 @@ def leading(*followers: Follower, offset: int = 100) -> Details:
     return Details(Server(Role.LEADER, has_data=True), "7.0.15", offset, False, False, followers)
 
 
-def replica(offset: int, state: str = "online") -> Follower:
-    return Follower(SUCCESSOR, offset, state, 0)
+def replica(offset: int, state: str = "online", lag: int = 0) -> Follower:
+    return Follower(SUCCESSOR, offset, state, lag)
 
 
 PAUSE, UNPAUSE = "CLIENT PAUSE 6000 WRITE", "CLIENT UNPAUSE"
@@ -78,14 +78,23 @@ def test_writes_stop_a_replica_catches_up_and_only_then_it_is_promoted(
     ]
 
 
-@pytest.mark.parametrize("follower", [replica(99), replica(100, "send_bulk")], ids=["behind", "still being fed"])
-def test_without_a_replica_that_has_everything_writes_go_on_here(
-    identity: Identity, monkeypatch: pytest.MonkeyPatch, follower: Follower
+@pytest.mark.parametrize(
+    "followers",
+    [[replica(99)], [replica(100, "send_bulk")], [replica(100, lag=9)], [replica(100), replica(99)]],
+    ids=["behind", "still being fed", "silent", "one of two behind, and it could be the one that is promoted"],
+)
+def test_without_replicas_that_have_everything_writes_go_on_here(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, followers: list[Follower]
 ) -> None:
     monkeypatch.setattr(handover, "DEADLINE", 0.05)
-    machines = Machines(leading(follower))
+    machines = Machines(leading(*followers))
     assert hand_over(identity, machines, monkeypatch) is False
     assert machines.told == ["CLIENT PAUSE 50 WRITE", UNPAUSE]
+
+
+def test_a_frozen_replica_does_not_hold_up_the_others(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = Machines(leading(replica(100), replica(50, lag=3)))
+    assert hand_over(identity, machines, monkeypatch) is True
 
 
 def test_when_nobody_is_promoted_in_time_writes_go_on_here(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
