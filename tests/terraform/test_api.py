@@ -1,11 +1,12 @@
-"""The real provider against the twin's API: what protected environments and networks without a way out apply.
+"""The real provider against the twin's API: `module/main.tf`, with shapes that environments on the twin do not have.
 
-`test_stacks_plan.py` has the shapes of an environment on the twin.
+`test_stacks_plan.py` has those that they have.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,133 +19,9 @@ from holdfast.mirror import require_provider, terraform_environment
 from holdfast.twin.api import Api
 
 TIMEOUT = 300
-SERVICES = ("ec2", "iam", "kms", "s3", "secretsmanager", "sts")
-
-MODULE = """
-terraform {
-  required_version = ">= 1.11.0"
-  required_providers {
-    aws = { source = "hashicorp/aws", version = "5.100.0" }
-  }
-  backend "local" {}
-}
-
-variable "size" { type = number }
-variable "description" { type = string }
-
-resource "aws_vpc" "this" {
-  cidr_block           = "10.40.0.0/16"
-  enable_dns_hostnames = true
-}
-
-resource "aws_subnet" "nodes" {
-  vpc_id            = aws_vpc.this.id
-  cidr_block        = "10.40.16.0/20"
-  availability_zone = "eu-central-1b"
-}
-
-resource "aws_route_table" "nodes" { vpc_id = aws_vpc.this.id }
-
-resource "aws_route_table_association" "nodes" {
-  subnet_id      = aws_subnet.nodes.id
-  route_table_id = aws_route_table.nodes.id
-}
-
-resource "aws_security_group" "nodes" {
-  name        = "nodes"
-  description = "Nodes"
-  vpc_id      = aws_vpc.this.id
-}
-
-resource "aws_security_group" "endpoints" {
-  name        = "endpoints"
-  description = "APIs"
-  vpc_id      = aws_vpc.this.id
-}
-
-resource "aws_vpc_security_group_ingress_rule" "apis" {
-  security_group_id            = aws_security_group.endpoints.id
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
-  referenced_security_group_id = aws_security_group.nodes.id
-  description                  = var.description
-}
-
-resource "aws_vpc_security_group_egress_rule" "s3" {
-  security_group_id = aws_security_group.nodes.id
-  ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
-  prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
-  description       = var.description
-}
-
-resource "aws_vpc_endpoint" "s3" {
-  vpc_id            = aws_vpc.this.id
-  service_name      = "com.amazonaws.eu-central-1.s3"
-  vpc_endpoint_type = "Gateway"
-  route_table_ids   = [aws_route_table.nodes.id]
-}
-
-resource "aws_vpc_endpoint" "secretsmanager" {
-  vpc_id              = aws_vpc.this.id
-  service_name        = "com.amazonaws.eu-central-1.secretsmanager"
-  vpc_endpoint_type   = "Interface"
-  private_dns_enabled = true
-  subnet_ids          = [aws_subnet.nodes.id]
-  security_group_ids  = [aws_security_group.endpoints.id]
-}
-
-resource "aws_network_interface" "node" {
-  subnet_id               = aws_subnet.nodes.id
-  security_groups         = [aws_security_group.nodes.id]
-  private_ip_list_enabled = true
-  private_ip_list         = ["10.40.16.9", "10.40.16.5", "10.40.16.7"]
-}
-
-resource "aws_ebs_volume" "data" {
-  availability_zone = "eu-central-1b"
-  size              = var.size
-  type              = "gp3"
-  encrypted         = true
-}
-
-resource "aws_s3_bucket" "kept" {
-  bucket        = "holdfast-kept"
-  force_destroy = true
-}
-
-resource "aws_s3_bucket_versioning" "kept" {
-  bucket = aws_s3_bucket.kept.id
-  versioning_configuration { status = "Enabled" }
-}
-
-resource "aws_s3_bucket_policy" "kept" {
-  bucket = aws_s3_bucket.kept.id
-  policy = jsonencode({ Version = "2012-10-17", Statement = [{
-    Effect    = "Deny", Principal = "*", Action = "s3:*",
-    Resource  = [aws_s3_bucket.kept.arn, "${aws_s3_bucket.kept.arn}/*"],
-    Condition = { Bool = { "aws:SecureTransport" = "false" } }
-  }] })
-}
-
-ephemeral "aws_secretsmanager_random_password" "app" {
-  password_length     = 40
-  exclude_punctuation = true
-}
-
-resource "aws_secretsmanager_secret" "app" {
-  name                    = "holdfast/kept/app"
-  recovery_window_in_days = 0
-}
-
-resource "aws_secretsmanager_secret_version" "app" {
-  secret_id                = aws_secretsmanager_secret.app.id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.app.random_password
-  secret_string_wo_version = 1
-}
-"""
+SERVICES = ("ec2", "iam", "kms", "route53", "s3", "secretsmanager", "ssm", "sts")
+MODULE = Path(__file__).parent / "module" / "main.tf"
+IMAGE = "ami-0000000000000deb1"
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +29,7 @@ def api() -> Iterator[Api]:
     require_provider()
     api = Api(port=0, instant=True)
     api.start()
+    api.register_image(IMAGE, "debian-12-amd64-20251101-1", "136693071363", "x86_64")
     yield api
     api.stop()
 
@@ -161,9 +39,7 @@ class Terraform:
 
     def __init__(self, folder: Path, api: Api) -> None:
         self.folder = folder
-        self._environment = terraform_environment() | {
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        self._environment = terraform_environment() | {"AWS_EC2_METADATA_DISABLED": "true"}
         provider = {
             "region": api.region,
             "access_key": "holdfast",
@@ -175,7 +51,7 @@ class Terraform:
             "skip_region_validation": True,
             "endpoints": [dict.fromkeys(SERVICES, api.url)],
         }
-        (folder / "main.tf").write_text(MODULE)
+        shutil.copy(MODULE, folder)
         (folder / "provider.tf.json").write_text(json.dumps({"provider": {"aws": [provider]}}))
         self.run("init", "-input=false")
 
@@ -211,38 +87,52 @@ class Terraform:
 
 def client(api: Api, service: str) -> Any:
     keys = {"aws_access_key_id": "holdfast", "aws_secret_access_key": "holdfast"}
-    return boto3.client(service, endpoint_url=api.url, region_name=api.region, **keys)  # type: ignore[call-overload]
+    return boto3.client(service, endpoint_url=api.url, region_name=api.region, **keys)
+
+
+BEFORE = {"size": 10, "description": "before", "greeting": "before"}
+AFTER = {"size": 12, "description": "after", "greeting": "after"}
 
 
 def test_applied_changed_and_destroyed(api: Api, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, api)
-    terraform.apply(size=10, description="before")
-    assert terraform.changes(size=10, description="before") == {}
+    terraform.apply(**BEFORE)
+    assert terraform.changes(**BEFORE) == {}
 
     view = api.view()
     [node] = [it for it in view.interfaces.values() if len(it.addresses) == 3]
     assert [str(address) for address in node.addresses] == ["10.40.16.9", "10.40.16.5", "10.40.16.7"]
     assert {it.service: it.interface for it in view.endpoints.values()} == {"s3": False, "secretsmanager": True}
+    [instance] = view.instances.values()
+    assert (instance.image_id, instance.zone, instance.user_data) == (IMAGE, "eu-central-1b", b"before")
     secrets = client(api, "secretsmanager")
     password = secrets.get_secret_value(SecretId="holdfast/kept/app")["SecretString"]
     assert len(password) == 40
     assert password not in (tmp_path / "terraform.tfstate").read_text()
 
-    changed = terraform.changes(size=12, description="after")
-    assert changed == {
+    assert terraform.changes(**AFTER) == {
         "aws_ebs_volume.data": ["update"],
+        "aws_instance.node": ["update"],
         "aws_vpc_security_group_egress_rule.s3": ["update"],
         "aws_vpc_security_group_ingress_rule.apis": ["update"],
     }
-    terraform.apply(size=12, description="after")
-    assert terraform.changes(size=12, description="after") == {}
-    assert [volume.size_gib for volume in api.view().volumes.values()] == [12]
+    terraform.apply(**AFTER)
+    api.save(tmp_path / "cloud")
+    api.load(tmp_path / "cloud")
+    assert terraform.changes(**AFTER) == {}
+    view = api.view()
+    assert [volume.size_gib for volume in view.volumes.values()] == [12]
+    [changed] = view.instances.values()
+    assert (changed.id, changed.state, changed.user_data) == (instance.id, "running", b"after")
+    assert changed.attachments == instance.attachments
 
     s3 = client(api, "s3")
     s3.put_object(Bucket="holdfast-kept", Key="one", Body=b"1")
     s3.delete_object(Bucket="holdfast-kept", Key="one")
-    terraform.destroy(size=12, description="after")
+    terraform.destroy(**AFTER)
     view = api.view()
     assert not any([view.vpcs, view.subnets, view.groups, view.interfaces, view.volumes, view.endpoints])
     assert s3.list_buckets()["Buckets"] == []
     assert secrets.list_secrets()["SecretList"] == []
+    assert client(api, "route53").list_hosted_zones()["HostedZones"] == []
+    assert client(api, "ec2").describe_addresses()["Addresses"] == []
