@@ -13,6 +13,8 @@ from holdfast.errors import HoldfastError
 from holdfast.twin import netns
 
 CONTROL = Path("/run/holdfast-twin/control.sock")
+LOCK = Path("/run/holdfast-twin.lock")
+"""Held by the daemon: a host has one."""
 CACHED_FOR = 0.2
 """Seconds for which a node is taken to be where it was."""
 

@@ -11,13 +11,12 @@ import socketserver
 import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.twin import faults, images, internet, metadata, netns, web
 from holdfast.twin.api import Api
-from holdfast.twin.client import CONTROL
+from holdfast.twin.client import CONTROL, LOCK
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.forward import Forwarder, endpoints
 from holdfast.twin.reconciler import Reconciler, is_alive
@@ -26,7 +25,6 @@ from holdfast.twin.run import STATE, require_root
 from holdfast.twin.view import CloudView, Instance
 
 REGION = "eu-central-1"
-LOCK = Path("/run/holdfast-twin.lock")
 SNAPSHOT = STATE / "api.dill"
 SAVE_AFTER = 1.0
 """Seconds from a change of the API's state to its snapshot; changes in between share one."""

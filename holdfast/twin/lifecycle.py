@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import client, fabric, images, machines, volumes
-from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, remove_tree, require_root, wait_until
+from holdfast.twin import cgroups, client, fabric, images, machines, netns, volumes
+from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, mounts, remove_tree, require_root, wait_until
 
 RUNTIME = client.CONTROL.parent
 LOCK = Path("/run/holdfast-twin.command.lock")
@@ -52,26 +52,59 @@ def down(say: Say) -> list[str]:
         HoldfastError: something would not go; with what it is.
     """
     require_root()
+    removed: list[str] = []
+    refused: list[str] = []
     with _alone():
-        removed = []
         for pid in _daemons():
             say("stopping the daemon")
             _end(pid)
             removed.append(f"daemon {pid}")
-        say("ending machines")
-        removed += [f"machine {name}" for name in machines.sweep()]
-        removed += [f"volume {name}" for name in volumes.sweep()]
-        removed += [f"network {name}" for name in fabric.sweep()]
+        # Each in its turn, whatever happened to those before: volumes are in use by machines.
+        for kind, sweep in SWEEPS.items():
+            say(f"ending {kind}s")
+            try:
+                removed += [f"{kind} {name}" for name in sweep()]
+            except (HoldfastError, OSError) as error:
+                refused.append(str(error))
         for folder in (STATE, RUNTIME):
             if folder.exists():
-                remove_tree(folder)
-                removed.append(str(folder))
-        Path("/run/holdfast-twin.lock").unlink(missing_ok=True)
-    LOCK.unlink(missing_ok=True)
-    left = [str(folder) for folder in (STATE, RUNTIME) if folder.exists()] + [f"process {pid}" for pid in _daemons()]
-    if left:
-        raise HoldfastError("the twin is not all gone; left: " + ", ".join(left))
+                try:
+                    remove_tree(folder)
+                    removed.append(str(folder))
+                except (HoldfastError, OSError) as error:
+                    refused.append(str(error))
+        client.LOCK.unlink(missing_ok=True)
+        LOCK.unlink(missing_ok=True)
+    left = remains()
+    if left or refused:
+        raise HoldfastError("the twin is not all gone; left: " + "; ".join([*left, *refused]))
     return removed
+
+
+SWEEPS: dict[str, Callable[[], list[str]]] = {
+    "machine": machines.sweep,
+    "volume": volumes.sweep,
+    "network": fabric.sweep,
+}
+
+
+def remains() -> list[str]:
+    """Everything of a twin that is on this host, apart from built images: found in the kernel, not remembered."""
+    return [
+        *(f"process {pid}" for pid in _daemons()),
+        *(f"control group of {name}" for name in cgroups.instances()),
+        *(f"network namespace {name}" for name in netns.names()),
+        *(f"mount {where}" for where, _ in mounts() if STATE in (where, *where.parents)),
+        *(f"loop device of {file}" for file in _backing_files() if file.startswith(f"{STATE}/")),
+        *(f"folder {folder}" for folder in (STATE, RUNTIME) if folder.exists()),
+    ]
+
+
+def _backing_files() -> Iterator[str]:
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        # One may be freed while it is read.
+        with contextlib.suppress(OSError):
+            yield path.read_text(encoding="utf-8").rstrip("\n")
 
 
 def is_running() -> bool:
@@ -92,8 +125,12 @@ def _alone() -> Iterator[None]:
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HoldfastError("another `holdfast twin up` or `down` is at work; wait for it to end") from None
+            # A `down` that ended just now took the file with it: what was locked here is not what others see.
+            alone = os.path.samestat(os.fstat(lock.fileno()), LOCK.stat())
+        except (BlockingIOError, FileNotFoundError):
+            alone = False
+        if not alone:
+            raise HoldfastError("another `holdfast twin up` or `down` is at work; wait for it to end")
         yield
 
 

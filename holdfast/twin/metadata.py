@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from holdfast.twin.web import Handler
 TOKEN = "X-aws-ec2-metadata-token"
 TOKEN_TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 MAX_TTL = 21600
+ROOT_DEVICE = "/dev/xvda"
 
 Credentials = Callable[[str], dict[str, str]]
 """Role name → the document with its keys."""
@@ -70,6 +72,8 @@ def _meta_data(me: Myself) -> dict[str, str]:
     address = str(first.addresses[0])
     facts = {
         "ami-id": instance.image_id,
+        "block-device-mapping/ami": ROOT_DEVICE,
+        "block-device-mapping/root": ROOT_DEVICE,
         "hostname": _host_name(first, view),
         "instance-action": "none",
         "instance-id": instance.id,
@@ -136,12 +140,14 @@ class _Tokens:
 
     def __init__(self) -> None:
         self._known: dict[tuple[IPv4Address, str], float] = {}
+        self._issuing = threading.Lock()
 
     def issue(self, caller: IPv4Address, seconds: int) -> str:
         now = time.monotonic()
-        self._known = {key: end for key, end in self._known.items() if end > now}
         token = secrets.token_urlsafe(40)
-        self._known[caller, token] = now + seconds
+        # Machines ask at the same time: none may lose its token to another's.
+        with self._issuing:
+            self._known = {key: end for key, end in self._known.items() if end > now} | {(caller, token): now + seconds}
         return token
 
     def accept(self, caller: IPv4Address, token: str) -> bool:

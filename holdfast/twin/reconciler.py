@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+from holdfast.errors import HoldfastError
 from holdfast.twin import cgroups, images, machines, netns, volumes
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut
@@ -93,6 +94,8 @@ class Reconciler:
         self._stopping = False
         self._looks = 0
         self._looking = False
+        self._failure: Exception | None = None
+        """Of the last look."""
         self._looked = threading.Condition()
         self._changing = threading.Lock()
         self._jobs: dict[str, tuple[Task, Future[None]]] = {}
@@ -116,10 +119,11 @@ class Reconciler:
         self._poked.set()
 
     def settle(self, *, timeout: float = 5) -> None:
-        """Wait until a look has begun and ended.
+        """Wait until a look has begun and ended: what was changed before is in effect.
 
         Raises:
             TimedOut: it has not.
+            HoldfastError: it failed; with why.
         """
         with self._looked:
             # One that is under way may not have seen the latest changes.
@@ -127,6 +131,8 @@ class Reconciler:
             self.poke()
             if not self._looked.wait_for(lambda: self._looks >= target, timeout):
                 raise TimedOut(f"the twin's reconciler did not get around within {timeout:g} s; see the daemon's log")
+            if self._failure is not None:
+                raise HoldfastError(f"the twin's reconciler failed, and tries again: {self._failure}")
 
     def isolate(self, nodes: frozenset[str], zones: frozenset[str]) -> None:
         """Cut these, and only these, from everything but themselves; in effect on return."""
@@ -160,11 +166,14 @@ class Reconciler:
             with self._looked:
                 self._looking = True
                 self._poked.clear()
+            failure = None
             try:
                 self._look()
-            except Exception:
+            except Exception as error:
                 log.exception("the twin's reconciler failed; tries again in %s s", INTERVAL)
+                failure = error
             with self._looked:
+                self._failure = failure
                 self._looks += 1
                 self._looking = False
                 self._looked.notify_all()

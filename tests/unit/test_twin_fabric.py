@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from holdfast.errors import HoldfastError
 from holdfast.twin import metadata
+from holdfast.twin.fabric import Fabric
 from holdfast.twin.forward import Endpoint as Target
 from holdfast.twin.forward import endpoints
-from holdfast.twin.reconciler import Seen, Task, due
+from holdfast.twin.reconciler import Reconciler, Seen, Task, due
 from holdfast.twin.rules import Cut, admits_api, has_internet, ruleset
+from holdfast.twin.run import CommandFailed
 from holdfast.twin.view import (
     Attachment,
     CloudView,
@@ -219,3 +223,51 @@ def test_a_volume_that_is_not_plugged_in_is_due() -> None:
     attached = replace(instance("a1", "a"), attachments=(Attachment("vol-1", "/dev/sdf"),))
     assert due(attached, ON) is Task.VOLUMES
     assert due(attached, replace(ON, volumes=frozenset({"vol-1"}))) is None
+
+
+class Cloud:
+    def view(self) -> CloudView:
+        return CloudView("123456789012", "eu-central-1")
+
+    def set_instance_state(self, instance_id: str, state: str) -> bool:
+        return True
+
+
+class Network(Fabric):
+    """Notes what it is told; fails when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cuts: list[Cut] = []
+        self.broken = False
+
+    def apply(self, view: CloudView, cut: Cut) -> None:
+        self.cuts.append(cut)
+        if self.broken:
+            raise CommandFailed("nft is gone")
+
+
+def test_an_isolation_is_in_effect_on_return_or_it_is_refused() -> None:
+    network = Network()
+    reconciler = Reconciler(Cloud(), network, lambda view, cut: None)
+    reconciler.start()
+    try:
+        reconciler.isolate(frozenset({A1}), frozenset())
+        assert network.cuts[-1] == Cut(nodes=frozenset({A1}))
+        network.broken = True
+        with pytest.raises(HoldfastError, match="nft is gone"):
+            reconciler.isolate(frozenset(), frozenset())
+        network.broken = False
+        reconciler.isolate(frozenset(), frozenset())
+        assert network.cuts[-1] == Cut()
+    finally:
+        reconciler.stop()
+
+
+def test_machines_that_ask_at_the_same_time_all_keep_their_tokens() -> None:
+    tokens = metadata._Tokens()
+    caller = IPv4Address("10.40.0.4")
+    with ThreadPoolExecutor(8) as machines:
+        issued = list(machines.map(lambda _: tokens.issue(caller, 60), range(2000)))
+    assert all(tokens.accept(caller, token) for token in issued)
+    assert not tokens.accept(IPv4Address("10.40.0.7"), issued[0])

@@ -1,0 +1,58 @@
+"""How the twin ends, without one: what is swept and what is checked are stand-ins, files are real."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import HoldfastError
+from holdfast.twin import cgroups, client, lifecycle, netns
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A host on which a daemon died, and left its folders."""
+    for name in ("STATE", "RUNTIME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(lifecycle, name, tmp_path / name)
+    monkeypatch.setattr(lifecycle, "LOCK", tmp_path / "command.lock")
+    monkeypatch.setattr(client, "LOCK", tmp_path / "daemon.lock")
+    monkeypatch.setattr(lifecycle, "require_root", lambda: None)
+    monkeypatch.setattr(lifecycle, "_daemons", lambda: [])
+    monkeypatch.setattr(cgroups, "instances", lambda: [])
+    monkeypatch.setattr(netns, "names", lambda: [])
+    for kind in lifecycle.SWEEPS:
+        monkeypatch.setitem(lifecycle.SWEEPS, kind, lambda: [])
+    return tmp_path
+
+
+def down() -> list[str]:
+    return lifecycle.down(lambda doing: None)
+
+
+def test_down_leaves_nothing_and_may_be_repeated(host: Path) -> None:
+    assert down() == [str(host / "STATE"), str(host / "RUNTIME")]
+    assert list(host.iterdir()) == []
+    assert down() == []
+
+
+def test_what_does_not_go_is_named_and_does_not_keep_the_rest(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> list[str]:
+        raise HoldfastError("i-1 does not end")
+
+    monkeypatch.setitem(lifecycle.SWEEPS, "machine", refuse)
+    monkeypatch.setitem(lifecycle.SWEEPS, "network", lambda: ["hf-1"])
+    monkeypatch.setattr(netns, "names", lambda: ["hf-2"])
+    with pytest.raises(HoldfastError, match="network namespace hf-2; i-1 does not end"):
+        down()
+    assert list(host.iterdir()) == []
+
+
+def test_two_do_not_race(host: Path) -> None:
+    with lifecycle.LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(HoldfastError, match="another"):
+            down()
+    assert (host / "STATE").is_dir()
