@@ -13,6 +13,7 @@ from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import FakeKey
 
+from holdfast.errors import HoldfastError
 from holdfast.topology import names
 from holdfast.twin.api import images, instances, s3, state
 from holdfast.twin.api.serving import Authorize, Call, Server, Service
@@ -161,8 +162,18 @@ class Api:
         state.write(path, content)
 
     def load(self, path: Path) -> None:
+        """
+        Raises:
+            HoldfastError: another version saved it, or it is damaged; nothing is changed.
+        """
         with self._lock:
-            state.restore(self.account, path.read_bytes())
+            try:
+                state.restore(self.account, path.read_bytes())
+            except Exception as error:
+                raise HoldfastError(
+                    f"{path}: the state of the twin's cloud cannot be read ({error!r}); "
+                    "`holdfast twin down` begins anew, and takes down what runs on it"
+                ) from error
             self._changed()
 
     def _after(self, call: Call) -> None:

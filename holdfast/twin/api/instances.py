@@ -72,6 +72,7 @@ def _release(instance: Any) -> None:
 def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
     original(self, *args, **kwargs)
     self.reboots = 0
+    self.terminated_at = 0.0
     _set(self, "pending")
 
 

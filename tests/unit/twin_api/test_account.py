@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from holdfast.errors import HoldfastError
 from holdfast.twin.api import Api
 from tests.unit.twin_api.cloud import DEBIAN, IMAGE, REGION, Cloud, client, refused
 
@@ -160,3 +161,11 @@ def test_everything_is_kept_in_a_file(api: Api, tmp_path: Path) -> None:
     assert again.set_instance_state(instance, "running")
     assert client(again, "ec2").describe_instances()["Reservations"][0]["Instances"][0]["State"]["Name"] == "running"
     again.stop()
+
+
+def test_a_damaged_file_changes_nothing(api: Api, tmp_path: Path) -> None:
+    cloud, file = Cloud(api), tmp_path / "state"
+    file.write_bytes(b"damaged")
+    with pytest.raises(HoldfastError, match="state: the state of the twin's cloud cannot be read"):
+        api.load(file)
+    assert set(api.view().vpcs) == {cloud.vpc}
