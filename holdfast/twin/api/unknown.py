@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.core.errors import COMMON_ERROR_CODES
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 
@@ -14,6 +15,10 @@ class UnknownAction(ServiceException):
     """In a class of its own, as moto looks for the service of an exception in the module that has its class."""
 
     code = "InvalidAction"
+
+
+# Every service has it, and no service's model names it.
+COMMON_ERROR_CODES.append(UnknownAction.code)
 
 
 @around(BaseResponse, "call_action")
