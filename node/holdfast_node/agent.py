@@ -156,6 +156,7 @@ class Agent:
         identity, found, word = self._identity, self._details, self._sentinels.own_word()
         own = self._own()
         leader, votes = self._sentinels.proven_leader(), self._sentinels.votes()
+        haproxy = _is_up(identity)
         follows_in_sync = bool(found and own.role is Role.REPLICA and found.link_up and not found.syncing)
         return {
             "version": 1,
@@ -170,7 +171,7 @@ class Agent:
                 and leader == (identity.address if own.role is Role.LEADER else own.leader)
                 and word
                 and word.leader == leader
-                and _is_up(identity)
+                and haproxy
             ),
             "redis": {
                 "role": own.role.value,
@@ -187,8 +188,9 @@ class Agent:
                 "leader": word.leader if word else None,
                 "known": self._sentinels.known(),
                 "agreeing": sum(vote == leader for vote in votes.values()) if leader else 0,
+                "tilt": word.tilt if word else None,
             },
-            "gateway": {"proven_leader": leader},
+            "gateway": {"proven_leader": leader, "haproxy": haproxy},
         }
 
 

@@ -34,6 +34,7 @@ class Word:
     sentinels: int = 1
     members: frozenset[str] = frozenset()
     tilt: bool = False
+    """Whether it distrusts its own clock, and so does nothing for 30 s."""
 
 
 @dataclass
@@ -114,6 +115,7 @@ class Sentinels:
 
         others, replicas = ask("SENTINELS"), ask("REPLICAS")
         word.sentinels = len(others) + 1
+        word.tilt = connection.info("sentinel").get("sentinel_tilt") == 1  # type: ignore[attr-defined]
         word.members = frozenset({word.leader, *(replica["ip"] for replica in replicas)})
         for other in others:
             self.watch(other["ip"])
