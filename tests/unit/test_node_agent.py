@@ -58,7 +58,7 @@ def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
     node = Node(agent)
     agent._sentinels = Sentinels()
     monkeypatch.setattr(agent, "_look_at_peers", lambda: agent._peers.update({NAMED: Server(Role.LEADER)}))
-    monkeypatch.setattr(module.time, "monotonic", lambda: node.now)
+    monkeypatch.setattr("holdfast_node.agent.time.monotonic", lambda: node.now)
     return node
 
 
