@@ -10,12 +10,15 @@ import jinja2
 
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import program
-from holdfast.topology import Cluster, Durability, Node, Persistence, names, ports
+from holdfast.topology import Cluster, Durability, Images, Node, Persistence, names, ports
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 MINIMUM_BACKLOG = 64
 """MiB of replication backlog; a tenth of the memory where that is more."""
+
+PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "python3-boto3", "python3-redis")
+"""What a stock image lacks."""
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -36,6 +39,7 @@ def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
         "/etc/sysctl.d/60-holdfast.conf": "sysctl.conf",
         "/etc/security/limits.d/60-holdfast.conf": "limits.conf",
         "/usr/local/sbin/holdfast-fetch": "fetch.py",
+        "/usr/local/sbin/holdfast-first-boot": "first-boot.sh",
     }
     rendered |= {f"/etc/systemd/system/{unit.name}": f"systemd/{unit.name}" for unit in _units()}
     files = {path: _templates.get_template(name).render(values) for path, name in rendered.items()}
@@ -55,6 +59,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "node": node,
         "ports": ports,
         "slots": cluster.slots,
+        "packages": PACKAGES if cluster.environment.images is Images.STOCK else (),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if settings.durability is Durability.AVAILABLE else 1,
         "append_only": settings.persistence is Persistence.AOF,

@@ -9,14 +9,12 @@ from pathlib import Path
 import jinja2
 
 from holdfast.rendering.files import render_files
-from holdfast.topology import Cluster, Images, Node, Problem
+from holdfast.topology import Cluster, Node, Problem
 
 CLOUD_INIT = Path(__file__).resolve().parents[2] / "cloud-init"
 
 LIMIT = 16_384
 """Bytes of user-data that EC2 takes, before base64."""
-
-PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "python3-boto3", "python3-redis")
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(CLOUD_INIT),
@@ -29,12 +27,10 @@ _templates = jinja2.Environment(
 
 def user_data(cluster: Cluster, node: Node) -> bytes:
     """The gzip'd cloud-config of `node`."""
-    stock = cluster.environment.images is Images.STOCK
     text = _templates.get_template("user-data.yaml.j2").render(
         environment=cluster.environment,
         node=node,
         files=render_files(cluster, node),
-        packages=PACKAGES if stock else (),
     )
     # mtime 0: the time of day must not look like a change in every plan.
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)

@@ -74,12 +74,12 @@ def test_user_data_fits_repeats_and_unpacks_to_the_files(environment: Environmen
         content = yaml.safe_load(text)
         assert {entry["path"]: entry["content"] for entry in content["write_files"]} == render_files(cluster, node)
         modes = {entry["path"]: entry["permissions"] for entry in content["write_files"]}
-        assert {path for path, mode in modes.items() if mode == "0755"} == {"/usr/local/sbin/holdfast-fetch"}
+        assert {path for path, mode in modes.items() if mode == "0755"} == {
+            "/usr/local/sbin/holdfast-fetch",
+            "/usr/local/sbin/holdfast-first-boot",
+        }
         assert set(modes.values()) == {"0755", "0644"}
-        assert content["runcmd"][-2:] == [
-            ["/usr/local/sbin/holdfast-fetch"],
-            ["systemctl", "enable", "--now", "--no-block", "holdfast.target"],
-        ]
+        assert content["runcmd"][-1] == ["systemctl", "enable", "--now", "--no-block", "holdfast-first-boot.service"]
 
 
 @pytest.mark.parametrize("environment", EVERY)
@@ -101,22 +101,17 @@ def test_user_data_that_does_not_fit_names_its_node_and_size(monkeypatch: pytest
 
 
 def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
-    def content(images: str) -> Any:
+    def first_boot(images: str) -> str:
         cluster = Cluster.of(changed(PROD, images=images))
-        return yaml.safe_load(gzip.decompress(user_data(cluster, cluster.nodes[0])))
+        return render_files(cluster, cluster.nodes[0])["/usr/local/sbin/holdfast-first-boot"]
 
-    stock, baked = content("stock"), content("baked")
-    assert stock["packages"] == [
-        "redis-server",
-        "redis-sentinel",
-        "redis-tools",
-        "haproxy",
-        "python3-boto3",
-        "python3-redis",
-    ]
-    assert stock["package_update"] is True
-    assert "packages" not in baked and "package_update" not in baked
-    assert baked["write_files"] == stock["write_files"]
+    stock, baked = first_boot("stock"), first_boot("baked")
+    assert "install redis-server redis-sentinel redis-tools haproxy python3-boto3 python3-redis; do" in stock
+    assert stock.startswith("#!/bin/sh\n") and "until apt-get" in stock
+    assert "apt-get" not in baked
+    assert baked.endswith(
+        "/usr/local/sbin/holdfast-fetch || exit 1\nsystemctl enable --now --no-block holdfast.target\n"
+    )
 
 
 @pytest.mark.parametrize(
