@@ -13,6 +13,7 @@ if compgen -G '.holdfast/state/local-*.tfstate' >/dev/null && [[ -e stacks/bindi
     # Without the provider, say, the twin must still go.
     (
         source scripts/env.sh
+        [[ -t 1 ]] || export CI=true # plain lines, as in up.sh
         cdktf destroy 'local-*' --auto-approve
     ) || failed=1
 fi

@@ -92,10 +92,10 @@ def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zon
 
 
 @pytest.mark.ends_the_cluster
-def test_destroy_and_down_leave_nothing(healthy: Cluster) -> None:
+def test_destroy_and_down_leave_nothing(cluster: Cluster) -> None:
     subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
     assert leftovers() == {"processes": [], "namespaces": [], "mounts": [], "loops": [], "files": []}
-    assert healthy.holdfast("twin", "down").returncode == 0
+    assert cluster.holdfast("twin", "down").returncode == 0
 
 
 def leftovers() -> dict[str, list[Any]]:
