@@ -43,14 +43,14 @@ synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out:
 	@HOLDFAST_ENVIRONMENTS=$(ENV) $(BIN)/python main.py
 	@ls -d cdktf.out/stacks/$(ENV)-*
 
-plan: setup ## what a deploy of one environment would change: make plan ENV=prod
-	@scripts/plan.sh $(ENV)
+plan: setup ## what a deploy of one environment would do: make plan ENV=prod (docs/review.md)
+	@$(BIN)/holdfast review $(ENV)
 
 deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=1: without asking]
 	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*' $(if $(YES)$(filter local,$(ENV)),--auto-approve)
 
-bench: setup ## measure, and write docs/benchmarks.md
-	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" python -m bench.up
+bench: setup ## measure, and write docs/benchmarks.md (about half an hour)
+	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.failover'
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

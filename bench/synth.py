@@ -50,7 +50,7 @@ def _write(folder: Path, number: int) -> None:
     file = folder / f"bench-{number:02}.yaml"
     file.write_text(ENVIRONMENT.format(name=file.stem, number=number))
     environment = load_environment(file)
-    key = pins.key(environment, environment.machines.node)
+    key = pins.key(environment, environment.machines["node"])
     pins.write(environment, {key: pins.Pin("ami-0123456789abcdef0", "none", "made up for a benchmark")}, folder)
 
 

@@ -19,7 +19,7 @@ from holdfast.ops import cloud, reports
 from holdfast.topology import Environment, find_environment, load_environment
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-POLL = 0.2
+POLL = 0.5
 """Seconds between two looks: the error of a boot's time."""
 
 

@@ -1,7 +1,8 @@
 """The `holdfast` command: reads the arguments, calls one room, prints what it answers.
 
 Exit codes: 0 all is well; 1 it is not (a status that is not healthy, a gate that stayed closed, an API that refused);
-2 what was given cannot be used (a wrong argument, an environment file with problems); 130 interrupted.
+2 what was given cannot be used (a wrong argument, an environment file with problems); 3 a review has blocking findings;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from rich.live import Live
 
 from holdfast import rendering
 from holdfast.errors import HoldfastError
-from holdfast.ops import bootstrap, endpoints, gate, images, reports, show, status
+from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
+from holdfast.ops.review import markdown, page, run
 from holdfast.topology import (
     Cluster,
     Environment,
@@ -30,8 +33,12 @@ from holdfast.topology import (
     load_environment,
 )
 from holdfast.topology.pins import Pin
+from holdfast.topology.risks import expired_overrides
 from holdfast.topology.schema import json_schema
 from holdfast.twin import commands as twin_commands
+
+BLOCKED = 3
+"""Exit code of a review with a blocking finding that nothing overrides."""
 
 WATCH_INTERVAL = 1.0
 """Seconds between two looks of `status --watch` and `status --wait`."""
@@ -79,8 +86,20 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--watch", action="store_true", help="keep looking until interrupted")
     found.add_argument("--wait", type=float, metavar="SECONDS", help="wait at most so long until all is healthy")
 
+    found = with_json(command("failover", _failover, "have another node lead: no acknowledged write is lost"))
+    found.add_argument("--to", metavar="NODE", help="who shall lead; default: whom the Sentinels prefer")
+    found.add_argument("--yes", action="store_true", help="without asking")
+
     found = with_json(command("endpoints", _endpoints, "where applications connect"))
     found.add_argument("--show-password", action="store_true", help="show the application user's password too")
+    found.add_argument(
+        "--snippets",
+        nargs="?",
+        const="all",
+        choices=("all", *rendering.CLIENTS),
+        metavar="CLIENT",
+        help=f"code that connects, for {', '.join(rendering.CLIENTS)}, or all of them; without the password",
+    )
 
     with_json(
         command("bootstrap", _bootstrap, "create the bucket of the Terraform state (before the first deploy to AWS)")
@@ -99,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--whole", action="store_true", help="the whole cluster: one leader, all in sync, all agreeing")
     patience = float(os.environ.get("HOLDFAST_GATE_TIMEOUT", 900))
     found.add_argument("--timeout", type=float, default=patience, metavar="SECONDS", help="default: %(default)s")
+
+    found = with_json(command("review", _review, "what a deploy would do to the cluster, for a reviewer"))
+    found.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown there, not to standard output")
+    found.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page too")
+    found.add_argument("--offline", action="store_true", help="without credentials: compare two commits' synth output")
+    found.add_argument(
+        "--base", default="origin/main", metavar="COMMIT", help="what --offline compares with (default: %(default)s)"
+    )
 
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
@@ -120,15 +147,17 @@ def _validate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"file": str(path), "valid": True, "problems": []})
     else:
-        layout, zones = environment.layout, ", ".join(environment.region + zone for zone in environment.zones)
-        out.print(f"{path}: valid. {layout.kind}, {layout.nodes} nodes over {zones}")
+        zones = ", ".join(environment.region + zone for zone in environment.zones)
+        count = len(Cluster.of(environment).nodes)
+        out.print(f"{path}: valid. {environment.layout.kind}, {count} node{'s' * (count != 1)} over {zones}")
     return 0
 
 
 def _usable(path: Path) -> Environment:
-    """The environment of a file that can also be rendered: its user-data fits what EC2 takes."""
+    """The environment of a file that can also be rendered (its user-data fits what EC2 takes), and reviewed."""
     environment = load_environment(path)
     problems = rendering.check_user_data(Cluster.of(environment))
+    problems += expired_overrides(environment, date.today())
     if problems:
         raise InvalidEnvironment(str(path), problems)
     return environment
@@ -153,7 +182,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(seen.as_json())
     else:
-        out.print(show.status_view(seen))
+        Console(highlight=False, soft_wrap=True, width=max(out.width, show.WIDTH)).print(show.status_view(seen))
     return 0 if seen.healthy else 1
 
 
@@ -167,17 +196,40 @@ def _wait_healthy(look: Callable[[], status.Status], seconds: float) -> status.S
             time.sleep(WATCH_INTERVAL)
 
 
-def _endpoints(arguments: argparse.Namespace) -> int:
-    found = endpoints.find(_environment(arguments), with_password=arguments.show_password)
+def _failover(arguments: argparse.Namespace) -> int:
+    environment = load_environment(find_environment(arguments.environment))
+    planned = failover.plan(Cluster.of(environment), reports.fetch(environment), arguments.to)
+    if not arguments.yes and not _agreed(planned):
+        err.print("nothing was done")
+        return 1
+    answer = failover.order(environment, planned)
     if arguments.json:
-        _print_json(found.as_json())
-        return 0
-    for kind, endpoint in (("leader", found.leader), ("replica", found.replica)):
-        addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.addresses)
-        forward = f", from this machine {endpoint.forward}" if endpoint.forward else ""
-        out.print(f"{kind:8}{addresses}{forward}")
-    if found.credentials:
-        out.print(f"user    {found.credentials.user}\npassword {found.credentials.password}", markup=False)
+        _print_json({"from": planned.leader, "to": planned.to, "done": answer.done, "says": answer.says})
+    else:
+        out.print(f"{planned.leader}: {answer.says}", markup=False)
+    return 0 if answer.done else 1
+
+
+def _agreed(planned: failover.Plan) -> bool:
+    heir = planned.to or " or ".join(planned.candidates)
+    err.print(f"{planned.leader} leads. {heir} will; writes pause for about a quarter of a second, none is lost.")
+    if not sys.stdin.isatty():
+        err.print("not a terminal, so nobody can be asked: say --yes")
+        return False
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _endpoints(arguments: argparse.Namespace) -> int:
+    environment = _environment(arguments)
+    found = endpoints.find(environment, with_password=arguments.show_password)
+    snippets = rendering.snippets(Cluster.of(environment)) if arguments.snippets else {}
+    chosen = {name: code for name, code in snippets.items() if arguments.snippets in ("all", name)}
+    if arguments.json:
+        _print_json(found.as_json() | ({"snippets": chosen} if chosen else {}))
+    elif chosen:
+        print("\n\n".join(chosen.values()), end="")
+    else:
+        out.print(show.endpoints_text(found), markup=False)
     return 0
 
 
@@ -220,6 +272,27 @@ def _gate(arguments: argparse.Namespace) -> int:
         gate.hold(environment, _expected(arguments.expect), arguments.timeout, say)
     say("open")
     return 0
+
+
+def _review(arguments: argparse.Namespace) -> int:
+    file = find_environment(arguments.environment)
+    environment = _usable(file)
+    with err.status(f"reviewing {environment.name}"):
+        if arguments.offline:
+            made = run.review_offline(environment, file, arguments.base)
+        else:
+            made = run.review(environment, file)
+    if arguments.html:
+        arguments.html.write_text(page.render(made), encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown.render(made), encoding="utf-8")
+    if arguments.json:
+        _print_json(made.as_json())
+    elif arguments.markdown:
+        out.print(made.headline, markup=False)
+    else:
+        print(markdown.render(made), end="")
+    return BLOCKED if made.blocked else 0
 
 
 def _expected(pairs: Sequence[str]) -> dict[str, str]:

@@ -13,16 +13,13 @@ from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, Aw
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or REPOSITORY / ".holdfast" / "state")
-"""Terraform state of environments whose cloud is an emulation."""
-
 TERRAFORM_VERSION = ">= 1.11.0"
 """1.11 has write-only arguments, which keep passwords out of the state, and the S3 backend's own lock file."""
 
 RUN_TIME_TAGS = "holdfast:"
 """Tags of this prefix are set by the nodes while they run: Terraform leaves them alone."""
 
-EMULATED_SERVICES = ("cloudwatch", "ec2", "iam", "kms", "logs", "s3", "secretsmanager", "sns", "ssm", "sts")
+EMULATED_SERVICES = ("cloudwatch", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts")
 
 EMULATION_RETRIES = 3
 """An API call that an emulation does not know is otherwise retried for minutes."""
@@ -56,12 +53,12 @@ class Stack(TerraformStack):
 
     def _keep_state(self) -> None:
         if self.environment.api_endpoint is not None:
-            LocalBackend(self, path=self.from_here(STATE / f"{self.name}.tfstate"))
+            LocalBackend(self, path=self.from_here(names.LOCAL_STATE / names.state_key(self.name)))
             return
         backend = S3Backend(
             self,
             bucket=names.state_bucket(self.environment),
-            key=f"{self.name}.tfstate",
+            key=names.state_key(self.name),
             region=self.environment.region,
             encrypt=True,
         )

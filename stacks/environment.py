@@ -1,4 +1,4 @@
-"""The chain of an environment's stacks: network and identity, then one zone after the other, then watch."""
+"""The chain of an environment's stacks: network and identity, one zone after the other, watch; names beside them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from cdktf import App
 from holdfast.topology import Cluster
 from stacks.base import Stack
 from stacks.identity import IdentityStack
+from stacks.names import NamesStack
 from stacks.network import NetworkStack
 from stacks.watch import WatchStack
 from stacks.zone import ZoneStack
 
 
 def add_environment(app: App, cluster: Cluster) -> list[Stack]:
-    """Every stack of the environment. Network and identity are applied side by side, the others one at a time."""
+    """Every stack of the environment. Network and identity are applied side by side, then the zones one at a time."""
     network = NetworkStack(app, cluster)
     identity = IdentityStack(app, cluster)
     zones = [ZoneStack(app, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
@@ -25,4 +26,13 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     zones[0].add_dependency(identity)
     for before, after in pairwise([*zones, watch]):
         after.add_dependency(before)
-    return [network, identity, *zones, watch]
+    return [network, identity, *zones, watch, *_names(app, cluster, network)]
+
+
+def _names(app: App, cluster: Cluster, network: NetworkStack) -> list[Stack]:
+    domain = cluster.environment.domain
+    if domain is None:
+        return []
+    stack = NamesStack(app, cluster, domain, network=network)
+    stack.add_dependency(network)
+    return [stack]

@@ -24,8 +24,6 @@ def whole_gate(stack: Stack, instances: Mapping[str, str]) -> None:
 
 
 def _gate(stack: Stack, arguments: str, instances: Mapping[str, str]) -> None:
-    # It depends on the instances alone, not on their volumes' attachments: the node is ready, and the gate open, while
-    # the provider still waits for the attachments' status.
     name = shlex.quote(stack.environment.name)
     # Not cdktf's own `DataResource`: that runs `terraform version` in every synth, for each stack.
     gate = TerraformResource(

@@ -205,6 +205,8 @@ class IdentityStack(Stack):
             secrets=[secret.arn for secret in self._secrets],
             key=self.key.arn,
             region=self.environment.region,
+            ec2=f"arn:aws:ec2:{self.environment.region}:{self.account}",
+            tags=names.tags(self.environment),
         )
         IamRolePolicy(self, "node-policy", name=name, role=role.id, policy=json.dumps(policy))
         return IamInstanceProfile(self, "node-profile", name=name, role=role.name, tags=self.tags("node"))
@@ -273,8 +275,10 @@ def _key_policy(account: str, region: str) -> dict[str, Any]:
     )
 
 
-def _node_policy(*, bucket: str, secrets: list[str], key: str, region: str) -> dict[str, Any]:
-    """What a node may do, and nothing else."""
+def _node_policy(
+    *, bucket: str, secrets: list[str], key: str, region: str, ec2: str, tags: dict[str, str]
+) -> dict[str, Any]:
+    """What a node may do, and nothing else. `ec2`: how the ARN of anything in EC2 begins; `tags`: the environment's."""
     bootstrap, reports = f"{bucket}/{names.BOOTSTRAP_KEY}", f"{bucket}/{names.REPORTS_PREFIX}*"
     services = [f"{service}.{region}.amazonaws.com" for service in ("s3", "secretsmanager")]
     return _policy(
@@ -288,7 +292,7 @@ def _node_policy(*, bucket: str, secrets: list[str], key: str, region: str) -> d
             "Sid": "Read",
             "Effect": "Allow",
             "Action": "s3:GetObject",
-            "Resource": [f"{bucket}/{names.program_key('*')}", bootstrap],
+            "Resource": [f"{bucket}/{names.program_key('*')}", bootstrap, f"{bucket}/{names.FAILOVER_ORDER_KEY}"],
         },
         {
             "Sid": "Write",
@@ -309,5 +313,30 @@ def _node_policy(*, bucket: str, secrets: list[str], key: str, region: str) -> d
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": key,
             "Condition": {"StringEquals": {"kms:ViaService": services}},
+        },
+        {
+            # EC2 has no finer permission for looking at something.
+            "Sid": "FindOwnVolume",
+            "Effect": "Allow",
+            "Action": "ec2:DescribeVolumes",
+            "Resource": "*",
+        },
+        {
+            "Sid": "AttachInThisEnvironment",
+            "Effect": "Allow",
+            "Action": "ec2:AttachVolume",
+            "Resource": [f"{ec2}:volume/*", f"{ec2}:instance/*"],
+            "Condition": {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}},
+        },
+        {
+            # By which EC2 decrypts an attached volume, as long as it is attached.
+            "Sid": "GrantForAttachment",
+            "Effect": "Allow",
+            "Action": "kms:CreateGrant",
+            "Resource": key,
+            "Condition": {
+                "Bool": {"kms:GrantIsForAWSResource": "true"},
+                "StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"},
+            },
         },
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import urlsplit
 
 from cdktf import App
 
-from holdfast.topology import Cluster, Egress, Images, Zone, names, ports
+from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
+from holdfast.topology.spec import TieredLayout
 from stacks.base import Stack
 from stacks.bindings.aws.default_security_group import DefaultSecurityGroup
 from stacks.bindings.aws.eip import Eip
@@ -28,14 +30,29 @@ HTTPS, HTTP = 443, 80
 PACKAGE_PROXY = 3142
 """Where an emulated cloud offers the distributions' mirrors to its stock images (apt-cacher's port)."""
 
-BETWEEN_NODES = {"redis": ports.REDIS, "sentinel": ports.SENTINEL, "stats": ports.STATS}
 
-NODE_APIS = ("secretsmanager",)
+@dataclass(frozen=True)
+class Use:
+    """A port of the machines that have a role, and the roles whose machines use it."""
+
+    what: str
+    port: int
+    of: Role
+    by: tuple[Role, ...]
+
+
+BETWEEN_NODES = (
+    Use("redis", ports.REDIS, Role.DATA, tuple(Role)),
+    Use("sentinel", ports.SENTINEL, Role.SENTINEL, tuple(Role)),
+    Use("stats", ports.STATS, Role.GATEWAY, (Role.GATEWAY,)),
+)
+
+NODE_APIS = ("ec2", "secretsmanager")
 """The APIs that nodes call, besides S3, which has a gateway endpoint of its own kind."""
 
 
 class NetworkStack(Stack):
-    """`<env>-network`. Others take from it the VPC, the node subnet of each zone, and the nodes' security group."""
+    """`<env>-network`. Others take from it the VPC, the node subnet of each zone, and the nodes' security groups."""
 
     def __init__(self, app: App, cluster: Cluster) -> None:
         super().__init__(app, names.network_stack(cluster.environment), cluster)
@@ -43,8 +60,9 @@ class NetworkStack(Stack):
             self,
             "vpc",
             cidr_block=str(self.environment.network.cidr),
-            # Private names of VPC endpoints need it. Not elsewhere: the provider takes ten seconds over it.
-            enable_dns_hostnames=self.environment.network.egress is Egress.ENDPOINTS,
+            # Names of VPC endpoints and of a private zone need it. Not elsewhere: the provider takes ten seconds.
+            enable_dns_hostnames=self.environment.network.egress is Egress.ENDPOINTS
+            or self.environment.domain is not None,
             tags=self.tags("network"),
         )
         DefaultSecurityGroup(self, "closed", vpc_id=self.vpc.id, tags=self.tags("closed"))
@@ -64,11 +82,23 @@ class NetworkStack(Stack):
             tags=self.tags("s3"),
         )
         self.node_group = self._group("nodes", "Holdfast nodes: Redis, Sentinel and HAProxy")
+        self._groups = self._add_role_groups()
         self._allow_nodes()
         if self.environment.network.egress is Egress.NAT:
             self._add_nat()
         else:
             self._add_endpoints()
+
+    def groups_of(self, node: Node) -> list[str]:
+        """Ids of the security groups of a node's interface."""
+        groups = [self.node_group, *(self._groups[role] for role in Role if role in node.roles)]
+        return [group.id for group in dict.fromkeys(groups)]
+
+    def _add_role_groups(self) -> dict[Role, SecurityGroup]:
+        """One for each role where machines differ in roles; where all have all, that of the nodes."""
+        if not isinstance(self.environment.layout, TieredLayout):
+            return dict.fromkeys(Role, self.node_group)
+        return {role: self._group(role.value, f"Holdfast machines with the role {role}") for role in Role}
 
     def _add_zone(self, zone: Zone) -> None:
         nodes = Subnet(
@@ -138,13 +168,21 @@ class NetworkStack(Stack):
 
     def _allow_nodes(self) -> None:
         """Name look-ups and the clock need no rule: security groups do not filter the VPC's own resolver and time."""
-        for what, port in BETWEEN_NODES.items():
-            self._ingress(self.node_group, what, port, f"{what} between nodes", group_id=self.node_group.id)
-            self._egress(what, port, f"{what} between nodes", group_id=self.node_group.id)
+        tiered = self._groups[Role.DATA] is not self.node_group
+        for use in BETWEEN_NODES:
+            for user in use.by if tiered else use.by[:1]:
+                what = f"{use.what}-from-{user}" if tiered else use.what
+                said = f"{use.what} from {user} machines" if tiered else f"{use.what} between nodes"
+                self._ingress(self._groups[use.of], what, use.port, said, group_id=self._groups[user].id)
+                self._egress(what, use.port, said, group=self._groups[user], group_id=self._groups[use.of].id)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
-            slug = str(cidr).replace(".", "-").replace("/", "-")
-            what = f"endpoint-from-{slug}"
-            self._ingress(self.node_group, what, ports.ENDPOINT, "Clients to leader and replica endpoints", str(cidr))
+            what = f"endpoint-from-{_slug(cidr)}"
+            said = "Clients to leader and replica endpoints"
+            self._ingress(self._groups[Role.GATEWAY], what, ports.ENDPOINT, said, str(cidr))
+        for cidr in self.environment.network.sentinel_clients:
+            for what, role, port in (("sentinel", Role.SENTINEL, ports.SENTINEL), ("redis", Role.DATA, ports.REDIS)):
+                said = "Sentinel-aware clients, past the gateways"
+                self._ingress(self._groups[role], f"{what}-from-{_slug(cidr)}", port, said, str(cidr))
         self._egress_to_apis()
 
     def _egress_to_apis(self) -> None:
@@ -203,13 +241,14 @@ class NetworkStack(Stack):
         description: str,
         cidr: str | None = None,
         *,
+        group: SecurityGroup | None = None,
         group_id: str | None = None,
         prefix_list_id: str | None = None,
     ) -> None:
         VpcSecurityGroupEgressRule(
             self,
             f"{what}-out",
-            security_group_id=self.node_group.id,
+            security_group_id=(group or self.node_group).id,
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
@@ -219,6 +258,10 @@ class NetworkStack(Stack):
             description=description,
             tags=self.tags(f"{what}-out"),
         )
+
+
+def _slug(cidr: IPv4Network) -> str:
+    return str(cidr).replace(".", "-").replace("/", "-")
 
 
 def _only(host: str) -> str:

@@ -1,11 +1,11 @@
-"""One zone's nodes. Interface and data volume last; the instance is replaced when its user-data or image changes."""
+"""One zone's nodes. Interface and volume last; another type, image or user-data replaces the instance."""
 
 from __future__ import annotations
 
 from cdktf import App
 
 from holdfast import rendering
-from holdfast.topology import Cluster, Node, Zone, names, pins
+from holdfast.topology import Cluster, Node, Volume, Zone, names, pins
 from stacks.base import Stack
 from stacks.bindings.aws.ebs_volume import EbsVolume
 from stacks.bindings.aws.instance import (
@@ -15,12 +15,9 @@ from stacks.bindings.aws.instance import (
     InstanceRootBlockDevice,
 )
 from stacks.bindings.aws.network_interface import NetworkInterface
-from stacks.bindings.aws.volume_attachment import VolumeAttachment
 from stacks.gate import zone_gate
 from stacks.identity import IdentityStack
 from stacks.network import NetworkStack
-
-DATA_DEVICE = "/dev/sdf"
 
 ROOT_GIB = 8
 """What the distributions publish their images with: nothing on the root volume grows."""
@@ -36,37 +33,29 @@ class ZoneStack(Stack):
         self._key = identity.key.arn
         self._profile = identity.instance_profile.name
         self._subnet = network.node_subnets[zone.letter]
-        self._group = network.node_group.id
+        self._network = network
         self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
         zone_gate(self, self.instances)
 
     def _add_node(self, node: Node) -> Instance:
+        gateway = node.leader_endpoint is not None
         interface = NetworkInterface(
             self,
             f"{node.name}-interface",
-            description=f"{node.name}: its own address, its leader endpoint, its replica endpoint",
+            description=f"{node.name}: its own address{', its leader endpoint, its replica endpoint' * gateway}",
             subnet_id=self._subnet,
-            security_groups=[self._group],
+            security_groups=self._network.groups_of(node),
             # A list, not `private_ips`: that is a set, of which any address may become the primary one.
             private_ip_list_enabled=True,
             private_ip_list=[str(address) for address in node.addresses],
             tags=names.node_tags(node) | names.endpoint_tags(node),
             lifecycle=self.lasting,
         )
-        volume = EbsVolume(
-            self,
-            f"{node.name}-data",
-            availability_zone=node.zone.name,
-            size=self.environment.data_volume_gib,
-            type="gp3",
-            encrypted=True,
-            kms_key_id=self._key,
-            tags=names.node_tags(node),
-            lifecycle=self.lasting,
-        )
+        # Before the machine, which attaches it while Terraform would still wait to see it unattached.
+        volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
         # No termination protection, in protected environments neither: it would keep Terraform from replacing the
         # machine, which is how every change arrives. What must not be lost is protected above.
-        instance = Instance(
+        return Instance(
             self,
             node.name,
             ami=pins.image_id(self.environment, node.machine),
@@ -87,15 +76,24 @@ class ZoneStack(Stack):
             ),
             user_data_base64=rendering.user_data_base64(self.cluster, node),
             user_data_replace_on_change=True,
-            tags=names.node_tags(node),
+            tags=names.node_tags(node) | names.image_tags(node),
+            depends_on=volumes,
         )
-        VolumeAttachment(
+
+    def _add_volume(self, node: Node, volume: Volume) -> EbsVolume:
+        """The machine attaches it by itself (see node/holdfast_node/volume.py).
+
+        Terraform would wait for the instance before, and for half a minute after. EC2 gives the volume back when the
+        instance has terminated.
+        """
+        return EbsVolume(
             self,
-            f"{node.name}-data-attached",
-            device_name=DATA_DEVICE,
-            volume_id=volume.id,
-            instance_id=instance.id,
-            # An orderly shutdown first: the leader hands over and the file system is unmounted.
-            stop_instance_before_detaching=True,
+            f"{node.name}-data",
+            availability_zone=node.zone.name,
+            size=volume.gib,
+            type="gp3",
+            encrypted=True,
+            kms_key_id=self._key,
+            tags=names.data_volume_tags(node),
+            lifecycle=self.lasting,
         )
-        return instance

@@ -4,19 +4,20 @@
 import hashlib
 import json
 import os
+import sys
 import time
 
-import boto3
-from botocore.config import Config
+FOLDER = "/usr/local/lib/holdfast"
+TARGET = f"{FOLDER}/node.pyz"
+sys.path.insert(0, FOLDER)
+# Part of the node program, the rest of which is not there yet.
+import aws  # noqa: E402
 
-TARGET = "/usr/local/lib/holdfast/node.pyz"
 with open("/etc/holdfast/node.json") as stream:
     me = json.load(stream)
-style = Config(s3={"addressing_style": "path" if me["api_endpoint"] else "virtual"})
 while True:
     try:
-        s3 = boto3.client("s3", region_name=me["region"], endpoint_url=me["api_endpoint"], config=style)
-        program = s3.get_object(Bucket=me["bucket"], Key=f"node/{me['program']}.pyz")["Body"].read()
+        program = aws.Api(me["region"], me["api_endpoint"]).s3("GET", me["bucket"], f"node/{me['program']}.pyz")
         found = hashlib.sha256(program).hexdigest()
         if found == me["program"]:
             break
@@ -24,7 +25,6 @@ while True:
     except Exception as error:
         print(f"cannot fetch the node program yet: {error}", flush=True)
     time.sleep(2)
-os.makedirs(os.path.dirname(TARGET), exist_ok=True)
 with open(TARGET + ".new", "wb") as stream:
     stream.write(program)
 os.replace(TARGET + ".new", TARGET)

@@ -1,4 +1,4 @@
-"""Where applications connect: every gateway's leader and replica endpoint, and the application's credentials."""
+"""Where applications connect: endpoints with their names, the Sentinels, and the application's credentials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.ops import cloud
-from holdfast.topology import Cluster, Environment, names
+from holdfast.topology import Cluster, Environment, Role, dns, names, ports
+
+APPLICATION = "app"
+"""The Redis user of applications."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,27 @@ class Endpoint:
 
     addresses: tuple[str, ...]
     port: int
+    name: str | None
+    """Private name that leads to all of the addresses."""
     forward: str | None
+
+    @property
+    def url(self) -> str:
+        """For what takes one; the password comes from the environment variable REDIS_PASSWORD."""
+        return f"redis://{APPLICATION}:$REDIS_PASSWORD@{self.name or self.addresses[0]}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Sentinels:
+    """What a Sentinel-aware client needs."""
+
+    master_name: str
+    addresses: tuple[str, ...]
+    port: int
+    service: str | None
+    """SRV record that names them."""
+    open_to: tuple[str, ...]
+    """CIDRs that may reach them."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +55,17 @@ class Endpoints:
     environment: str
     leader: Endpoint
     replica: Endpoint
+    sentinels: Sentinels
     credentials: Credentials | None
 
     def as_json(self) -> dict[str, Any]:
-        """`leader` and `replica`; `user` and `password` only where credentials were asked for."""
-        content = {"environment": self.environment, "leader": asdict(self.leader), "replica": asdict(self.replica)}
+        """`leader`, `replica`, `sentinels`; `user` and `password` only where credentials were asked for."""
+        content: dict[str, Any] = {
+            "environment": self.environment,
+            "leader": asdict(self.leader) | {"url": self.leader.url},
+            "replica": asdict(self.replica) | {"url": self.replica.url},
+            "sentinels": asdict(self.sentinels),
+        }
         return content | (asdict(self.credentials) if self.credentials else {})
 
 
@@ -47,21 +76,34 @@ def find(environment: Environment, *, with_password: bool) -> Endpoints:
         CloudError: the password was asked for and cannot be read.
     """
     cluster = Cluster.of(environment)
+    gateways = cluster.having(Role.GATEWAY)
     forwards = _forwards(environment)
 
     def endpoint(kind: str, addresses: list[str]) -> Endpoint:
-        return Endpoint(addresses=tuple(addresses), port=cluster.endpoint_port, forward=forwards.get(kind))
+        return Endpoint(
+            addresses=tuple(addresses),
+            port=cluster.endpoint_port,
+            name=dns.name(environment, kind),
+            forward=forwards.get(kind),
+        )
 
     return Endpoints(
         environment=environment.name,
-        leader=endpoint("leader", [str(node.leader_endpoint) for node in cluster.nodes]),
-        replica=endpoint("replica", [str(node.replica_endpoint) for node in cluster.nodes]),
+        leader=endpoint("leader", [str(node.leader_endpoint) for node in gateways]),
+        replica=endpoint("replica", [str(node.replica_endpoint) for node in gateways]),
+        sentinels=Sentinels(
+            master_name=environment.name,
+            addresses=tuple(str(node.address) for node in cluster.having(Role.SENTINEL)),
+            port=ports.SENTINEL,
+            service=dns.name(environment, dns.SENTINEL_SERVICE),
+            open_to=tuple(str(cidr) for cidr in environment.network.sentinel_clients),
+        ),
         credentials=_credentials(environment) if with_password else None,
     )
 
 
 def _credentials(environment: Environment) -> Credentials:
-    name = names.secret(environment, "app")
+    name = names.secret(environment, APPLICATION)
     try:
         answer = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:

@@ -10,6 +10,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ops import cloud
 from holdfast.topology import Environment, pins
 from holdfast.topology.pins import Pin
+from holdfast.topology.spec import MachineSpec
 
 
 class NoImage(HoldfastError):
@@ -28,7 +29,11 @@ def newest(environment: Environment) -> dict[str, Pin]:
         NoImage: there is none.
         CloudError: the API did not answer.
     """
-    machine = environment.machines.node
+    machines = {pins.key(environment, machine): machine for machine in environment.machines.values()}
+    return {key: _newest(environment, machine) for key, machine in machines.items()}
+
+
+def _newest(environment: Environment, machine: MachineSpec) -> Pin:
     query = pins.query(environment, machine)
     filters = [{"Name": name, "Values": [value]} for name, value in query.filters]
     try:
@@ -38,11 +43,11 @@ def newest(environment: Environment) -> dict[str, Pin]:
     if not found:
         raise NoImage(
             f"{environment.name}: {environment.region} has no image of owner {query.owners[0]} named "
-            f"{dict(query.filters)['name']}; another machines.node.image, or another region"
+            f"{dict(query.filters)['name']}; another image for the machines of type {machine.type}, or another region"
         )
     image = max(found, key=lambda image: image["CreationDate"])
     source = f"EC2 DescribeImages in {environment.region}, {date.today().isoformat()}"
-    return {pins.key(environment, machine): Pin(id=image["ImageId"], name=image["Name"], source=source)}
+    return Pin(id=image["ImageId"], name=image["Name"], source=source)
 
 
 def update(environment: Environment) -> dict[str, Pin]:

@@ -27,6 +27,13 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class OrderAnswer:
+    id: str
+    done: bool
+    says: str
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -37,11 +44,14 @@ class Report:
     decision: str
     address: str
     role: str
+    """leader, replica, waiting, down, silent; of a machine without Redis what else it is: gateway or sentinel."""
     version: str | None
     offset: int | None
     replicas: tuple[Replica, ...]
     named_leader: str | None
     """Address that the node's own Sentinel names as leader."""
+    order: OrderAnswer | None = None
+    """What came of the last `holdfast failover` that this node was told."""
 
     @property
     def fresh(self) -> bool:
@@ -50,7 +60,7 @@ class Report:
     @classmethod
     def parse(cls, content: dict[str, Any], age: float) -> Report:
         """From the JSON of a report (see node/README.md)."""
-        redis = content["redis"]
+        redis = content["redis"] or {"role": "gateway" if "gateway" in content["roles"] else "sentinel"}
         return cls(
             node=content["node"],
             instance_id=content["instance_id"],
@@ -66,6 +76,7 @@ class Report:
                 for replica in redis.get("replicas") or ()
             ),
             named_leader=content["sentinel"].get("leader"),
+            order=OrderAnswer(**content["order"]) if content.get("order") else None,
         )
 
 

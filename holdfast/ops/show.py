@@ -1,4 +1,4 @@
-"""What people see of a status: one table, worst news first above it."""
+"""What people see of a status (one table, worst news first above it) and of the endpoints."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.ops.endpoints import Endpoints
 from holdfast.ops.status import NodeStatus, Status
+
+WIDTH = 120
+"""Columns that a status may need. A narrower terminal wraps it: an instance id that is cut is worth nothing."""
 
 
 def status_view(status: Status) -> RenderableType:
     """One verdict line, a table of the nodes by zone, and what each says."""
+    # Where every machine runs the same, there is nothing to say about it.
+    differ = len({node.roles for node in status.nodes}) > 1
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("zone", "node", "role", "address", "lag", "Redis", "instance"):
+    for heading in ("zone", "node", "role", *(["runs"] * differ), "address", "lag", "Redis", "instance"):
         table.add_column(heading, no_wrap=True)
     for node in sorted(status.nodes, key=lambda node: (node.zone, node.name)):
         table.add_row(
             node.zone,
             Text(node.name, style="bold" if node.name == status.leader else ""),
             Text(node.role, style=_style(node)),
+            *([", ".join(node.roles)] * differ),
             node.address,
             "–" if node.lag_bytes is None else f"{node.lag_bytes:,} B",
             node.version or "–",
@@ -48,3 +55,20 @@ def _style(node: NodeStatus) -> str:
 def _endpoints(status: Status) -> Text:
     lines = [f"{kind} endpoints: {', '.join(addresses)}" for kind, addresses in status.endpoints.items()]
     return Text("\n".join(lines), style="dim")
+
+
+def endpoints_text(found: Endpoints) -> str:
+    """A line for each thing that a client may be given."""
+    lines = []
+    for kind, endpoint in (("leader", found.leader), ("replica", found.replica)):
+        addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.addresses)
+        forward = f", from this machine {endpoint.forward}" if endpoint.forward else ""
+        lines += [f"{kind:10}{addresses}{forward}", f"{'':10}{endpoint.url}"]
+    sentinels = found.sentinels
+    addresses = ", ".join(f"{address}:{sentinels.port}" for address in sentinels.addresses)
+    service = f"; SRV {sentinels.service}" if sentinels.service else ""
+    who = ", ".join(sentinels.open_to) or "nobody (network.sentinel_clients is empty)"
+    lines += [f"sentinels {addresses}{service}", f"{'':10}they call the leader {sentinels.master_name}; open to {who}"]
+    if found.credentials:
+        lines += [f"user      {found.credentials.user}", f"password  {found.credentials.password}"]
+    return "\n".join(lines)

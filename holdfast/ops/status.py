@@ -18,7 +18,9 @@ class NodeStatus:
     name: str
     zone: str
     role: str
-    """leader, replica, waiting, down, or unknown where the node does not report."""
+    """leader, replica, waiting, down; gateway or sentinel without Redis; unknown where the node does not report."""
+    roles: tuple[str, ...]
+    """What it runs: data, gateway, sentinel."""
     address: str
     lag_bytes: int | None
     healthy: bool
@@ -58,7 +60,7 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
     named = Counter(report.named_leader for report in fresh.values() if report.named_leader)
     leader = _leader(cluster, fresh, named)
     nodes = tuple(_node(node, reports.get(node.name), leader) for node in cluster.nodes)
-    total = sum(Role.SENTINEL in node.roles for node in cluster.nodes)
+    total = len(cluster.having(Role.SENTINEL))
     agreeing = named[leader.address] if leader else 0
     return Status(
         environment=cluster.environment.name,
@@ -67,15 +69,16 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
         nodes=nodes,
         sentinels=SentinelStatus(agreeing=agreeing, total=total),
         endpoints={
-            "leader": [f"{node.leader_endpoint}:{cluster.endpoint_port}" for node in cluster.nodes],
-            "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.nodes],
+            "leader": [f"{node.leader_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
+            "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
         },
     )
 
 
 def _leader(cluster: Cluster, fresh: Mapping[str, Report], named: Counter[str]) -> Report | None:
+    speaking = sum(node.name in fresh for node in cluster.having(Role.SENTINEL))
     for report in fresh.values():
-        majority = named[report.address] >= min(cluster.quorum, len(fresh))
+        majority = named[report.address] >= max(min(cluster.quorum, speaking), 1)
         if report.role == "leader" and majority:
             return report
     return None
@@ -94,10 +97,12 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
     if leader is not None and leader.offset is not None and follows is not None and not is_leader:
         lag = max(leader.offset - follows.offset, 0)
     in_place = is_leader or (report.role == "replica" and follows is not None and follows.online)
+    in_place = in_place or Role.DATA not in node.roles
     return NodeStatus(
         name=node.name,
         zone=node.zone.letter,
         role="waiting" if report.role == "leader" and not is_leader else report.role,
+        roles=_roles(node),
         address=str(node.address),
         lag_bytes=lag,
         healthy=report.ready and in_place,
@@ -112,6 +117,7 @@ def _silent(node: Node, says: str, report: Report | None) -> NodeStatus:
         name=node.name,
         zone=node.zone.letter,
         role="unknown",
+        roles=_roles(node),
         address=str(node.address),
         lag_bytes=None,
         healthy=False,
@@ -119,3 +125,7 @@ def _silent(node: Node, says: str, report: Report | None) -> NodeStatus:
         version=report.version if report else None,
         says=says,
     )
+
+
+def _roles(node: Node) -> tuple[str, ...]:
+    return tuple(role.value for role in Role if role in node.roles)

@@ -9,18 +9,38 @@ from typing import Any
 import jinja2
 
 from holdfast.rendering.features import Features
-from holdfast.rendering.program import program
-from holdfast.topology import Cluster, Durability, Images, Node, Persistence, names, ports
+from holdfast.rendering.program import SOURCES, program
+from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, names, ports
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 MINIMUM_BACKLOG = 64
 """MiB of replication backlog; a tenth of the memory where that is more."""
 
-PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "python3-boto3", "python3-redis")
-"""What a stock image lacks."""
+PACKAGES: dict[str, frozenset[Role]] = {
+    "redis-server": frozenset({Role.DATA}),
+    "redis-sentinel": frozenset({Role.SENTINEL}),
+    "redis-tools": frozenset(Role),
+    "haproxy": frozenset({Role.GATEWAY}),
+}
+"""What a stock image lacks, by the roles that need it. redis-tools makes the user that the node program runs as."""
 
-_templates = jinja2.Environment(
+NEEDED_BY: dict[str, frozenset[Role]] = {
+    "redis.conf": frozenset({Role.DATA}),
+    "sentinel.conf": frozenset({Role.SENTINEL}),
+    "haproxy.cfg": frozenset({Role.GATEWAY}),
+    "systemd/holdfast-kernel.service": frozenset({Role.DATA}),
+    "systemd/holdfast-begin.service": frozenset({Role.DATA}),
+    "systemd/holdfast-redis.service": frozenset({Role.DATA}),
+    "systemd/holdfast-handover.service": frozenset({Role.DATA}),
+    "systemd/holdfast-sentinel.service": frozenset({Role.SENTINEL}),
+    "systemd/holdfast-volume.service": frozenset({Role.DATA, Role.SENTINEL}),
+    "systemd/holdfast-addresses.service": frozenset({Role.GATEWAY}),
+    "systemd/holdfast-haproxy.service": frozenset({Role.GATEWAY}),
+}
+"""Which roles need a template; one that is not here is for every machine."""
+
+templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -32,17 +52,17 @@ _templates = jinja2.Environment(
 def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
     """Path on the machine → content, of all the files of `node`."""
     values = _values(cluster, node)
-    rendered = {
-        "/etc/holdfast/redis.conf": "redis.conf",
-        "/etc/holdfast/sentinel.conf": "sentinel.conf",
-        "/etc/holdfast/haproxy.cfg": "haproxy.cfg",
+    places = {
+        **{f"/etc/holdfast/{name}": name for name in ("redis.conf", "sentinel.conf", "haproxy.cfg")},
         "/etc/sysctl.d/60-holdfast.conf": "sysctl.conf",
         "/etc/security/limits.d/60-holdfast.conf": "limits.conf",
         "/usr/local/sbin/holdfast-fetch": "fetch.py",
         "/usr/local/sbin/holdfast-first-boot": "first-boot.sh",
     }
-    rendered |= {f"/etc/systemd/system/{unit.name}": f"systemd/{unit.name}" for unit in _units()}
-    files = {path: _templates.get_template(name).render(values) for path, name in rendered.items()}
+    places |= {f"/etc/systemd/system/{unit.name}": f"systemd/{unit.name}" for unit in _units()}
+    files = {path: templates.get_template(name).render(values) for path, name in places.items() if _is_for(node, name)}
+    # By which the first boot fetches the rest of the node program.
+    files["/usr/local/lib/holdfast/aws.py"] = (SOURCES / "holdfast_node" / "aws.py").read_text(encoding="utf-8")
     return {"/etc/holdfast/node.json": json.dumps(_identity(cluster, node), indent=1) + "\n"} | files
 
 
@@ -50,23 +70,36 @@ def _units() -> list[Path]:
     return sorted((TEMPLATES / "systemd").iterdir())
 
 
+def _is_for(node: Node, template: str) -> bool:
+    if template == "systemd/holdfast-begin.service" and Role.SENTINEL in node.roles:
+        return False  # The Sentinel beside a Redis begins the cluster when it looks for its configuration.
+    return bool(node.roles & NEEDED_BY.get(template, node.roles))
+
+
 def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
-    settings = cluster.environment.redis
+    settings, durability = cluster.environment.redis, cluster.environment.durability
     features = Features.of(node.machine.image)
     return {
         "cluster": cluster,
         "environment": cluster.environment,
         "node": node,
         "ports": ports,
-        "slots": cluster.slots,
-        "packages": PACKAGES if cluster.environment.images is Images.STOCK else (),
+        "slots": cluster.slots_having(Role.DATA),
+        "packages": _packages(cluster, node),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
-        "min_replicas": 0 if settings.durability is Durability.AVAILABLE else 1,
+        "min_replicas": 0 if durability is Durability.AVAILABLE else 1,
         "append_only": settings.persistence is Persistence.AOF,
-        "appendfsync": "always" if settings.durability is Durability.STRICT else "everysec",
+        "appendfsync": "always" if durability is Durability.STRICT else "everysec",
         "snapshots": settings.persistence is Persistence.RDB,
+        "redis_major": features.redis_major,
         "since_7_0": features.since_7_0,
     }
+
+
+def _packages(cluster: Cluster, node: Node) -> list[str]:
+    if cluster.environment.images is Images.BAKED:
+        return []
+    return [package for package, roles in PACKAGES.items() if roles & node.roles]
 
 
 def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
@@ -77,16 +110,19 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "node": node.name,
         "zone": node.zone.letter,
         "region": environment.region,
+        "roles": [role for role in Role if role in node.roles],
         "address": str(node.address),
-        "leader_endpoint": str(node.leader_endpoint),
-        "replica_endpoint": str(node.replica_endpoint),
+        "leader_endpoint": str(node.leader_endpoint) if node.leader_endpoint else None,
+        "replica_endpoint": str(node.replica_endpoint) if node.replica_endpoint else None,
         "sentinel_id": node.sentinel_id,
-        "volume_id": node.volume_id,
+        "volume_id": node.volume.id if node.volume else None,
         "bucket": names.bucket(environment),
         "api_endpoint": environment.node_api_endpoint,
         "program": program().sha256,
         "secrets": {purpose: names.secret(environment, purpose) for purpose in ("app", "system")},
-        "peers": {slot.name: str(slot.address) for slot in cluster.slots},
+        "data": _slots(cluster, Role.DATA),
+        "sentinels": _slots(cluster, Role.SENTINEL),
+        "gateways": _slots(cluster, Role.GATEWAY),
         "redis_port": ports.REDIS,
         "sentinel_port": ports.SENTINEL,
         "lease_port": ports.LEASE,
@@ -94,3 +130,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
     }
+
+
+def _slots(cluster: Cluster, role: Role) -> dict[str, str]:
+    return {slot.name: str(slot.address) for slot in cluster.slots_having(role)}

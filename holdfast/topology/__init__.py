@@ -1,9 +1,9 @@
 """The pure model: environment file → validated spec → zones, nodes, roles, addresses. No I/O beyond the file."""
 
-from holdfast.topology.cluster import Cluster, Node, Role, Zone
+from holdfast.topology.cluster import Cluster, Node, Volume, Zone
 from holdfast.topology.load import environment_files, find_environment, load_environment, load_environments
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import Durability, Egress, Environment, Images, Persistence
+from holdfast.topology.spec import Durability, Egress, Environment, Images, Persistence, Role
 
 __all__ = [
     "Cluster",
@@ -16,6 +16,7 @@ __all__ = [
     "Persistence",
     "Problem",
     "Role",
+    "Volume",
     "Zone",
     "environment_files",
     "find_environment",

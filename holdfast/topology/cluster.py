@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 
 from holdfast.topology import ports
-from holdfast.topology.spec import Environment, MachineSpec
+from holdfast.topology.layouts import Kind, kinds
+from holdfast.topology.spec import Environment, MachineSpec, Role
 
 NETWORK_PARTS = 16
 """The network is cut into 16 subnets: zone a..h has part 0..7 for its nodes and part 8..15 for NAT or VPC endpoints."""
@@ -18,20 +18,11 @@ NETWORK_PARTS = 16
 RESERVED_HEAD = 4
 """A subnet's first four addresses belong to AWS (network, router, DNS, future use), and its last one."""
 
-ADDRESSES_PER_NODE = 3
-"""Primary, leader endpoint, replica endpoint."""
+ADDRESSES_PER_SLOT = 3
+"""Primary, leader endpoint, replica endpoint. A machine that is no gateway leaves the last two free."""
 
-MAXIMUM_NODES = 5
-"""The most nodes that the layout has. Every machine knows all of these slots by arithmetic, deployed or not, so that
-adding nodes does not change the user-data of the others."""
-
-
-class Role(StrEnum):
-    """What a machine runs. A `compact` node has all three."""
-
-    DATA = "data"
-    SENTINEL = "sentinel"
-    GATEWAY = "gateway"
+SENTINEL_VOLUME_GIB = 1
+"""The smallest there is: a Sentinel keeps its votes and epochs, a few kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +36,14 @@ class Zone:
 
 
 @dataclass(frozen=True)
+class Volume:
+    """What outlives a machine's disk: `id` is the UUID of its file system, by which it is mounted."""
+
+    id: str
+    gib: int
+
+
+@dataclass(frozen=True)
 class Node:
     """One machine slot. All of it is stable through replacement of the machine and through scale-out."""
 
@@ -53,17 +52,19 @@ class Node:
     roles: frozenset[Role]
     machine: MachineSpec
     address: IPv4Address
-    leader_endpoint: IPv4Address
-    replica_endpoint: IPv4Address
+    leader_endpoint: IPv4Address | None
+    """HAProxy's, as `replica_endpoint`: both None where this is no gateway."""
+    replica_endpoint: IPv4Address | None
     sentinel_id: str
     """`sentinel myid`: 40 hexadecimal digits."""
-    volume_id: str
-    """UUID of the data volume's file system, by which it is mounted."""
+    volume: Volume | None
+    """None where it is only a gateway, which keeps nothing."""
 
     @property
     def addresses(self) -> tuple[IPv4Address, ...]:
         """Every address of the interface, the primary first."""
-        return (self.address, self.leader_endpoint, self.replica_endpoint)
+        endpoints = (self.leader_endpoint, self.replica_endpoint)
+        return (self.address, *(address for address in endpoints if address is not None))
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,30 @@ class Cluster:
         """Lay out a valid environment (see `holdfast.topology.load`)."""
         parts = list(environment.network.cidr.subnets(prefixlen_diff=4))
         zones = tuple(_zone(environment, letter, parts) for letter in environment.zones)
-        nodes = tuple(_node(environment, zones, index) for index in range(environment.layout.nodes))
+        nodes = tuple(
+            _node(environment, zones, kind, index) for kind in kinds(environment) for index in range(kind.count)
+        )
         return cls(environment=environment, zones=zones, nodes=nodes)
 
     @cached_property
     def slots(self) -> tuple[Node, ...]:
-        """Every node that the layout can grow to, the present ones first."""
-        return tuple(_node(self.environment, self.zones, index) for index in range(MAXIMUM_NODES))
+        """Every node that the layout can grow to, with every role that it can have."""
+        grown = [(kind, index) for kind in kinds(self.environment) for index in range(kind.most)]
+        return tuple(
+            _node(self.environment, self.zones, replace(kind, counts=dict.fromkeys(kind.counts, kind.most)), index)
+            for kind, index in grown
+        )
 
     @property
     def quorum(self) -> int:
-        """Sentinels that must agree that the leader is down: a majority."""
-        return sum(Role.SENTINEL in node.roles for node in self.nodes) // 2 + 1
+        """A majority of the Sentinels."""
+        return len(self.having(Role.SENTINEL)) // 2 + 1
+
+    def having(self, role: Role) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if role in node.roles)
+
+    def slots_having(self, role: Role) -> tuple[Node, ...]:
+        return tuple(node for node in self.slots if role in node.roles)
 
     def nodes_in(self, zone: Zone) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.zone == zone)
@@ -121,19 +134,30 @@ def _zone(environment: Environment, letter: str, parts: list[IPv4Network]) -> Zo
     )
 
 
-def _node(environment: Environment, zones: tuple[Zone, ...], index: int) -> Node:
+def _node(environment: Environment, zones: tuple[Zone, ...], kind: Kind, index: int) -> Node:
     zone, slot = zones[index % len(zones)], index // len(zones)
-    name = f"{environment.name}-{zone.letter}{slot + 1}"
-    first = zone.nodes_cidr.network_address + RESERVED_HEAD + ADDRESSES_PER_NODE * slot
+    name = "-".join(part for part in (environment.name, kind.label, f"{zone.letter}{slot + 1}") if part)
+    first = zone.nodes_cidr.network_address + RESERVED_HEAD + ADDRESSES_PER_SLOT * (kind.first_slot + slot)
     identity = f"holdfast/{environment.name}/{name}"
+    roles = kind.roles_of(index)
+    machine = environment.machines[kind.key]
     return Node(
         name=name,
         zone=zone,
-        roles=frozenset(Role),
-        machine=environment.machines.node,
+        roles=roles,
+        machine=machine,
         address=first,
-        leader_endpoint=first + 1,
-        replica_endpoint=first + 2,
+        leader_endpoint=first + 1 if Role.GATEWAY in roles else None,
+        replica_endpoint=first + 2 if Role.GATEWAY in roles else None,
         sentinel_id=hashlib.sha1(identity.encode(), usedforsecurity=False).hexdigest(),
-        volume_id=str(uuid.uuid5(uuid.NAMESPACE_URL, identity)),
+        volume=_volume(environment, machine, roles, identity),
     )
+
+
+def _volume(environment: Environment, machine: MachineSpec, roles: frozenset[Role], identity: str) -> Volume | None:
+    if roles <= {Role.GATEWAY}:
+        return None
+    gib = SENTINEL_VOLUME_GIB
+    if Role.DATA in roles:
+        gib = machine.data_volume_gib or max(4, -(-4 * environment.redis.memory // 1024))
+    return Volume(id=str(uuid.uuid5(uuid.NAMESPACE_URL, identity)), gib=gib)

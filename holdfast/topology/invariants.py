@@ -6,12 +6,25 @@ and all other problems of the file are still found.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from holdfast.topology.cluster import ADDRESSES_PER_NODE, RESERVED_HEAD
+from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
+from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
-from holdfast.topology.spec import Egress, Environment, Images, Persistence
+from holdfast.topology.spec import (
+    Durability,
+    Egress,
+    Environment,
+    Images,
+    MachineSpec,
+    Persistence,
+    Role,
+    SingleLayout,
+    TieredLayout,
+)
 
 MINIMUM_PREFIX, MAXIMUM_PREFIX = 16, 24
 """A VPC is at most a /16; a sixteenth of a /24 is a /28, the smallest subnet that AWS has."""
@@ -49,20 +62,49 @@ def zones_repeat(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"zones[{index}]", f"{letter} again", "each zone once")
 
 
+@_reads("layout", "machines")
+def machines_suit_the_layout(environment: Environment) -> Iterator[Problem]:
+    found = ", ".join(environment.machines) or "nothing"
+    if not isinstance(environment.layout, TieredLayout):
+        if list(environment.machines) != ["node"]:
+            yield Problem("machines", found, f"node alone, in the layout {environment.layout.kind}")
+        return
+    roles = Counter(role for key in environment.machines for role in key.split("+"))
+    if roles != Counter(list(Role)):
+        accepted = "data, gateway and sentinel once each, in the layout tiered, alone or joined as in gateway+sentinel"
+        yield Problem("machines", found, accepted)
+
+
+@_reads("layout", "machines")
+def shared_machines_are_enough(environment: Environment) -> Iterator[Problem]:
+    for kind in kinds(environment):
+        first, *others = kind.counts.items()
+        for role, count in others:
+            if count > first[1]:
+                found = f"{count} of role {role} on the {first[1]} machines of role {first[0]}"
+                yield Problem(f"machines.{kind.key}", found, f"at most as many as {first[0]}, or machines of their own")
+
+
 @_reads("zones", "layout")
-def layout_survives_a_zone(environment: Environment) -> Iterator[Problem]:
-    nodes, zones = environment.layout.nodes, len(set(environment.zones))
-    largest = -(-nodes // zones)
-    if nodes - largest < nodes // 2 + 1:
-        found = f"{nodes} nodes over {zones} zone{'s' * (zones != 1)}: losing one zone may take {largest} of {nodes}"
+def sentinels_survive_a_zone(environment: Environment) -> Iterator[Problem]:
+    """With a majority of all. The layout `single` survives no zone, and is exempt."""
+    layout, zones = environment.layout, len(set(environment.zones))
+    if isinstance(layout, SingleLayout):
+        return
+    what, count = ("Sentinels", layout.sentinels) if isinstance(layout, TieredLayout) else ("nodes", layout.nodes)
+    largest = -(-count // zones)
+    if count - largest < count // 2 + 1:
+        found = f"{count} {what} over {zones} zone{'s' * (zones != 1)}: losing one zone may take {largest} of {count}"
         yield Problem("zones", found, "three or more zones, so that a majority survives the loss of any one of them")
 
 
 @_reads("zones", "layout")
-def every_zone_has_a_node(environment: Environment) -> Iterator[Problem]:
-    nodes, zones = environment.layout.nodes, len(set(environment.zones))
-    if nodes < zones:
-        yield Problem("zones", f"{zones} zones for {nodes} nodes", f"at most {nodes} zones")
+def every_zone_has_a_machine(environment: Environment) -> Iterator[Problem]:
+    """Machines are dealt out zone by zone, so those with data, and the gateways, are in two zones or more."""
+    most, zones = max(environment.layout.counts().values()), len(set(environment.zones))
+    if most < zones:
+        found = f"{zones} zones for {most} node{'s' * (most != 1)}"
+        yield Problem("zones", found, f"at most {most} zone{'s' * (most != 1)}")
 
 
 @_reads("network.cidr")
@@ -74,15 +116,16 @@ def network_is_private_and_of_a_size(environment: Environment) -> Iterator[Probl
         yield Problem("network.cidr", f"{cidr}, a public range", "a private range (10/8, 172.16/12, 192.168/16)")
 
 
-@_reads("network.cidr", "zones", "layout")
+@_reads("network.cidr", "layout")
 def network_has_room(environment: Environment) -> Iterator[Problem]:
     cidr = environment.network.cidr
     if cidr.prefixlen > MAXIMUM_PREFIX:
         return
-    per_zone = -(-environment.layout.nodes // len(set(environment.zones)))
+    tiers = len(Role) if isinstance(environment.layout, TieredLayout) else 1
+    needed = tiers * SLOTS_PER_ZONE * ADDRESSES_PER_SLOT
     room = cidr.num_addresses // 16 - RESERVED_HEAD - 1
-    if per_zone * ADDRESSES_PER_NODE > room:
-        found = f"{cidr}: {room} addresses a zone for {per_zone} nodes of {ADDRESSES_PER_NODE}"
+    if needed > room:
+        found = f"{cidr}: {room} addresses for the machines of a zone, which need {needed}"
         yield Problem("network.cidr", found, "a larger network")
 
 
@@ -94,32 +137,52 @@ def network_overlaps_nothing(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"network.peered[{index}]", found, "networks apart from this one")
 
 
-@_reads("machines.node.type", "redis.memory")
+@_reads("machines.*.type", "redis.memory", "layout")
 def memory_fits(environment: Environment) -> Iterator[Problem]:
-    machine, wanted = environment.machines.node, environment.redis.memory
-    limit = max(int((machine.instance.memory - SYSTEM_MEMORY) / FORK_FACTOR), 0)
-    if wanted > limit:
-        found = f"{wanted}MB on {machine.type}, which has {machine.instance.memory}MB"
-        yield Problem("redis.memory", found, f"at most {limit}MB there, or a larger machines.node.type")
+    wanted = environment.redis.memory
+    for kind, machine in _machines(environment, Role.DATA):
+        limit = max(int((machine.instance.memory - SYSTEM_MEMORY) / FORK_FACTOR), 0)
+        if wanted > limit:
+            found = f"{wanted}MB on {machine.type}, which has {machine.instance.memory}MB"
+            yield Problem("redis.memory", found, f"at most {limit}MB there, or a larger machines.{kind.key}.type")
 
 
-@_reads("machines.node.type")
+@_reads("machines.*.type", "layout")
 def addresses_fit(environment: Environment) -> Iterator[Problem]:
-    machine = environment.machines.node
-    if machine.instance.addresses < ADDRESSES_PER_NODE:
-        found = f"{machine.type}, whose interface holds {machine.instance.addresses} addresses"
-        yield Problem("machines.node.type", found, f"a type that holds {ADDRESSES_PER_NODE} (t3.small and larger)")
+    for kind, machine in _machines(environment, Role.GATEWAY):
+        if machine.instance.addresses < ADDRESSES_PER_SLOT:
+            found = f"{machine.type}, whose interface holds {machine.instance.addresses} addresses"
+            accepted = f"a type that holds {ADDRESSES_PER_SLOT} (t3.small and larger)"
+            yield Problem(f"machines.{kind.key}.type", found, accepted)
 
 
-@_reads("machines.node.data_volume_gib", "redis.memory", "redis.persistence")
+@_reads("machines.*.data_volume_gib", "redis.memory", "redis.persistence", "layout")
 def volume_fits(environment: Environment) -> Iterator[Problem]:
-    if environment.redis.persistence is Persistence.NONE:
-        return
-    minimum = -(-2 * environment.redis.memory // 1024)
-    size = environment.machines.node.data_volume_gib
-    if size is not None and size < minimum:
-        found = f"{size} GiB for {environment.redis.memory}MB of Redis memory"
-        yield Problem("machines.node.data_volume_gib", found, f"at least {minimum}, or nothing for the default")
+    minimum = 1 if environment.redis.persistence is Persistence.NONE else -(-2 * environment.redis.memory // 1024)
+    for kind, machine in _machines(environment, Role.DATA):
+        size = machine.data_volume_gib
+        if size is not None and size < minimum:
+            found = f"{size} GiB for {environment.redis.memory}MB of Redis memory"
+            accepted = f"at least {minimum}, or nothing for the default"
+            yield Problem(f"machines.{kind.key}.data_volume_gib", found, accepted)
+
+
+@_reads("machines.*.data_volume_gib", "layout")
+def only_data_has_a_size(environment: Environment) -> Iterator[Problem]:
+    for kind in kinds(environment):
+        size = environment.machines[kind.key].data_volume_gib
+        if size is not None and Role.DATA not in kind.counts:
+            yield Problem(f"machines.{kind.key}.data_volume_gib", f"{size}, on machines without data", "nothing")
+
+
+@_reads("redis.durability", "layout")
+def one_node_replicates_nothing(environment: Environment) -> Iterator[Problem]:
+    durability = environment.redis.durability
+    if isinstance(environment.layout, SingleLayout) and durability not in (None, Durability.AVAILABLE):
+        found = f"{durability} in the layout single, whose leader has no replica and so would take no writes"
+        yield Problem(
+            "redis.durability", found, "available, nothing (the default there is available), or layout compact"
+        )
 
 
 @_reads("images", "network.egress")
@@ -138,6 +201,13 @@ def nodes_reach_the_api(environment: Environment) -> Iterator[Problem]:
         yield Problem("cloud.node_endpoint", found, "the URL by which nodes reach the same API")
 
 
+def _machines(environment: Environment, role: Role) -> Iterator[tuple[Kind, MachineSpec]]:
+    """The kinds of machines that have a role."""
+    for kind in kinds(environment):
+        if role in kind.counts:
+            yield kind, environment.machines[kind.key]
+
+
 def problems_of(environment: Environment, without: Collection[str] = ()) -> list[Problem]:
     """Every broken invariant, leaving out those that read a path in `without` (or a path above or below one)."""
     return [
@@ -149,4 +219,9 @@ def problems_of(environment: Environment, without: Collection[str] = ()) -> list
 
 
 def _related(one: str, other: str) -> bool:
-    return one == other or one.startswith((f"{other}.", f"{other}[")) or other.startswith((f"{one}.", f"{one}["))
+    """Whether one path leads to the other or to a part of it. `*` in a path is any key."""
+    return all(mine == its or "*" in (mine, its) for mine, its in zip(_keys(one), _keys(other), strict=False))
+
+
+def _keys(path: str) -> list[str]:
+    return re.sub(r"\[\d+\]", "", path).split(".")

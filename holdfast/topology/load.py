@@ -7,7 +7,7 @@ import os
 from collections.abc import Hashable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from holdfast.errors import HoldfastError
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import Environment
+from holdfast.topology.spec import LAYOUTS, Environment, MachineKey, MachineSpec
 
 FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
 """Environment variable that names another folder of environment files; child processes of a deploy see it too."""
@@ -118,12 +118,15 @@ def _read(path: Path) -> Any:
     return content
 
 
+KEY = "[key]"
+"""How pydantic marks the key itself, not its value, in the place of an error."""
+
 _VALID: dict[str, Any] = {
     "name": "sample",
     "region": "eu-central-1",
     "zones": ["a", "b", "c"],
     "network": {"cidr": "10.0.0.0/16"},
-    "machines": {"node": {"type": "m6i.large"}},
+    "machines": {key: {"type": "m6i.large"} for key in get_args(MachineKey)},
     "redis": {"memory": "1GB"},
 }
 
@@ -133,7 +136,7 @@ def _all_problems(content: dict[str, Any], details: Sequence[ErrorDetails]) -> l
     problems = [_problem(detail) for detail in details]
     mended = copy.deepcopy(content)
     for detail in details:
-        keys = list(takewhile(lambda part: isinstance(part, str), detail["loc"]))
+        keys = list(takewhile(lambda part: isinstance(part, str), _location(detail)))
         _mend(mended, _VALID, [str(key) for key in keys])
     return problems + problems_of(Environment.model_validate(mended), without=[problem.path for problem in problems])
 
@@ -149,18 +152,31 @@ def _mend(content: dict[str, Any], valid: dict[str, Any], keys: list[str]) -> No
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    path = _path(detail["loc"])
+    location = _location(detail)
+    path = _path(location)
     context = detail.get("ctx", {})
     if detail["type"] == "missing":
         return Problem(path, "nothing", "a value; it has no default")
     if detail["type"] == "extra_forbidden":
         return Problem(path, "an unknown key", _siblings(detail["loc"]))
+    if detail["loc"][-1] == KEY:
+        return Problem(path, "an unknown key", ", ".join(get_args(MachineKey)))
+    if detail["type"].startswith("union_tag"):
+        return Problem(path, repr(context.get("tag", detail["input"])), ", ".join(LAYOUTS))
     found = repr(detail["input"])
     if detail["type"] == "value_error":
         return Problem(path, found, str(context["error"]))
     if detail["type"] == "string_pattern_mismatch":
         return Problem(path, found, f"text that matches {context['pattern']}")
     return Problem(path, found, detail["msg"].removeprefix("Input should be ").removeprefix("Value should be "))
+
+
+def _location(detail: ErrorDetails) -> tuple[int | str, ...]:
+    """Where in the file it is: pydantic also tells of which layout's keys, and that a key of a mapping is meant."""
+    location = detail["loc"]
+    if location[0] == "layout":
+        return (*location[:1], *location[2:])
+    return tuple(part for part in location if part != KEY)
 
 
 def _path(location: Sequence[int | str]) -> str:
@@ -171,7 +187,12 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _siblings(location: Sequence[int | str]) -> str:
+    if location[0] == "layout":
+        return ", ".join(LAYOUTS[str(location[1])].model_fields)
+    if location[0] == "machines" and len(location) > 1:
+        return ", ".join(MachineSpec.model_fields)
     model: Any = Environment
     for part in location[:-1]:
-        model = model.model_fields[part].annotation
+        # A number is a place in a list: what may stand there is the list's own type argument.
+        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
     return ", ".join(model.model_fields)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
 from holdfast.topology import ports
 from holdfast.topology.cluster import Node, Zone
 from holdfast.topology.spec import Environment
 
 PROJECT = "holdfast"
+
+LOCAL_STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or Path(__file__).resolve().parents[2] / ".holdfast" / "state")
+"""Terraform state of environments whose cloud is an emulation."""
 
 
 def tags(environment: Environment) -> dict[str, str]:
@@ -19,8 +26,20 @@ def node_tags(node: Node) -> dict[str, str]:
     return {"Name": node.name, "Node": node.name, "Zone": node.zone.letter}
 
 
+def image_tags(node: Node) -> dict[str, str]:
+    """What an instance says of its image: its id alone tells no version to who reviews a change of it."""
+    return {"Image": str(node.machine.image)}
+
+
+def data_volume_tags(node: Node) -> dict[str, str]:
+    """By which a machine finds its data volume among all volumes of the environment, root volumes included."""
+    return node_tags(node) | {"Volume": "data"}
+
+
 def endpoint_tags(node: Node) -> dict[str, str]:
-    """What a node's interface says of its endpoints, to whoever looks at the cloud alone."""
+    """What a gateway's interface says of its endpoints, to whoever looks at the cloud alone."""
+    if node.leader_endpoint is None:
+        return {}
     return {
         "LeaderEndpoint": str(node.leader_endpoint),
         "ReplicaEndpoint": str(node.replica_endpoint),
@@ -54,6 +73,7 @@ def program_key(sha256: str) -> str:
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 REPORTS_PREFIX = "reports/"
+FAILOVER_ORDER_KEY = "orders/failover.json"
 
 
 def report_key(node_name: str) -> str:
@@ -72,8 +92,28 @@ def zone_stack(environment: Environment, zone: Zone) -> str:
     return f"{environment.name}-zone-{zone.letter}"
 
 
+def names_stack(environment: Environment) -> str:
+    return f"{environment.name}-names"
+
+
 def watch_stack(environment: Environment) -> str:
     return f"{environment.name}-watch"
+
+
+def stacks(environment: Environment, zones: Iterable[Zone]) -> list[str]:
+    """Every stack, in the order of a deploy."""
+    return [
+        network_stack(environment),
+        identity_stack(environment),
+        *(zone_stack(environment, zone) for zone in zones),
+        watch_stack(environment),
+        *([names_stack(environment)] if environment.domain is not None else []),
+    ]
+
+
+def state_key(stack: str) -> str:
+    """Under which name a stack's Terraform state is kept."""
+    return f"{stack}.tfstate"
 
 
 def forwards_parameter(environment: Environment) -> str:

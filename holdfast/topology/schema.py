@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from holdfast.topology.spec import Environment
+from holdfast.topology.spec import LAYOUTS, Environment
 
 
 def json_schema() -> str:
@@ -13,8 +13,8 @@ def json_schema() -> str:
     layout = schema["properties"]["layout"]
     # `layout: compact` is short for `layout: {kind: compact}`.
     schema["properties"]["layout"] = {
-        "anyOf": [{"const": "compact"}, {"$ref": "#/$defs/LayoutSpec"}],
+        "anyOf": [{"enum": list(LAYOUTS)}, *layout["oneOf"]],
         "default": "compact",
+        "description": "Which machines run what.",
     }
-    schema["properties"]["layout"]["description"] = layout.get("description", "Which machines run what.")
     return json.dumps(schema, indent=2) + "\n"

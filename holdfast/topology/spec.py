@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
+from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
@@ -11,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, WithJsonSchema
 
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
+from holdfast.topology.risks import Risk
 from holdfast.topology.sizes import parse_mebibytes
 
 
@@ -18,6 +22,16 @@ class Spec(BaseModel):
     """Base of every section: unknown keys are refused and a parsed value never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Role(StrEnum):
+    """What a machine runs."""
+
+    DATA = "data"
+    """Redis."""
+    GATEWAY = "gateway"
+    """HAProxy, on a leader and a replica endpoint."""
+    SENTINEL = "sentinel"
 
 
 class Eviction(StrEnum):
@@ -82,6 +96,13 @@ def _known_instance_type(name: str) -> str:
     return name
 
 
+def _domain(name: str) -> str:
+    label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    if name != NO_DOMAIN and not re.fullmatch(rf"{label}(\.{label})+", name):
+        raise ValueError(f"a domain such as prod.holdfast.internal, or {NO_DOMAIN}")
+    return name
+
+
 def _network(value: Any) -> IPv4Network:
     try:
         return IPv4Network(value if isinstance(value, str | IPv4Network) else repr(value))
@@ -89,6 +110,8 @@ def _network(value: Any) -> IPv4Network:
         raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
 
 
+NO_DOMAIN = "none"
+Domain = Annotated[str, AfterValidator(_domain)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
@@ -108,13 +131,50 @@ class NetworkSpec(Spec):
     egress: Egress = Egress.NAT
     clients: tuple[Network, ...] = ()
     """Who may use the endpoints. Empty: the network itself."""
+    domain: Domain | None = None
+    """Private names of endpoints and nodes. Default: `<name>.holdfast.internal`; `none`: no names."""
+    sentinel_clients: tuple[Network, ...] = ()
+    """Who may ask the Sentinels, which have no password, and reach Redis past the gateways. Empty: nobody."""
     peered: tuple[Network, ...] = ()
     """Other networks this one is or will be connected to: it must not overlap them."""
 
 
-class LayoutSpec(Spec):
+class CompactLayout(Spec):
+    """Every node runs Redis, a Sentinel and HAProxy."""
+
     kind: Literal["compact"] = "compact"
     nodes: Literal[3, 5] = 3
+
+    def counts(self) -> dict[Role, int]:
+        """How many machines have each role."""
+        return dict.fromkeys(Role, self.nodes)
+
+
+class SingleLayout(Spec):
+    """One node, with the endpoints that it keeps when it becomes the first of a `compact` layout."""
+
+    kind: Literal["single"]
+
+    def counts(self) -> dict[Role, int]:
+        """How many machines have each role."""
+        return dict.fromkeys(Role, 1)
+
+
+class TieredLayout(Spec):
+    """Data nodes, gateways and Sentinels, each on machines of its own or together: as `machines` says."""
+
+    kind: Literal["tiered"]
+    data: Annotated[int, Field(ge=2, le=5)] = 3
+    gateways: Annotated[int, Field(ge=2, le=5)] = 2
+    sentinels: Literal[3, 5] = 3
+
+    def counts(self) -> dict[Role, int]:
+        """How many machines have each role."""
+        return {Role.DATA: self.data, Role.GATEWAY: self.gateways, Role.SENTINEL: self.sentinels}
+
+
+Layout = CompactLayout | SingleLayout | TieredLayout
+LAYOUTS: dict[str, type[Spec]] = {"compact": CompactLayout, "single": SingleLayout, "tiered": TieredLayout}
 
 
 class MachineSpec(Spec):
@@ -128,10 +188,17 @@ class MachineSpec(Spec):
         return INSTANCE_TYPES[self.type]
 
 
-class MachinesSpec(Spec):
-    """One entry for each machine role of the layout. `compact` has one role: `node`."""
-
-    node: MachineSpec
+MachineKey = Literal[
+    "node",
+    "data",
+    "gateway",
+    "sentinel",
+    "data+gateway",
+    "data+sentinel",
+    "gateway+sentinel",
+    "data+gateway+sentinel",
+]
+"""`node` in the layouts `compact` and `single`. In `tiered`, the roles that share a machine."""
 
 
 class RedisSpec(Spec):
@@ -139,7 +206,8 @@ class RedisSpec(Spec):
     """`maxmemory`, as `512MB` or `4GB` (binary units, as in redis.conf)."""
     eviction: Eviction = Eviction.NOEVICTION
     persistence: Persistence = Persistence.AOF
-    durability: Durability = Durability.REPLICATED
+    durability: Durability | None = None
+    """Default: `replicated`; `available` with fewer than three data nodes, where the loss of one would stop writes."""
 
 
 class BackupSpec(Spec):
@@ -163,7 +231,28 @@ class CloudSpec(Spec):
     """Ends the bucket's name, which must be unique in the world. Default: derived from name and region."""
 
 
+REPLICATING = 3
+"""Data nodes of which any one can be lost, and the leader still has a replica."""
+
+
+class OverrideSpec(Spec):
+    """A finding of `holdfast review` that was looked at, and may happen once."""
+
+    rule: Risk
+    reason: Annotated[str, Field(min_length=1)]
+    expires: date
+    """The last day on which it counts, as 2026-12-31."""
+
+
+class ReviewSpec(Spec):
+    overrides: tuple[OverrideSpec, ...] = ()
+    """Findings that may not stop a change for now. Remove each when its change is deployed."""
+
+
 def _layout(value: Any) -> Any:
+    """`tiered` is short for `{kind: tiered}`, and `compact` is the kind where none is given."""
+    if isinstance(value, dict):
+        return {"kind": "compact"} | value
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -174,20 +263,30 @@ class Environment(Spec):
     region: Region
     zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=1, max_length=8)]
     network: NetworkSpec
-    layout: Annotated[LayoutSpec, BeforeValidator(_layout)] = LayoutSpec()
+    layout: Annotated[Layout, Field(discriminator="kind"), BeforeValidator(_layout)] = CompactLayout()
     images: Images = Images.STOCK
-    machines: MachinesSpec
+    machines: Mapping[MachineKey, MachineSpec]
     redis: RedisSpec
     backup: BackupSpec = BackupSpec()
     tls: TlsSpec = TlsSpec()
     cloud: CloudSpec = CloudSpec()
+    review: ReviewSpec = ReviewSpec()
     protected: bool = True
     """Termination protection, and no destruction of data with the stacks."""
 
     @property
-    def data_volume_gib(self) -> int:
-        """GiB of each node's data volume."""
-        return self.machines.node.data_volume_gib or max(4, -(-4 * self.redis.memory // 1024))
+    def durability(self) -> Durability:
+        """What an acknowledged write has reached, by the file or by the layout."""
+        if self.redis.durability is not None:
+            return self.redis.durability
+        enough = self.layout.counts()[Role.DATA] >= REPLICATING
+        return Durability.REPLICATED if enough else Durability.AVAILABLE
+
+    @property
+    def domain(self) -> str | None:
+        """Where the private names are, as `prod.holdfast.internal`; None where there are none."""
+        given = self.network.domain or f"{self.name}.holdfast.internal"
+        return None if given == NO_DOMAIN else given
 
     @property
     def suffix(self) -> str:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from holdfast.errors import HoldfastError
-
-KINDS = ("kill", "freeze", "power-cut", "isolate")
+from holdfast.twin import faults
+from holdfast.twin.faults.kinds import KINDS
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,18 +40,40 @@ def add_parser(subparsers: Any) -> None:
     run_in.add_argument("command", nargs="+", metavar="CMD")
     run_in.set_defaults(run=_exec)
 
-    fault = commands.add_parser("fault", help="break something; `heal` mends it")
-    fault.add_argument("environment", metavar="ENV")
-    fault.add_argument("kind", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
-    fault.add_argument("target", metavar="TARGET", help="a node, a zone, leader or replica")
-    fault.set_defaults(run=_fault)
+    _add_faults(commands.add_parser("fault", help="break something; `heal` mends it"))
 
     heal = commands.add_parser("heal", help="undo every fault of an environment")
     heal.add_argument("environment", metavar="ENV")
     heal.set_defaults(run=_heal)
 
-    for command in (up, down, listed, fault, heal):
+    for command in (up, down, listed, heal):
         command.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def _add_faults(fault: argparse.ArgumentParser) -> None:
+    fault.add_argument("environment", metavar="ENV")
+    kinds = fault.add_subparsers(required=True, dest="kind", metavar="KIND")
+    for name, kind in KINDS.items():
+        parser = kinds.add_parser(name, help=kind.help, description=f"{kind.help[0].upper()}{kind.help[1:]}.")
+        if kind.target is not None:
+            default = f" (default: {kind.target})" if kind.target else ""
+            parser.add_argument(
+                "target",
+                metavar="TARGET",
+                nargs="?" if kind.target else None,
+                help=f"nodes or zones, separated by commas; or leader, replica, all{default}",
+            )
+        for option in kind.options:
+            parser.add_argument(
+                option.flag,
+                dest=option.field,
+                metavar=option.metavar,
+                type=str if option.highest is None else float,
+                default=option.default,
+                help=option.help,
+            )
+        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+        parser.set_defaults(run=_fault, options=[option.field for option in kind.options])
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -83,7 +105,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
-    from holdfast.twin import client, faults
+    from holdfast.twin import client
 
     try:
         state = client.request("state")
@@ -92,9 +114,9 @@ def _ls(arguments: argparse.Namespace) -> int:
             raise
         _print_json({"running": False, "instances": [], "environments": {}, "faults": []})
         return 1
-    recorded = [asdict(fault) for fault in faults.recorded()]
+    recorded = faults.recorded()
     if arguments.json:
-        _print_json({"running": True, **state, "faults": recorded})
+        _print_json({"running": True, **state, "faults": [asdict(fault) for fault in recorded]})
         return 0
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("machine", "instance", "zone", "state", "addresses"):
@@ -106,7 +128,7 @@ def _ls(arguments: argparse.Namespace) -> int:
         table.add_row(*(cell or "–" for cell in cells), " ".join(instance["addresses"]))
     out.print(table)
     for fault in recorded:
-        out.print(f"fault: {fault['environment']} {fault['kind']} {fault['target']}", markup=False)
+        out.print(f"fault: {fault.environment} {fault}", markup=False)
     for environment, forwards in state["forwards"].items():
         ports = ", ".join(f"{kind} at {address}" for kind, address in forwards.items())
         out.print(f"from this machine, {environment}: {ports}", markup=False)
@@ -125,28 +147,21 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 def _fault(arguments: argparse.Namespace) -> int:
-    from holdfast.twin import faults
-
-    fault = faults.inflict(arguments.environment, arguments.kind, arguments.target)
+    given = {field: getattr(arguments, field) for field in arguments.options}
+    fault = faults.inflict(arguments.environment, arguments.kind, getattr(arguments, "target", None), **given)
     if arguments.json:
         _print_json(asdict(fault))
     else:
-        out.print(
-            f"{fault.kind}: {fault.target} ({', '.join(fault.instances)}); undo: holdfast twin heal {fault.environment}"
-        )
+        out.print(f"{fault} ({', '.join(fault.instances)}); undo: holdfast twin heal {fault.environment}", markup=False)
     return 0
 
 
 def _heal(arguments: argparse.Namespace) -> int:
-    from holdfast.twin import faults
-
     healed = faults.heal(arguments.environment)
     if arguments.json:
         _print_json({"healed": [asdict(fault) for fault in healed]})
     else:
-        out.print(
-            "healed: " + ", ".join(f"{one.kind} {one.target}" for one in healed) if healed else "nothing was broken"
-        )
+        out.print(f"healed: {', '.join(map(str, healed))}" if healed else "nothing was broken", markup=False)
     return 0
 
 

@@ -47,8 +47,7 @@ class Daemon:
         self.reconciler = Reconciler(self.api, self.fabric, self._follow)
         self.commands: dict[str, Command] = {
             "state": lambda _: self.state(),
-            "isolate": self._isolate,
-            "join": self._join,
+            "cut": self._cut,
             "power_off": self._power_off,
             "power_on": self._power_on,
             "stop": self._stop,
@@ -103,7 +102,6 @@ class Daemon:
             "instances": sorted(instances, key=lambda item: (item["name"], item["id"])),
             "environments": environments,
             "forwards": self.forwards.addresses,
-            "isolated": {"instances": sorted(cut.nodes), "zones": sorted(cut.zones)},
         }
 
     def instance(self, which: str) -> Instance:
@@ -119,36 +117,21 @@ class Daemon:
         have = ", ".join(sorted(item.name for item in there)) or "none"
         raise HoldfastError(f"the twin has no instance {which}; it has {have}")
 
-    def _isolate(self, request: Request) -> dict[str, Any]:
-        cut = self.reconciler.cut
-        nodes = {self.instance(which).id for which in request.get("instances") or ()}
-        self.reconciler.isolate(cut.nodes | nodes, cut.zones | self._zones(request))
+    def _cut(self, _: Request) -> dict[str, Any]:
+        """What is recorded of faults has changed."""
+        self.reconciler.follow(faults.standing())
         return {}
-
-    def _join(self, request: Request) -> dict[str, Any]:
-        """Undo `isolate` for some; for all when none are named."""
-        cut = self.reconciler.cut
-        nodes = {self.instance(which).id for which in request.get("instances") or ()}
-        zones = self._zones(request)
-        everything = not nodes and not zones
-        self.reconciler.isolate(
-            frozenset() if everything else cut.nodes - nodes, frozenset() if everything else cut.zones - zones
-        )
-        return {}
-
-    def _zones(self, request: Request) -> set[str]:
-        """`a` is short for the region's zone with that letter."""
-        zone = request.get("zone")
-        if not zone:
-            return set()
-        return {f"{self.api.region}{zone}" if len(zone) == 1 else zone}
 
     def _power_off(self, request: Request) -> dict[str, Any]:
-        self.reconciler.power_off(self.instance(request["instance"]).id)
+        self.reconciler.power_off(frozenset(self.instance(which).id for which in request["instances"]))
         return {}
 
     def _power_on(self, request: Request) -> dict[str, Any]:
-        self.reconciler.power_on(self.instance(request["instance"]).id)
+        for which in request["instances"]:
+            instance = self.instance(which)
+            self.reconciler.power_on(instance.id)
+            if instance.state == "stopped":
+                self.api.start_instance(instance.id)
         return {}
 
     def _stop(self, request: Request) -> dict[str, Any]:
@@ -251,6 +234,7 @@ def _describe(view: CloudView, cut: Cut, instance: Instance) -> dict[str, Any]:
         "environment": dict(instance.tags).get("Environment"),
         "zone": instance.zone,
         "state": instance.state,
+        "volumes": [item.volume_id for item in instance.attachments],
         "addresses": [str(address) for interface in interfaces for address in interface.addresses],
         "namespace": netns.name_of(instance.id) if is_alive(instance.id) and not powered_off else None,
         "isolated": cut.isolates(instance),

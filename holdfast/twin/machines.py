@@ -6,12 +6,13 @@ as root can work with it. Different machines may be handled by different threads
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -146,6 +147,13 @@ def power_off(instance_id: str, *, timeout: float = 30) -> bool:
     return off
 
 
+def press_power_button(instance_id: str) -> None:
+    """Have a machine that has booted shut itself down in order, and do not wait for it. Fine when it is off."""
+    leader = _leader(instance_id)
+    if leader is not None:
+        _send(leader, POWER_OFF)
+
+
 def kill(instance_id: str) -> None:
     """Cut a machine's power: nothing in it gets to do anything more. The root volume stays. Fine when it is off."""
     leader = _leader(instance_id)
@@ -221,26 +229,35 @@ def output(instance_id: str, argv: Sequence[str], *, timeout: float = 30) -> str
     return run(_enter(instance_id, argv), timeout=timeout)
 
 
-def signal_process(instance_id: str, name: str, sig: signal.Signals) -> int:
-    """Send a signal to every process of a machine that is called `name`; return how many there were."""
-    hit = 0
+def processes(instance_id: str, names: Collection[str]) -> list[int]:
+    """The host's pids of a machine's processes that are called so."""
+    # The kernel keeps 15 characters of a process's name.
+    kept = {name[:15] for name in names}
+    found = []
     for pid in cgroups.processes(cgroups.group(instance_id)):
-        try:
-            # The kernel keeps 15 characters of a process's name.
-            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n") == name[:15]:
-                os.kill(pid, sig)
-                hit += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+        # It may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").rstrip("\n") in kept:
+                found.append(pid)
+    return found
+
+
+def signal_process(instance_id: str, name: str, sig: signal.Signals) -> list[int]:
+    """Send a signal to every process of a machine that is called `name`; return the host's pids of those."""
+    hit = []
+    for pid in processes(instance_id, {name}):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+            hit.append(pid)
     return hit
 
 
-def freeze(instance_id: str, name: str) -> int:
+def freeze(instance_id: str, name: str) -> list[int]:
     """Stop the processes called `name` in their tracks, sockets open, as a hanging one would be."""
     return signal_process(instance_id, name, signal.SIGSTOP)
 
 
-def thaw(instance_id: str, name: str) -> int:
+def thaw(instance_id: str, name: str) -> list[int]:
     """Undo `freeze`."""
     return signal_process(instance_id, name, signal.SIGCONT)
 

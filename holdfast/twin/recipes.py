@@ -30,7 +30,7 @@ BASE_PACKAGES = (
     "less",
 )
 
-SERVICE_PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "python3-boto3", "python3-redis")
+SERVICE_PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy")
 """What a node needs beyond a cloud image; stock machines install the same at their first boot."""
 
 PACKAGED_UNITS = ("redis-server.service", "redis-sentinel.service", "haproxy.service")

@@ -134,23 +134,24 @@ class Reconciler:
             if self._failure is not None:
                 raise HoldfastError(f"the twin's reconciler failed, and tries again: {self._failure}")
 
-    def isolate(self, nodes: frozenset[str], zones: frozenset[str]) -> None:
-        """Cut these, and only these, from everything but themselves; in effect on return."""
+    def follow(self, cut: Cut) -> None:
+        """Cut this, and only this, in the network; in effect on return. Whose power is off stays as it is."""
         with self._changing:
-            self.cut = replace(self.cut, nodes=nodes, zones=zones)
+            self.cut = replace(cut, off=self.cut.off)
         self.settle()
 
-    def power_off(self, instance_id: str, *, timeout: float = 10) -> None:
-        """Cut a machine's power: it falls silent, and then it ends. The API goes on calling it running.
+    def power_off(self, instances: frozenset[str], *, timeout: float = 10) -> None:
+        """Cut machines' power: they fall silent, then they end. The API goes on calling them running.
 
         Raises:
-            TimedOut: it still has processes after `timeout` seconds.
+            TimedOut: one still has processes after `timeout` seconds.
         """
         with self._changing:
-            self.cut = replace(self.cut, off=self.cut.off | {instance_id})
+            self.cut = replace(self.cut, off=self.cut.off | instances)
         self.settle()
-        if not wait_until(lambda: not is_alive(instance_id), timeout=timeout):
-            raise TimedOut(f"machine {instance_id} still runs {timeout:g} s after its power was cut")
+        if not wait_until(lambda: not any(map(is_alive, instances)), timeout=timeout):
+            left = ", ".join(sorted(filter(is_alive, instances)))
+            raise TimedOut(f"machine {left} still runs {timeout:g} s after its power was cut")
 
     def power_on(self, instance_id: str) -> None:
         """Let a machine boot again whose power was cut. Fine when it was not."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from typing import NamedTuple
 
 from holdfast.twin.view import CloudView, Instance, Interface, Rule, Subnet
 
@@ -18,6 +19,23 @@ ANYWHERE = IPv4Network("0.0.0.0/0")
 HTTPS = 443
 
 
+class Severed(NamedTuple):
+    """Packets from one machine to another that are lost. Instance ids."""
+
+    source: str
+    target: str
+    port: int | None = None
+    """Only those of connections to this TCP port, of either side."""
+
+    def reversed(self) -> Severed:
+        return Severed(self.target, self.source, self.port)
+
+
+class Loss(NamedTuple):
+    instance: str
+    percent: int
+
+
 @dataclass(frozen=True)
 class Cut:
     """What does not work just now. `off` machines are silent; `nodes` and `zones` have only themselves left."""
@@ -27,6 +45,14 @@ class Cut:
     """Instance ids, each alone."""
     zones: frozenset[str] = frozenset()
     """`eu-central-1a`."""
+    severed: frozenset[Severed] = frozenset()
+    lossy: frozenset[Loss] = frozenset()
+    without_api: frozenset[str] = frozenset()
+    """Instance ids: the cloud's API does not answer them."""
+
+    def __or__(self, other: Cut) -> Cut:
+        """What either of them cuts."""
+        return Cut(**{one.name: getattr(self, one.name) | getattr(other, one.name) for one in fields(Cut)})
 
     def isolates(self, instance: Instance) -> bool:
         return instance.id in self.nodes or instance.zone in self.zones
@@ -102,8 +128,10 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         "forward",
         [
             "type filter hook forward priority filter; policy drop;",
-            *_off(view, interfaces, cut, "iifname", "oifname"),
+            *_off(interfaces, cut, "iifname", "oifname"),
             *_islands(view, interfaces, cut, ("iifname {0} oifname != {0} drop", "iifname != {0} oifname {0} drop")),
+            *_severed(interfaces, cut),
+            *_lossy(interfaces, cut, "iifname", "oifname"),
             "jump honest",
             "ct state established,related accept",
             *_when(of, f"iifname vmap {of}"),
@@ -114,8 +142,10 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         [
             "type filter hook input priority filter; policy drop;",
             "iifname lo accept",
-            *_off(view, interfaces, cut, "iifname"),
+            *_off(interfaces, cut, "iifname"),
             *_islands(view, interfaces, cut, (f"iifname {{0}} ip daddr != {METADATA} drop",)),
+            *_without_api(interfaces, cut),
+            *_lossy(interfaces, cut, "iifname"),
             "jump honest",
             "ct state established,related accept",
             # Security groups do not filter the metadata service.
@@ -128,8 +158,9 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         [
             "type filter hook output priority filter; policy drop;",
             "oifname lo accept",
-            *_off(view, interfaces, cut, "oifname"),
+            *_off(interfaces, cut, "oifname"),
             *_islands(view, interfaces, cut, (f"oifname {{0}} ip saddr != {METADATA} drop",)),
+            *_lossy(interfaces, cut, "oifname"),
             "ct state established,related accept",
             *_when(to, f"oifname vmap {to}"),
         ],
@@ -231,8 +262,12 @@ def _honest(interfaces: Iterable[Interface]) -> Iterator[str]:
     yield from _when(names, f"oifname {names} oifname . ip daddr != {held} drop")
 
 
-def _off(view: CloudView, interfaces: Iterable[Interface], cut: Cut, *sides: str) -> Iterator[str]:
-    names = _names(interface for interface in interfaces if interface.instance_id in cut.off)
+def _of(interfaces: Iterable[Interface], instances: Collection[str]) -> str:
+    return _names(interface for interface in interfaces if interface.instance_id in instances)
+
+
+def _off(interfaces: Iterable[Interface], cut: Cut, *sides: str) -> Iterator[str]:
+    names = _of(interfaces, cut.off)
     for side in sides:
         yield from _when(names, f"{side} {names} drop")
 
@@ -247,3 +282,25 @@ def _islands(view: CloudView, interfaces: list[Interface], cut: Cut, templates: 
             islands.setdefault(island, []).append(interface)
     for _, members in sorted(islands.items()):
         yield from (template.format(_names(members)) for template in templates)
+
+
+def _severed(interfaces: list[Interface], cut: Cut) -> Iterator[str]:
+    for way in sorted(cut.severed, key=str):
+        source, target = (_of(interfaces, {instance_id}) for instance_id in (way.source, way.target))
+        if source and target:
+            # Whoever of the two began the connection.
+            which = [""] if way.port is None else [f"tcp {end} {way.port} " for end in ("dport", "sport")]
+            yield from (f"iifname {source} oifname {target} {match}drop" for match in which)
+
+
+def _lossy(interfaces: list[Interface], cut: Cut, *sides: str) -> Iterator[str]:
+    for loss in sorted(cut.lossy):
+        names = _of(interfaces, {loss.instance})
+        for side in sides:
+            yield from _when(names, f"{side} {names} numgen random mod 100 < {loss.percent} drop")
+
+
+def _without_api(interfaces: list[Interface], cut: Cut) -> Iterator[str]:
+    """Not refused: a cloud that is in trouble does not answer."""
+    names = _of(interfaces, cut.without_api)
+    yield from _when(names, f"iifname {names} ip daddr {INTERNET} tcp dport {API_PORT} drop")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.twin import machines
-from holdfast.twin.run import STATE, run
+from holdfast.twin.run import STATE, run, wait_until
 
 VOLUMES = STATE / "volumes"
 GIB = 1024**3
@@ -40,6 +40,22 @@ def grow(volume_id: str, size_gib: int) -> None:
     loop = _loop(volume_id)
     if loop is not None:
         run(["losetup", "--set-capacity", loop])
+
+
+def blank(volume_id: str) -> None:
+    """Make a volume as empty as a new one. Its machine must be off.
+
+    Raises:
+        HoldfastError: a machine still uses it.
+    """
+    release(volume_id)
+    # Else what was cached for the loop device would outlive what was in the file.
+    if not wait_until(lambda: _loop(volume_id) is None, timeout=5):
+        raise HoldfastError(f"volume {volume_id} is still in use; it can be blanked when its machine is off")
+    file = _file(volume_id)
+    size = file.stat().st_size
+    os.truncate(file, 0)
+    os.truncate(file, size)
 
 
 def delete(volume_id: str) -> None:

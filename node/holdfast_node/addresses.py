@@ -12,7 +12,7 @@ from holdfast_node.log import say
 def take(identity: Identity) -> None:
     """Configure both endpoint addresses on the interface of the default route; harmless to repeat."""
     device = _default_device()
-    for address in (identity.leader_endpoint, identity.replica_endpoint):
+    for address in identity.endpoints():
         # /32: the subnet's own route belongs to the primary address.
         subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", device], check=True)
     say(f"took {identity.leader_endpoint} (leader) and {identity.replica_endpoint} (replica) on {device}")

@@ -1,210 +1,160 @@
-"""The part that always runs: keeps this node in its role, proves the leader to HAProxy, reports to the cloud."""
+"""The part that always runs: keeps this node in its role, leads its HAProxy to the leader, reports to the cloud.
+
+One thread, and nothing in it waits: what the Sentinels, the Redis servers and HAProxy say is looked at when it comes.
+"""
 
 from __future__ import annotations
 
-import socket
+import asyncio
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
 
-from holdfast_node import lease, servers
-from holdfast_node.cloud import Cloud, instance_id
-from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide
+from holdfast_node import gateway, lease, resp
+from holdfast_node.cloud import Cloud
+from holdfast_node.decision import Decision, Do, Snapshot, contradicts, decide, is_leaderless, observe
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
+from holdfast_node.servers import Servers
 
 INTERVAL = 0.1
-"""Seconds between two looks at the own Redis."""
+"""Seconds between two looks at every Sentinel and every Redis."""
 
-PEERS_INTERVAL = 0.5
-"""Seconds between two looks at the other nodes' Redis, while a decision depends on them."""
+HURRY = 0.01
+"""Seconds between two looks at a Redis that is just being promoted."""
 
-FAILOVER_INTERVAL = 1.0
-"""Seconds between two requests for a failover: Sentinel needs a moment for one."""
+AROUND_INTERVAL = 1.0
+"""Seconds between two looks at what changes seldom."""
 
-REPORT_INTERVAL, REPORT_MINIMUM = 5.0, 1.0
-"""Seconds between two reports: when nothing changes, and at least."""
+FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
+"""Seconds between two requests for a failover, and two offers: Sentinel needs a moment for one."""
 
 
 class Agent:
     """One node's agent. `run` never returns."""
 
-    def __init__(self, identity: Identity, cloud: Cloud, credentials: tuple[str, str]) -> None:
+    def __init__(self, identity: Identity, cloud: Cloud, credentials: resp.Credentials) -> None:
         self._identity = identity
-        self._cloud = cloud
-        self._credentials = credentials
-        self._sentinels = Sentinels(identity.environment, identity.address, identity.sentinel_port, identity.since_7_0)
-        self._redis = servers.connect("127.0.0.1", identity.redis_port, credentials)
-        self._details: servers.Details | None = None
-        self._without_details = Role.DOWN
-        self._peers: dict[str, Server] = {}
-        self._peers_at = 0.0
-        self._contradicts_since: float | None = None
-        self._asked_failover = 0.0
-        self._decision = Decision(Do.STAY, "starts")
+        self._sentinels = Sentinels(identity, self._changed)
+        self._servers = Servers(identity, credentials, self._changed)
+        self._reporter = Reporter(identity, cloud, credentials, self._sentinels, self._servers)
+        self._haproxy: gateway.Haproxy | None = None
+        self._usable = frozenset[gateway.Server]()
+        self._due = False
+        self._contradicts, self._leaderless = Since(), Since()
+        self._asked_failover = self._offered = 0.0
 
     def run(self) -> None:
-        for address in self._identity.peers.values():
-            self._sentinels.watch(address)
-        lease.serve(self._identity.lease_port, self._may)
-        threading.Thread(target=self._report_for_ever, daemon=True).start()
-        while True:
-            self._look()
-            decision = decide(self._snapshot())
-            if decision.sentence != self._decision.sentence:
-                say(decision.sentence)
-            self._decision = decision
-            self._act(decision)
-            time.sleep(INTERVAL)
+        asyncio.run(self._run())
 
-    def _may(self, kind: str, name: str) -> bool:
-        """Whether HAProxy may use the server `name` as `kind`: only while a majority's word is fresh."""
-        leader = self._sentinels.proven_leader()
-        address = self._identity.peers.get(name)
-        if leader is None or address is None:
-            return False
-        if kind == "leader":
-            return address == leader
-        return kind == "replica" and address != leader and address in self._sentinels.members()
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sentinels.start()
+        self._servers.start()
+        if self._identity.has("gateway"):
+            await lease.serve(self._identity.lease_port, lambda *server: server in self._usable)
+            self._haproxy = gateway.Haproxy(self._identity.data)
+        threading.Thread(target=self._reporter.run, daemon=True).start()
+        await asyncio.gather(
+            _every(INTERVAL, self._look), _every(AROUND_INTERVAL, self._look_around), self._look_at_promoted()
+        )
 
     def _look(self) -> None:
-        try:
-            self._details = servers.details(self._redis)
-        except servers.Error as error:
-            self._details = None
-            self._without_details = Role.DOWN if servers.is_refusal(error) else Role.SILENT
-            self._redis.close()
+        self._sentinels.ask()
+        self._servers.look()
+        # Also when nobody said anything: a lease may have run out.
+        self._changed()
 
-    def _own(self) -> Server:
-        return self._details.server if self._details else Server(self._without_details)
+    def _look_around(self) -> None:
+        self._sentinels.look_around()
+        self._servers.look_around()
 
-    def _snapshot(self) -> Snapshot:
-        own, named = self._own(), self._sentinels.proven_leader()
-        now = time.monotonic()
-        if not contradicts(self._identity.address, own, named):
-            self._contradicts_since = None
-        elif self._contradicts_since is None:
-            self._contradicts_since = now
-        settled = (own.role is Role.LEADER and named == self._identity.address) or own.leader == named
-        if not settled and now - self._peers_at >= PEERS_INTERVAL:
-            self._look_at_peers()
+    async def _look_at_promoted(self) -> None:
+        while True:
+            promoted = self._sentinels.promoting()
+            if promoted:
+                self._servers.look_at(promoted)
+            await asyncio.sleep(HURRY if promoted else INTERVAL)
+
+    def _changed(self) -> None:
+        """Consider everything anew, once for all that came in together."""
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._consider)
+
+    def _consider(self) -> None:
+        self._due = False
+        proven = self._sentinels.proven_leader()
+        if self._haproxy:
+            self._usable = gateway.usable(proven, self._identity.data, self._servers.at)
+            self._haproxy.use(self._usable)
+        decision = self._decide(proven)
+        if decision.sentence != self._reporter.decision.sentence:
+            say(decision.sentence)
+        self._reporter.decision = decision
+        self._act(decision)
+
+    def _decide(self, proven: str | None) -> Decision:
+        if not self._identity.has("data"):
+            return observe(self._sentinels.votes(), self._sentinels.known())
+        return decide(self._snapshot(proven))
+
+    def _snapshot(self, proven: str | None) -> Snapshot:
+        own, peers, now = self._servers.own().server, self._servers.peers(), time.monotonic()
         return Snapshot(
             me=self._identity.address,
             own=own,
             votes=self._sentinels.votes(),
             sentinels=self._sentinels.known(),
-            peers={} if settled else self._peers,
+            promoting=self._sentinels.promoting(),
+            peers=peers,
             began=BEGAN.exists(),
-            contradicts_for=now - self._contradicts_since if self._contradicts_since else 0.0,
+            contradicts_for=self._contradicts.seconds(contradicts(self._identity.address, own, proven), now),
+            leaderless_for=self._leaderless.seconds(is_leaderless(own, proven, peers), now),
         )
 
-    def _look_at_peers(self) -> None:
-        """Ask all at once: two silent ones must not cost two time-outs."""
-        members = self._sentinels.members() or frozenset(self._identity.others().values())
-        found: dict[str, Server] = {}
-
-        def ask(address: str) -> None:
-            connection = servers.connect(address, self._identity.redis_port, self._credentials)
-            try:
-                found[address] = servers.details(connection).server
-            except servers.Error:
-                pass
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=ask, args=(one,)) for one in members - {self._identity.address}]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self._peers, self._peers_at = dict(found), time.monotonic()
-
     def _act(self, decision: Decision) -> None:
-        try:
-            if decision.do is Do.LEAD:
-                self._redis.execute_command("REPLICAOF", "NO", "ONE")
-            elif decision.do is Do.FOLLOW:
-                self._redis.execute_command("REPLICAOF", decision.target, self._identity.redis_port)
-            elif decision.do is Do.FAIL_OVER and time.monotonic() - self._asked_failover >= FAILOVER_INTERVAL:
-                self._asked_failover = time.monotonic()
-                self._sentinels.ask_failover()
-        except servers.Error as error:
-            say(f"could not {decision.do.value}: {error}")
+        own = self._servers.own() if self._identity.has("data") else None
+        if own and decision.do is Do.LEAD:
+            own.tell(_complain, "REPLICAOF", "NO", "ONE")
+        elif own and decision.do is Do.FOLLOW:
+            own.tell(_complain, *self._follow(decision.target))
+        elif own and decision.do is Do.OFFER and time.monotonic() - self._offered >= OFFER_INTERVAL:
+            self._offered = time.monotonic()
+            # At once: nobody ever sees it lead.
+            for words in (("MULTI",), ("REPLICAOF", "NO", "ONE"), self._follow(own.server.leader), ("EXEC",)):
+                own.tell(_complain, *words)
+        elif decision.do is Do.FAIL_OVER and time.monotonic() - self._asked_failover >= FAILOVER_INTERVAL:
+            self._asked_failover = time.monotonic()
+            self._sentinels.ask_failover()
 
-    def _report_for_ever(self) -> None:
-        said: dict[str, Any] = {}
-        machine: str | None = None
-        at = 0.0
-        while True:
-            time.sleep(REPORT_MINIMUM)
-            now = time.monotonic()
-            try:
-                machine = machine or instance_id()
-                report = self._report(machine)
-                if _settled(report) == said and now - at < REPORT_INTERVAL:
-                    continue
-                self._cloud.put_report(report | {"reported_at": time.time()})
-                said, at = _settled(report), now
-            except Exception as error:
-                # The cloud's API is not on the path of anything here: without it the node is only not seen.
-                say(f"cannot report: {error}")
-                time.sleep(REPORT_INTERVAL)
-
-    def _report(self, machine: str) -> dict[str, Any]:
-        identity, found, word = self._identity, self._details, self._sentinels.own_word()
-        own = self._own()
-        leader, votes = self._sentinels.proven_leader(), self._sentinels.votes()
-        haproxy = _is_up(identity)
-        follows_in_sync = bool(found and own.role is Role.REPLICA and found.link_up and not found.syncing)
-        return {
-            "version": 1,
-            "node": identity.node,
-            "zone": identity.zone,
-            "instance_id": machine,
-            "program": identity.program,
-            "address": identity.address,
-            "decision": self._decision.sentence,
-            "ready": bool(
-                (own.role is Role.LEADER or follows_in_sync)
-                and leader == (identity.address if own.role is Role.LEADER else own.leader)
-                and word
-                and word.leader == leader
-                and haproxy
-            ),
-            "redis": {
-                "role": own.role.value,
-                "version": found.version if found else None,
-                "offset": found.offset if found else None,
-                "leader": own.leader,
-                "link": None if not found or own.role is not Role.REPLICA else "up" if found.link_up else "down",
-                "replicas": [
-                    {"address": one.address, "offset": one.offset, "state": one.state, "lag_s": one.lag}
-                    for one in (found.followers if found else ())
-                ],
-            },
-            "sentinel": {
-                "leader": word.leader if word else None,
-                "known": self._sentinels.known(),
-                "agreeing": sum(vote == leader for vote in votes.values()) if leader else 0,
-                "tilt": word.tilt if word else None,
-            },
-            "gateway": {"proven_leader": leader, "haproxy": haproxy},
-        }
+    def _follow(self, leader: str | None) -> tuple[object, ...]:
+        return "REPLICAOF", leader, self._identity.redis_port
 
 
-def _settled(report: dict[str, Any]) -> dict[str, Any]:
-    """A report without what moves all the time."""
-    followers = [(one["address"], one["state"]) for one in report["redis"]["replicas"]]
-    return dict(report, redis=dict(report["redis"], offset=None, replicas=followers))
+class Since:
+    """For how long something has been so without a break."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def seconds(self, holds: bool, now: float) -> float:
+        if not holds:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return now - self._since if self._since is not None else 0.0
 
 
-def _is_up(identity: Identity) -> bool:
-    """Whether this machine has both endpoint addresses and HAProxy listens on them."""
-    for address in (identity.leader_endpoint, identity.replica_endpoint):
-        try:
-            socket.create_connection((address, identity.endpoint_port), timeout=servers.TIMEOUT).close()
-        except OSError:
-            return False
-    return True
+def _complain(reply: resp.Reply) -> None:
+    if isinstance(reply, resp.Refused):
+        say(f"Redis: {reply}")
+
+
+async def _every(seconds: float, do: Callable[[], None]) -> None:
+    while True:
+        do()
+        await asyncio.sleep(seconds)

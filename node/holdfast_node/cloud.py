@@ -1,94 +1,99 @@
-"""The few calls that a node makes to the cloud, with its instance role: secrets, the bootstrap record, its report."""
+"""The few calls that a node makes to the cloud, with its instance role: volume, secrets, bootstrap record, report."""
 
 from __future__ import annotations
 
 import json
-import urllib.request
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+from holdfast_node import aws
 from holdfast_node.identity import Identity
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
-METADATA = "http://169.254.169.254/latest"
-TIMEOUT = 3
-"""Seconds for a connection and for an answer: during a zone's outage the API may be slow or dead."""
+
+ORDER_KEY = "orders/failover.json"
+ORDER_COUNTS = 30.0
+"""Seconds after which nobody waits for an order any more."""
+
+DATA_DEVICE = "/dev/sdf"
+"""The name under which the data volume is attached; on Nitro machines it shows as a disk of NVMe instead."""
+
+LOST = (409, 412)
+"""HTTP statuses of a conditional write that another one won, or is just winning."""
 
 
 class Cloud:
-    """Clients are made on first use: importing boto3 takes longer than most commands."""
+    """The environment's bucket, secrets and volumes. Every call raises `aws.Refused`, or OSError where none answers."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._clients: dict[str, Any] = {}
+        self._api = aws.Api(identity.region, identity.api_endpoint)
+
+    def attach_data_volume(self) -> str:
+        """Attach the volume that carries this node's tags to this machine, if it is free. What was found, in words.
+
+        The machine does it, and not Terraform, which would wait for the instance before and for the attachment after.
+
+        Raises:
+            LookupError: no volume carries the tags, or several do.
+        """
+        wanted = {"Environment": self._identity.environment, "Node": self._identity.node, "Volume": "data"}
+        filters = {f"tag:{name}": value for name, value in wanted.items()}
+        parameters = dict[str, str]()
+        for number, (name, value) in enumerate(filters.items(), 1):
+            parameters |= {f"Filter.{number}.Name": name, f"Filter.{number}.Value.1": value}
+        found = self._api.ec2("DescribeVolumes", **parameters).findall("./volumeSet/item")
+        there = [volume for volume in found if volume.findtext("status") in ("available", "in-use")]
+        if len(there) != 1:
+            ids = ", ".join(volume.findtext("volumeId", "") for volume in there) or "none"
+            raise LookupError(f"volumes with the tags {wanted}: {ids}; accepted: exactly one")
+        volume, mine = there[0].findtext("volumeId", ""), aws.instance_id()
+        holders = [holder.text for holder in there[0].findall("./attachmentSet/item/instanceId")]
+        if not holders:
+            self._api.ec2("AttachVolume", VolumeId=volume, InstanceId=mine, Device=DATA_DEVICE)
+            return f"attaches {volume}"
+        if mine in holders:
+            return f"{volume} is being attached"
+        return f"waits for {volume}, which {holders[0]} still has"
 
     def secret(self, purpose: str) -> dict[str, str]:
         """The credentials for `purpose`: {"user": …, "password": …}."""
-        answer = self._client("secretsmanager").get_secret_value(SecretId=self._identity.secrets[purpose])
-        content: dict[str, str] = json.loads(answer["SecretString"])
+        answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.secrets[purpose])
+        content: dict[str, str] = json.loads(str(answer["SecretString"]))
         return content
 
     def bootstrap_record(self) -> dict[str, str] | None:
         """The record of who began this cluster, or None where nobody has yet."""
-        s3 = self._client("s3")
-        try:
-            body = s3.get_object(Bucket=self._identity.bucket, Key=BOOTSTRAP_KEY)["Body"].read()
-        except s3.exceptions.NoSuchKey:
-            return None
-        record: dict[str, str] = json.loads(body)
-        return record
+        return self._read(BOOTSTRAP_KEY)
 
     def claim_bootstrap(self, record: dict[str, str]) -> bool:
         """Write the record unless there is one: exactly one node ever gets True."""
-        from botocore.exceptions import ClientError
-
-        s3 = self._client("s3")
-        # Debian 12's botocore does not know the argument IfNoneMatch yet.
-        s3.meta.events.register_first("before-sign.s3.PutObject", _if_none_match)
+        body, only_if_none = json.dumps(record).encode(), {"if-none-match": "*"}
         try:
-            s3.put_object(Bucket=self._identity.bucket, Key=BOOTSTRAP_KEY, Body=json.dumps(record).encode())
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
+            self._api.s3("PUT", self._identity.bucket, BOOTSTRAP_KEY, body, only_if_none)
+        except aws.Refused as refused:
+            if refused.status in LOST:
                 return False
             raise
-        finally:
-            s3.meta.events.unregister("before-sign.s3.PutObject", _if_none_match)
         return True
 
+    def order(self) -> dict[str, str] | None:
+        """What an operator ordered, if it still counts by S3's own clock: {"id": …, "from": …, "to": …}."""
+        content = self._read(ORDER_KEY)
+        if content is None:
+            return None
+        now, written = (parsedate_to_datetime(self._api.headers[name]) for name in ("date", "last-modified"))
+        return content if (now - written).total_seconds() <= ORDER_COUNTS else None
+
     def put_report(self, report: dict[str, Any]) -> None:
-        body = json.dumps(report).encode()
-        self._client("s3").put_object(
-            Bucket=self._identity.bucket, Key=f"reports/{self._identity.node}.json", Body=body
-        )
+        self._api.s3("PUT", self._identity.bucket, f"reports/{self._identity.node}.json", json.dumps(report).encode())
 
-    def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(
-                connect_timeout=TIMEOUT,
-                read_timeout=TIMEOUT,
-                retries={"max_attempts": 2, "mode": "standard"},
-                s3={"addressing_style": "path" if self._identity.api_endpoint else "virtual"},
-            )
-            self._clients[service] = boto3.client(
-                service, region_name=self._identity.region, endpoint_url=self._identity.api_endpoint, config=config
-            )
-        return self._clients[service]
-
-
-def _if_none_match(request: Any, **_: Any) -> None:
-    request.headers["If-None-Match"] = "*"
-
-
-def instance_id() -> str:
-    """This machine's instance id, from the metadata service."""
-    token_request = urllib.request.Request(
-        f"{METADATA}/api/token", method="PUT", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    )
-    with urllib.request.urlopen(token_request, timeout=TIMEOUT) as answer:
-        token = answer.read().decode()
-    request = urllib.request.Request(f"{METADATA}/meta-data/instance-id", headers={"X-aws-ec2-metadata-token": token})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        text: str = answer.read().decode()
-    return text
+    def _read(self, key: str) -> dict[str, str] | None:
+        """A JSON object of the bucket, or None where there is none of that key."""
+        try:
+            content: dict[str, str] = json.loads(self._api.s3("GET", self._identity.bucket, key))
+        except aws.Refused as refused:
+            if refused.code == "NoSuchKey":
+                return None
+            raise
+        return content

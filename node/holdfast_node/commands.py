@@ -17,22 +17,22 @@ RETRY = 5.0
 """Seconds before what a machine cannot do without is tried again."""
 
 
-def _until_done(prepare: Callable[[Identity], None], me: Identity) -> None:
+def _until_done(prepare: Callable[[], None]) -> None:
     """Try for ever: a unit that failed once would leave those that need it dead, also when it succeeds later."""
     while True:
         try:
-            return prepare(me)
+            return prepare()
         except (volume.Refused, subprocess.SubprocessError, OSError) as error:
             say(str(error))
             time.sleep(RETRY)
 
 
 def _volume(me: Identity) -> None:
-    _until_done(volume.prepare, me)
+    _until_done(lambda: volume.prepare(me, Cloud(me)))
 
 
 def _addresses(me: Identity) -> None:
-    _until_done(addresses.take, me)
+    _until_done(lambda: addresses.take(me))
 
 
 def _secrets(me: Identity) -> None:
@@ -43,12 +43,19 @@ def _sentinel_config(me: Identity) -> None:
     sentinel_config.prepare(me, Cloud(me), secrets.system_user())
 
 
+def _begin(me: Identity) -> None:
+    sentinel_config.begin(me, Cloud(me))
+
+
 def _run(me: Identity) -> None:
     Agent(me, Cloud(me), secrets.system_user()).run()
 
 
 def _hand_over(me: Identity) -> None:
-    handover.hand_over(me, secrets.system_user())
+    try:
+        handover.hand_over(me, secrets.system_user())
+    except handover.Failed as failed:
+        say(str(failed))
 
 
 COMMANDS: dict[str, Callable[[Identity], None]] = {
@@ -56,6 +63,7 @@ COMMANDS: dict[str, Callable[[Identity], None]] = {
     "addresses": _addresses,
     "secrets": _secrets,
     "sentinel-config": _sentinel_config,
+    "begin": _begin,
     "run": _run,
     "hand-over": _hand_over,
 }

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from holdfast_node.proof import majority_of, named_by_majority
+
 STALE_AFTER = 4.0
 """Seconds for which this node must contradict a majority, whose leader itself says that it leads, before it steps down.
 
 During a failover the promoted replica leads before the majority names it, as Sentinel looks only once a second: that
 must not be undone. A stale leader is closed to clients all this time."""
+
+
+LEADERLESS_AFTER = 3.0
+"""Seconds for which the named leader must answer and not lead, before those that follow it offer themselves anew."""
 
 
 class Role(str, Enum):
@@ -31,6 +37,8 @@ class Do(str, Enum):
     FOLLOW = "follow"
     FAIL_OVER = "fail over"
     """Ask a Sentinel to promote a replica."""
+    OFFER = "offer"
+    """Have the Sentinels forget for how long this replica has had no leader: after 6 s they promote it no more."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,16 @@ class Snapshot:
     """Sentinel's address → the leader it names, of those that answered just now."""
     sentinels: int = 1
     """How many Sentinels there are, by the one that knows most."""
+    promoting: str | None = None
+    """Whom a Sentinel is making the leader just now, before the others name it (see proof.py)."""
     peers: Mapping[str, Server] = field(default_factory=dict)
     """The other nodes' Redis, of those that answered just now."""
     began: bool = False
     """Whether this very data volume began the cluster (see the bootstrap record)."""
     contradicts_for: float = 0.0
     """Seconds for which this node has led, or followed somebody, beside the leader that a majority names."""
+    leaderless_for: float = 0.0
+    """Seconds for which this node has followed the named leader, while that one answers and waits for a role itself."""
 
 
 @dataclass(frozen=True)
@@ -67,18 +79,6 @@ class Decision:
     target: str | None = None
 
 
-def majority_of(sentinels: int) -> int:
-    return sentinels // 2 + 1
-
-
-def proven_leader(votes: Mapping[str, str], sentinels: int) -> str | None:
-    """The address that a majority of all Sentinels names, or None."""
-    for address, count in Counter(votes.values()).items():
-        if count >= majority_of(sentinels):
-            return address
-    return None
-
-
 def contradicts(me: str, own: Server, named: str | None) -> bool:
     """Whether this node leads, or follows somebody, beside the leader that a majority names."""
     if named is None or named == me:
@@ -86,9 +86,16 @@ def contradicts(me: str, own: Server, named: str | None) -> bool:
     return own.role is Role.LEADER or (own.role is Role.REPLICA and own.leader != named)
 
 
+def is_leaderless(own: Server, named: str | None, peers: Mapping[str, Server]) -> bool:
+    """Whether this node follows the leader that a majority names, and that one is there and leads nobody."""
+    if own.role is not Role.REPLICA or named is None or own.leader != named:
+        return False
+    return named in peers and peers[named].role is Role.WAITING
+
+
 def decide(snapshot: Snapshot) -> Decision:
     """See the table in node/README.md: one row for each return."""
-    named = proven_leader(snapshot.votes, snapshot.sentinels)
+    named = snapshot.promoting or named_by_majority(snapshot.votes, snapshot.sentinels)
     if named is None:
         return _without_majority(snapshot)
     if named == snapshot.me:
@@ -96,9 +103,21 @@ def decide(snapshot: Snapshot) -> Decision:
     return _other_named(snapshot, named)
 
 
+def observe(votes: Mapping[str, str], sentinels: int) -> Decision:
+    """What a node without Redis says: it has nothing to decide."""
+    named = named_by_majority(votes, sentinels)
+    if named is None:
+        return Decision(Do.STAY, f"waits: {_seen(votes, sentinels)}, and a majority is {majority_of(sentinels)}")
+    return Decision(Do.STAY, f"a majority names {named}")
+
+
+def _seen(votes: Mapping[str, str], sentinels: int) -> str:
+    agree = max(Counter(votes.values()).values(), default=0)
+    return f"{agree} of {sentinels} Sentinels name the same leader"
+
+
 def _without_majority(snapshot: Snapshot) -> Decision:
-    agree = max(Counter(snapshot.votes.values()).values(), default=0)
-    seen = f"{agree} of {snapshot.sentinels} Sentinels name the same leader"
+    seen = _seen(snapshot.votes, snapshot.sentinels)
     if snapshot.own.role is Role.LEADER:
         return Decision(Do.STAY, f"leads, but only {seen}: the gateways are closed")
     return Decision(Do.STAY, f"waits: {seen}, and a majority is {majority_of(snapshot.sentinels)}")
@@ -110,9 +129,14 @@ def _other_named(snapshot: Snapshot, named: str) -> Decision:
         return Decision(Do.STAY, f"its Redis does not answer; a majority names {named}")
     if own.role is Role.WAITING:
         return Decision(Do.FOLLOW, f"a majority names {named}: follows it", named)
+    if own.leader == named and snapshot.leaderless_for >= LEADERLESS_AFTER:
+        return Decision(Do.OFFER, f"a majority names {named}, which does not lead: offers itself to be promoted")
     if own.leader == named:
         return Decision(Do.STAY, f"follows {named}, which a majority names")
     leads_there = snapshot.peers.get(named, Server(Role.DOWN)).role is Role.LEADER
+    if leads_there and snapshot.promoting and own.role is Role.REPLICA:
+        # Sentinel would say so after a second, and until then the new leader has no replica, and takes no writes.
+        return Decision(Do.FOLLOW, f"a Sentinel promoted {named}, which leads: follows it", named)
     if leads_there and snapshot.contradicts_for >= STALE_AFTER:
         return Decision(
             Do.FOLLOW, f"a majority names {named}, which leads: gives up its own role and follows it", named
@@ -129,6 +153,9 @@ def _named(snapshot: Snapshot) -> Decision:
     if own.role is Role.SILENT:
         # A failover asked for here would race the one that the other Sentinels begin, and could promote two.
         return Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels")
+    leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
+    if leader:
+        return Decision(Do.STAY, f"a majority names it, but {leader} leads already: leaves it to the Sentinels")
     followers = [peer for peer in snapshot.peers.values() if peer.role is Role.REPLICA and peer.has_data]
     if followers:
         return Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it")

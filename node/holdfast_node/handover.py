@@ -1,80 +1,224 @@
-"""A planned handover: the leader's machine is about to stop, and no acknowledged write may be lost with it.
+"""A planned handover: the leader gives up, and no acknowledged write may be lost with it.
 
-`SENTINEL FAILOVER` alone is uncoordinated. So writes are paused first, a replica catches up, and only then it is
-promoted. Redis 6.0 cannot pause writes alone, and a pause of everything would pause the Sentinels' questions too: there
-the handover does without.
+`SENTINEL FAILOVER` alone is uncoordinated. So writes are paused first, the replicas catch up, and only then one of them
+is promoted. Writes stay paused until the chosen one says that it leads, which the gateways see at the same moment.
+Redis 6.0 cannot pause writes alone, and a pause of everything would pause the Sentinels' questions too: there the
+handover does without.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from holdfast_node import servers
+from holdfast_node import resp
 from holdfast_node.decision import Role
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+from holdfast_node.sentinels import CHANNELS, CHOSEN, ENDED
+from holdfast_node.servers import Details, details
 
-DEADLINE = 6.0
-"""Seconds for all of it; the pause ends by itself at the same time."""
+DEADLINE = 3.0
+"""Seconds from the pause to the successor's lead; the pause ends by itself at the same time."""
 
-POLL = 0.02
+CATCH_UP = 0.4
+"""Seconds for the replicas to get what was written before the pause. Sentinel's greetings (PUBLISH) are writes too:
+after twice this it would take a paused leader for dead."""
+
+FIRST, SEEN_WITHIN = "1", 5.0
+"""The `replica-priority` that comes before all others (see redis.conf), and seconds until Sentinel has seen it: it
+looks once a second."""
+
+NAMED_WITHIN = 3.0
+"""Seconds for the Sentinels to hear of it, before this machine may stop."""
+
+POLL = 0.005
 
 IN_TOUCH = 2
 """Seconds since a replica's last word, which it gives every second. One that is frozen must not hold up the others."""
 
+ANSWER_TIMEOUT, SENTINEL_TIMEOUT = 2.0, 0.5
+"""Seconds for one answer of a Redis, and of a Sentinel: those of machines that are not there are asked too."""
 
-def hand_over(identity: Identity, credentials: tuple[str, str]) -> bool:
-    """Give leadership to a replica in sync, if this node leads. False: it did not, and nothing was changed."""
-    own = servers.connect("127.0.0.1", identity.redis_port, credentials, timeout=2)
+PING_PERIOD, NEVER = 1, 3600
+"""Seconds between the leader's pings to its replicas, which are in their stream: as in redis.conf, and in a handover.
+A ping that the successor does not get any more would cost the others a full resync."""
+
+Error = (OSError, resp.Refused)
+
+
+class Failed(Exception):
+    """No handover, and why: the leader is the one that it was."""
+
+
+def hand_over(identity: Identity, credentials: resp.Credentials, to: str | None = None) -> str:
+    """Give leadership to a replica in sync: the one at the address `to`, or the one that a Sentinel prefers.
+
+    Returns:
+        What was done, as a sentence.
+
+    Raises:
+        Failed: nothing was changed.
+    """
     try:
-        found = servers.details(own)
-    except servers.Error as error:
-        say(f"no handover: Redis does not answer ({error})")
-        return False
-    leads = found.server.role is Role.LEADER
-    if not leads or not found.followers:
-        say("no handover: no replica follows" if leads else "no handover: this node does not lead")
-        return False
-    deadline = time.monotonic() + DEADLINE
-    if identity.since_6_2:
-        own.execute_command("CLIENT", "PAUSE", int(DEADLINE * 1000), "WRITE")
-    try:
-        if not _caught_up(own, deadline):
-            say("no handover: no replica caught up in time; writes go on here")
-            return False
-        return _promote(identity, own, deadline)
-    except servers.Error as error:
-        say(f"no handover: {error}; writes go on here")
-        return False
-    finally:
-        if identity.since_6_2:
-            own.execute_command("CLIENT", "UNPAUSE")
+        sentence = Handover(identity, credentials, to).do()
+    except Error as error:
+        raise Failed(f"no handover: {error or type(error).__name__}; writes go on here") from None
+    say(sentence)
+    return sentence
 
 
-def _caught_up(own: Any, deadline: float) -> bool:
-    """Wait until every replica in touch has everything: which of them is promoted is Sentinel's choice."""
-    while time.monotonic() < deadline:
-        found = servers.details(own)
-        in_touch = [one for one in found.followers if one.state == "online" and one.lag <= IN_TOUCH]
-        if in_touch and all(one.offset >= found.offset for one in in_touch):
-            return True
-        time.sleep(POLL)
-    return False
+class Handover:
+    """One handover, from this node's leader."""
 
+    def __init__(self, identity: Identity, credentials: resp.Credentials, to: str | None) -> None:
+        self._identity, self._credentials, self._to = identity, credentials, to
 
-def _promote(identity: Identity, own: Any, deadline: float) -> bool:
-    sentinel = servers.connect(identity.address, identity.sentinel_port, None, timeout=2)
-    sentinel.execute_command("SENTINEL", "FAILOVER", identity.environment)
-    while time.monotonic() < deadline:
-        named = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
-        if named and named[0] != identity.address:
-            say(f"handed over to {named[0]}")
+    def do(self) -> str:
+        with self._redis("127.0.0.1") as own:
+            found = _look(own)
+            if found.server.role is not Role.LEADER:
+                raise Failed("no handover: this node does not lead")
+            followers = [one.address for one in found.followers if one.state == "online"]
+            if not followers:
+                raise Failed("no handover: no replica follows")
+            if self._to and self._to not in followers:
+                raise Failed(f"no handover: {self._to} is no replica in sync; accepted: {', '.join(followers)}")
+            with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
+                successor, pause = self._replace(own, sentinel)
+                self._wait_until_named(sentinel, successor)
+        return f"handed over to {successor}; writes paused for {pause * 1000:.0f} ms"
+
+    @contextmanager
+    def _preferred(self, sentinel: resp.Client) -> Iterator[None]:
+        """For as long as it takes, the one that was asked for is the one that Sentinel prefers."""
+        if self._to is None:
+            yield
+            return
+        before = self._set_priority(self._to, FIRST)
+        try:
+            deadline = time.monotonic() + SEEN_WITHIN
+            while self._seen_priority(sentinel) != FIRST:
+                if time.monotonic() > deadline:
+                    raise Failed(f"no handover: the Sentinel does not see that {self._to} is preferred")
+                time.sleep(10 * POLL)
+            yield
+        finally:
+            self._set_priority(self._to, before)
+
+    def _set_priority(self, address: str, priority: str) -> str:
+        """Returns the one before."""
+        with self._redis(address) as redis:
+            before = resp.pairs(redis.call("CONFIG", "GET", "replica-priority"))["replica-priority"]
+            redis.call("CONFIG", "SET", "replica-priority", priority)
+            return before
+
+    def _seen_priority(self, sentinel: resp.Client) -> str | None:
+        replicas = map(resp.pairs, sentinel.call("SENTINEL", "REPLICAS", self._identity.environment))
+        return next((one["slave-priority"] for one in replicas if one["ip"] == self._to), None)
+
+    def _replace(self, own: resp.Client, sentinel: resp.Client) -> tuple[str, float]:
+        """Pause writes until another one leads. Returns its address, and for how long they paused."""
+        began = time.monotonic()
+        self._pause(own)
+        try:
+            self._catch_up(own, began + CATCH_UP)
+            successor = self._promote(sentinel, began + DEADLINE)
             # Sentinel takes seconds for this: once unpaused, it would take writes that its successor never sees.
-            own.execute_command("REPLICAOF", named[0], identity.redis_port)
+            own.call("REPLICAOF", successor, self._identity.redis_port)
             # Their sessions end here; they find the new leader through any gateway.
-            own.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-            return True
-        time.sleep(POLL)
-    say("no handover: the Sentinels promoted nobody in time; writes go on here")
-    return False
+            own.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            return successor, time.monotonic() - began
+        finally:
+            self._resume(own)
+
+    def _pause(self, own: resp.Client) -> None:
+        own.call("CONFIG", "SET", "repl-ping-replica-period", NEVER)
+        if self._identity.since_6_2:
+            own.call("CLIENT", "PAUSE", int(DEADLINE * 1000), "WRITE")
+
+    def _resume(self, own: resp.Client) -> None:
+        if self._identity.since_6_2:
+            own.call("CLIENT", "UNPAUSE")
+        own.call("CONFIG", "SET", "repl-ping-replica-period", PING_PERIOD)
+
+    def _catch_up(self, own: resp.Client, deadline: float) -> None:
+        """Wait until every replica in touch has everything: which of them is promoted is Sentinel's choice.
+
+        They are asked themselves: what the leader knows of them is up to a second old.
+        """
+        found = _look(own)
+        in_touch = [one.address for one in found.followers if one.state == "online" and one.lag <= IN_TOUCH]
+        behind = set(in_touch)
+        while time.monotonic() < deadline:
+            for address in list(behind):
+                with self._redis(address) as replica:
+                    if _look(replica).offset >= found.offset:
+                        behind.remove(address)
+            if in_touch and not behind:
+                return
+            time.sleep(POLL)
+        raise Failed("no handover: no replica caught up in time; writes go on here")
+
+    def _promote(self, sentinel: resp.Client, deadline: float) -> str:
+        """Have a replica promoted, and wait until it leads: a moment after Sentinel's word, before it looks again."""
+        with self._sentinel(sentinel.address) as events:
+            for channel in CHANNELS:
+                events.call("SUBSCRIBE", channel)
+            sentinel.call("SENTINEL", "FAILOVER", self._identity.environment)
+            successor = _chosen(events, deadline)
+        while successor and time.monotonic() < deadline:
+            try:
+                with self._redis(successor) as other:
+                    if _look(other).server.role is Role.LEADER:
+                        return successor
+            except OSError:
+                # Sentinel ends all sessions of the one that it promotes.
+                continue
+            time.sleep(POLL)
+        raise Failed("no handover: no replica was promoted in time; writes go on here")
+
+    def _wait_until_named(self, sentinel: resp.Client, successor: str) -> None:
+        """That Sentinel must live until it has told the others: this machine may be about to stop."""
+        deadline = time.monotonic() + NAMED_WITHIN
+        while time.monotonic() < deadline:
+            named = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._identity.environment)
+            if named and named[0] == successor:
+                return
+            time.sleep(10 * POLL)
+
+    def _redis(self, address: str) -> resp.Client:
+        return resp.Client(address, self._identity.redis_port, self._credentials, timeout=ANSWER_TIMEOUT)
+
+    def _sentinel(self, address: str) -> resp.Client:
+        return resp.Client(address, self._identity.sentinel_port, timeout=SENTINEL_TIMEOUT)
+
+    def _answering_sentinel(self) -> str:
+        """Not the own one, where there is another: it may stop in the middle, with this machine."""
+        for address in [*self._identity.other_sentinels(), self._identity.address]:
+            try:
+                with self._sentinel(address) as sentinel:
+                    if sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._identity.environment):
+                        return address
+            except Error:
+                continue
+        raise OSError("no Sentinel answers")
+
+
+def _chosen(events: resp.Client, deadline: float) -> str | None:
+    """Whom the Sentinel chose."""
+    while time.monotonic() < deadline:
+        try:
+            kind, channel, message = events.read(deadline - time.monotonic())
+        except TimeoutError:
+            return None
+        if kind == "message" and channel == CHOSEN:
+            return str(message.split()[2])
+        if kind == "message" and channel.startswith(ENDED):
+            return None
+    return None
+
+
+def _look(redis: resp.Client) -> Details:
+    return details(resp.fields(redis.call("INFO")))

@@ -11,24 +11,31 @@ FILE = Path("/etc/holdfast/node.json")
 
 @dataclass(frozen=True)
 class Identity:
-    """Addresses as text. `peers` names every slot of the layout, this node's and those not deployed yet included."""
+    """Addresses as text. `data`, `sentinels` and `gateways` name every slot of the layout that has the role: this
+    node's too, and those not deployed yet."""
 
     environment: str
     node: str
     zone: str
     region: str
+    roles: list[str]
+    """What this machine runs: `data`, `gateway`, `sentinel`."""
     address: str
-    leader_endpoint: str
-    replica_endpoint: str
+    leader_endpoint: str | None
+    """HAProxy's, as `replica_endpoint`: both None where this is no gateway."""
+    replica_endpoint: str | None
     sentinel_id: str
-    volume_id: str
+    volume_id: str | None
+    """None where this is only a gateway."""
     bucket: str
     api_endpoint: str | None
     program: str
     secrets: dict[str, str]
     """Purpose (`app`, `system`) → name in Secrets Manager."""
-    peers: dict[str, str]
+    data: dict[str, str]
     """Node name → address."""
+    sentinels: dict[str, str]
+    gateways: dict[str, str]
     redis_port: int
     sentinel_port: int
     lease_port: int
@@ -38,8 +45,16 @@ class Identity:
     since_7_0: bool
     """Whether this is Redis 7.0 or newer: a Sentinel whose periods can be set."""
 
-    def others(self) -> dict[str, str]:
-        return {name: address for name, address in self.peers.items() if name != self.node}
+    def has(self, role: str) -> bool:
+        return role in self.roles
+
+    def endpoints(self) -> tuple[str, ...]:
+        """The leader's and the replicas'; none where this is no gateway."""
+        return tuple(address for address in (self.leader_endpoint, self.replica_endpoint) if address)
+
+    def other_sentinels(self) -> list[str]:
+        """Addresses of all other Sentinels' slots."""
+        return [address for address in self.sentinels.values() if address != self.address]
 
 
 def load(file: Path = FILE) -> Identity:

@@ -21,15 +21,17 @@ APPLICATION_RULES = "~* +@all -@admin -@dangerous +info +sort +sort_ro"
 
 
 def fetch(identity: Identity, cloud: Cloud) -> None:
-    """Write users.acl, redis-auth.conf, haproxy.env and system.json; tries until it has them."""
-    app, system = _patiently(cloud, "app"), _patiently(cloud, "system")
-    write_private(FOLDER / "users.acl", users(app, system, since_6_2=identity.since_6_2), "redis")
-    write_private(
-        FOLDER / "redis-auth.conf", f"masteruser {system['user']}\nmasterauth {system['password']}\n", "redis"
-    )
-    write_private(FOLDER / "haproxy.env", f"HOLDFAST_SYSTEM_PASSWORD={system['password']}\n")
+    """Write system.json, and what the roles need (users.acl, redis-auth.conf; haproxy.env); tries until it has them."""
+    system = _patiently(cloud, "system")
+    if identity.has("data"):
+        app = _patiently(cloud, "app")
+        write_private(FOLDER / "users.acl", users(app, system, since_6_2=identity.since_6_2), "redis")
+        login = f"masteruser {system['user']}\nmasterauth {system['password']}\n"
+        write_private(FOLDER / "redis-auth.conf", login, "redis")
+    if identity.has("gateway"):
+        write_private(FOLDER / "haproxy.env", f"HOLDFAST_SYSTEM_PASSWORD={system['password']}\n")
     write_private(SYSTEM_FILE, json.dumps(system), "redis")
-    say("fetched the passwords of app and system")
+    say("fetched the passwords that this node needs")
 
 
 def users(app: dict[str, str], system: dict[str, str], *, since_6_2: bool) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from holdfast_node import servers
+from holdfast_node import resp
 from holdfast_node.cloud import Cloud
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
@@ -21,6 +21,8 @@ BEGAN = Path("/var/lib/holdfast/sentinel/began")
 """There when this very volume began the cluster; holds the bootstrap record's token."""
 
 RETRY = 1.0
+ANSWER_TIMEOUT = 0.2
+"""Seconds that another Sentinel has to answer."""
 
 LEARNT = (
     "sentinel monitor",
@@ -41,6 +43,17 @@ def prepare(identity: Identity, cloud: Cloud, credentials: tuple[str, str]) -> N
     user, password = credentials
     login = f"sentinel auth-user {identity.environment} {user}\nsentinel auth-pass {identity.environment} {password}\n"
     write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + login, kept))
+
+
+def begin(identity: Identity, cloud: Cloud) -> None:
+    """Begin the cluster where nobody has: on a machine with data, but without a Sentinel that would have done it."""
+    while True:
+        try:
+            _from_record(identity, cloud)
+            return
+        except Exception as error:
+            say(f"the bootstrap record cannot be read yet: {error}")
+            time.sleep(RETRY)
 
 
 def merge(settings: str, kept: str) -> str:
@@ -82,26 +95,26 @@ def _find_leader(identity: Identity, cloud: Cloud) -> str:
 def _ask_peers(identity: Identity) -> str | None:
     """What most of the answering Sentinels say."""
     answers: list[str] = []
-    for address in identity.others().values():
-        connection = servers.connect(address, identity.sentinel_port, None)
+    for address in identity.other_sentinels():
         try:
-            answer = connection.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
-            if answer:
-                answers.append(answer[0])
-        except servers.Error:
+            with resp.Client(address, identity.sentinel_port, timeout=ANSWER_TIMEOUT) as sentinel:
+                answer = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
+        except (OSError, resp.Refused):
             continue
-        finally:
-            connection.close()
+        if answer:
+            answers.append(answer[0])
     return max(set(answers), key=answers.count) if answers else None
 
 
 def _from_record(identity: Identity, cloud: Cloud) -> str:
     record = cloud.bootstrap_record()
     if record is None:
+        if not identity.has("data"):
+            raise RuntimeError("nobody has begun this cluster; a node with data does")
         mine = {"leader": identity.address, "node": identity.node, "token": f"{identity.volume_id}/{time.time_ns()}"}
         BEGAN.write_text(mine["token"], encoding="utf-8")
         if cloud.claim_bootstrap(mine):
-            say(f"no Sentinel answers and nobody has begun this cluster: {identity.node} begins it")
+            say(f"nobody has begun this cluster: {identity.node} begins it")
             return identity.address
         record = cloud.bootstrap_record()
         if record is None:
@@ -110,5 +123,5 @@ def _from_record(identity: Identity, cloud: Cloud) -> str:
     # Only the volume that began the cluster may lead it empty; a crash between claim and answer keeps the same token.
     if BEGAN.exists() and BEGAN.read_text(encoding="utf-8") != record["token"]:
         BEGAN.unlink()
-    say(f"no Sentinel answers; the bootstrap record names {record['leader']}")
+    say(f"the bootstrap record names {record['leader']}")
     return record["leader"]

@@ -1,28 +1,42 @@
-"""What every Sentinel says, asked ten times a second over connections that stay open: the votes that prove a leader."""
+"""What the Sentinels say: asked ten times a second, and heard at once when they change the leader."""
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from holdfast_node import servers
-from holdfast_node.decision import proven_leader
-
-INTERVAL = 0.1
-"""Seconds between two questions to one Sentinel."""
+from holdfast_node import resp
+from holdfast_node.identity import Identity
+from holdfast_node.link import Link, State, Subscription
+from holdfast_node.log import say
+from holdfast_node.proof import ANNOUNCED_FOR, Announcement, announced, named_by_majority, proven
 
 LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
 before the other side can have promoted anybody."""
 
-MEMBERS_INTERVAL = 1.0
-"""Seconds between two looks at which other Sentinels and replicas a Sentinel knows."""
+PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 1000)
+"""Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf).
 
-PING_PERIOD = 250
-"""Milliseconds between two pings of the own Sentinel. By default it is down-after-milliseconds where that is under a
-second: then the first ping to a new leader comes just when it counts as down, and a second failover follows the first.
-Shorter, and no replica is eligible. It can only be set at run time, and only from Redis 7.0 on (see sentinel.conf)."""
+Ping: by default it is down-after-milliseconds where that is under a second; then the first ping to a new leader comes
+just when it counts as down, and a second failover follows the first. Shorter than 250, and no replica is eligible.
+Ask: how long a Sentinel that misses the leader waits until it asks the others again, whether they miss it too.
+Info: how old what a Sentinel knows of the replicas is, and so its choice among them.
+"""
+
+RESTART_INTERVAL = 10.0
+"""Seconds between two restarts of the own Sentinel."""
+
+CHOSEN, ENDED = "+failover-state-send-slaveof-noone", "-failover-abort"
+CHANNELS = (
+    CHOSEN,
+    f"{ENDED}-no-good-slave",
+    f"{ENDED}-slave-timeout",
+    f"{ENDED}-not-elected",
+    "+switch-master",
+)
 
 
 @dataclass
@@ -31,30 +45,53 @@ class Word:
 
     leader: str
     at: float
+
+
+@dataclass
+class View:
+    """What one Sentinel knows of the cluster, looked at once a second."""
+
     sentinels: int = 1
-    members: frozenset[str] = frozenset()
+    replicas: frozenset[str] = frozenset()
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for 30 s."""
 
 
 @dataclass
 class Sentinels:
-    """Watches the Sentinels of all `addresses` and of those that they tell of."""
+    """Every Sentinel of the layout's slots, and those that they tell of. `changed` is called when something did.
 
-    environment: str
-    own: str
-    port: int
-    since_7_0: bool
+    Nothing here blocks; all of it runs in the thread of the event loop, but for the words' readers.
+    """
+
+    identity: Identity
+    changed: Callable[[], None] = lambda: None
     _words: dict[str, Word] = field(default_factory=dict)
-    _watched: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _views: dict[str, View] = field(default_factory=dict)
+    _announcements: dict[str, Announcement] = field(default_factory=dict)
+    _links: dict[str, Link] = field(default_factory=dict)
+    _subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    _restarted: float = float("-inf")
 
-    def watch(self, address: str) -> None:
-        with self._lock:
-            if address in self._watched:
-                return
-            self._watched.add(address)
-        threading.Thread(target=self._ask_for_ever, args=(address,), daemon=True).start()
+    def start(self) -> None:
+        for address in self.identity.sentinels.values():
+            self._watch(address)
+
+    def ask(self) -> None:
+        """Ask each who leads: to be called every tenth of a second."""
+        for address, link in self._links.items():
+            link.expire()
+            if link.idle:
+                link.ask(partial(self._named, address), *self._about("GET-MASTER-ADDR-BY-NAME"))
+        self._forget_old_announcements()
+
+    def look_around(self) -> None:
+        """Ask each what it knows of the cluster: to be called every second."""
+        for link in list(self._links.values()):
+            self._look(link)
+        for subscription in self._subscriptions.values():
+            subscription.expire()
+            subscription.probe()
 
     def votes(self) -> dict[str, str]:
         """Sentinel's address → leader it names, of words still within their lease."""
@@ -62,60 +99,124 @@ class Sentinels:
         return {address: word.leader for address, word in list(self._words.items()) if word.at >= oldest}
 
     def known(self) -> int:
-        """How many Sentinels there are, by the one that knows most."""
-        return max((word.sentinels for word in list(self._words.values())), default=1)
+        """How many Sentinels there are, by the one that knows most; as many as there can be, before any has told."""
+        return max((view.sentinels for view in list(self._views.values())), default=len(self.identity.sentinels))
 
     def proven_leader(self) -> str | None:
-        return proven_leader(self.votes(), self.known())
+        """Who may take writes once it says that it leads: see proof.py."""
+        return proven(self.votes(), self.known(), list(self._announcements.values()))
+
+    def promoting(self) -> str | None:
+        """Whom a Sentinel is promoting just now."""
+        votes = self.votes()
+        targets = announced(list(self._announcements.values()), votes, named_by_majority(votes, self.known()))
+        return next(iter(targets)) if len(targets) == 1 else None
 
     def members(self) -> frozenset[str]:
         """Addresses of all data nodes that the Sentinels know of."""
-        return frozenset().union(*(word.members for word in list(self._words.values())))
+        leaders = {word.leader for word in list(self._words.values())}
+        return frozenset(leaders).union(*(view.replicas for view in list(self._views.values())))
 
     def own_word(self) -> Word | None:
-        word = self._words.get(self.own)
+        word = self._words.get(self.identity.address)
         return word if word and word.at >= time.monotonic() - LEASE else None
 
+    def own_tilt(self) -> bool | None:
+        view = self._views.get(self.identity.address)
+        return view.tilt if view and self.own_word() else None
+
     def ask_failover(self) -> None:
-        """Have the own Sentinel promote a replica now, without waiting for the others to miss the leader."""
-        connection = servers.connect(self.own, self.port, None)
-        try:
-            connection.execute_command("SENTINEL", "FAILOVER", self.environment)
-        finally:
-            connection.close()
+        """Have a Sentinel promote a replica now, without waiting for the others to miss the leader.
 
-    def _ask_for_ever(self, address: str) -> None:
-        connection = servers.connect(address, self.port, None)
-        looked = 0.0
-        while True:
-            try:
-                answer = connection.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.environment)
-                now = time.monotonic()
-                before = self._words.get(address)
-                if answer:
-                    word = Word(answer[0], now)
-                    if before:
-                        word.sentinels, word.members, word.tilt = before.sentinels, before.members, before.tilt
-                    self._words[address] = word
-                    if now - looked >= MEMBERS_INTERVAL:
-                        if address == self.own and self.since_7_0:
-                            # Every time: a Sentinel that was restarted has forgotten it.
-                            connection.execute_command("SENTINEL", "DEBUG", "PING-PERIOD", PING_PERIOD)
-                        self._look_at_members(connection, word)
-                        looked = now
-            except servers.Error:
-                connection.close()
-            time.sleep(INTERVAL)
+        The own one, or where there is none the first that speaks: two failovers at once could promote two.
+        """
+        speaking = sorted(self.votes(), key=lambda address: (address != self.identity.address, address))
+        if speaking:
+            self._links[speaking[0]].ask(self._failover_asked, *self._about("FAILOVER"))
 
-    def _look_at_members(self, connection: object, word: Word) -> None:
-        def ask(what: str) -> list[dict[str, str]]:
-            answer = connection.execute_command("SENTINEL", what, self.environment)  # type: ignore[attr-defined]
-            listed = answer.values() if isinstance(answer, dict) else answer
-            return [servers.pairs(entry) for entry in listed]
+    def _failover_asked(self, reply: resp.Reply) -> None:
+        if isinstance(reply, resp.Refused):
+            say(f"the Sentinel does not promote anybody: {reply}")
 
-        others, replicas = ask("SENTINELS"), ask("REPLICAS")
-        word.sentinels = len(others) + 1
-        word.tilt = connection.info("sentinel").get("sentinel_tilt") == 1  # type: ignore[attr-defined]
-        word.members = frozenset({word.leader, *(replica["ip"] for replica in replicas)})
-        for other in others:
-            self.watch(other["ip"])
+    def _about(self, what: str) -> tuple[str, str, str]:
+        return "SENTINEL", what, self.identity.environment
+
+    def _watch(self, address: str) -> None:
+        if address not in self._links:
+            port = self.identity.sentinel_port
+            self._links[address] = Link(address, port, partial(self._link_changed, address))
+            self._subscriptions[address] = Subscription(address, port, CHANNELS, partial(self._heard, address))
+
+    def _link_changed(self, address: str) -> None:
+        if self._links[address].state is State.UP:
+            self._look(self._links[address])
+        self.changed()
+
+    def _named(self, address: str, reply: resp.Reply) -> None:
+        if not isinstance(reply, list):
+            return
+        before, self._words[address] = self._words.get(address), Word(reply[0], time.monotonic())
+        if before is None or before.leader != reply[0]:
+            self.changed()
+
+    def _look(self, link: Link) -> None:
+        view, address = View(), link.address
+
+        def replicas(reply: resp.Reply) -> None:
+            if isinstance(reply, list):
+                found = [resp.pairs(one) for one in reply]
+                view.replicas = frozenset(one["ip"] for one in found)
+                if address == self.identity.address and any(_lost_again(one["flags"]) for one in found):
+                    self._begin_anew(link)
+
+        def others(reply: resp.Reply) -> None:
+            if isinstance(reply, list):
+                view.sentinels = len(reply) + 1
+                for one in reply:
+                    self._watch(resp.pairs(one)["ip"])
+
+        def info(reply: resp.Reply) -> None:
+            if isinstance(reply, str):
+                view.tilt = resp.fields(reply).get("sentinel_tilt") == "1"
+                self._views[address] = view
+
+        if address == self.identity.address and self.identity.since_7_0:
+            # Every time: a Sentinel that was restarted has forgotten it.
+            link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
+        link.ask(replicas, *self._about("REPLICAS"))
+        link.ask(others, *self._about("SENTINELS"))
+        link.ask(info, "INFO", "sentinel")
+
+    def _begin_anew(self, link: Link) -> None:
+        """Have the own Sentinel restart: it never ends a failover whose new leader is lost before the end.
+
+        Its configuration names the new leader, so that it misses that one then, as the others do.
+        """
+        if time.monotonic() - self._restarted >= RESTART_INTERVAL:
+            self._restarted = time.monotonic()
+            say("the one that the own Sentinel has just promoted is down again: has the Sentinel begin anew")
+            link.ask(lambda _: None, "SHUTDOWN")
+
+    def _heard(self, sentinel: str, channel: str, message: str) -> None:
+        """An event; of a promotion: `slave NAME IP PORT @ ENVIRONMENT LEADER-IP LEADER-PORT`."""
+        words = message.split()
+        if channel == CHOSEN and words[5:6] == [self.identity.environment]:
+            # What this Sentinel calls the old leader was promoted before: that change is over.
+            still = {address: one for address, one in self._announcements.items() if one.target != words[6]}
+            now = Announcement(sentinel, words[2], words[6], time.monotonic())
+            self._announcements = still | {sentinel: now}
+            say(f"the Sentinel at {sentinel} promotes {words[2]} in place of {words[6]}")
+        elif channel.startswith(ENDED):
+            self._announcements.pop(sentinel, None)
+        self.changed()
+
+    def _forget_old_announcements(self) -> None:
+        oldest, named = time.monotonic() - ANNOUNCED_FOR, named_by_majority(self.votes(), self.known())
+        self._announcements = {
+            address: one for address, one in self._announcements.items() if one.at >= oldest and one.target != named
+        }
+
+
+def _lost_again(flags: str) -> bool:
+    """Whether a replica is the one that is being promoted, and down. `flags`: as `slave,s_down,promoted`."""
+    return {"promoted", "s_down"} <= set(flags.split(","))

@@ -1,41 +1,20 @@
-"""Redis and Sentinel as this node sees them: connections that never block for long, and what they say, parsed."""
+"""Every Redis as this node sees it: what each says of itself, asked over connections that stay."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import redis
-
+from holdfast_node import resp
 from holdfast_node.decision import Role, Server
-
-try:
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-except ImportError:
-    # Ubuntu 22.04 has redis-py 3.5, which tries once.
-    ONCE: dict[str, Any] = {}
-else:
-    # Newer redis-py tries three times by itself, which would hold up a decision for seconds.
-    ONCE = {"retry": Retry(NoBackoff(), 0)}  # type: ignore[no-untyped-call, unused-ignore]
+from holdfast_node.identity import Identity
+from holdfast_node.link import Link, State
 
 NOBODY = "127.0.0.1"
 """What a Redis that waits for its role is told to follow: a closed port of its own machine (see redis.conf)."""
 
-TIMEOUT = 0.2
-"""Seconds for a connection and for an answer. Shorter than the lease, so that a silent peer cannot hold it up."""
 
-Error = (redis.RedisError, OSError)
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether nobody listens there, as opposed to somebody who does not answer."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+REST = ("redis_version", "loading")
 
 
 @dataclass(frozen=True)
@@ -59,58 +38,135 @@ class Details:
     syncing: bool
     followers: tuple[Follower, ...]
 
-
-def connect(address: str, port: int, credentials: tuple[str, str] | None, timeout: float = TIMEOUT) -> Any:
-    user, password = credentials or (None, None)
-    return redis.Redis(
-        host=address,
-        port=port,
-        username=user,
-        password=password,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        decode_responses=True,
-        **ONCE,
-    )
+    def follows_in_sync(self, leader: str | None) -> bool:
+        return self.server.leader == leader and self.server.role is Role.REPLICA and self.link_up and not self.syncing
 
 
-def details(connection: Any) -> Details:
-    """Ask a Redis for all of it."""
-    info: dict[str, Any] = {}
-    for section in ("replication", "server", "persistence", "keyspace"):
-        info.update(connection.info(section))
+def details(info: Mapping[str, str]) -> Details:
+    """The sections `replication`, `server`, `persistence` and `keyspace` of INFO, read."""
     leads = info["role"] == "master"
     leader = None if leads else info.get("master_host")
     role = Role.LEADER if leads else Role.WAITING if leader in (None, NOBODY) else Role.REPLICA
-    if info.get("loading"):
+    if info.get("loading") == "1":
         role = Role.DOWN
     return Details(
         server=Server(
             role=role,
             leader=leader if role is Role.REPLICA else None,
-            has_data=any(key.startswith("db") and isinstance(value, dict) for key, value in info.items()),
+            has_data=any(name.startswith("db") and value.startswith("keys=") for name, value in info.items()),
         ),
-        version=str(info["redis_version"]),
-        offset=int(info["master_repl_offset"] if leads else info.get("slave_repl_offset", 0)),
+        version=info["redis_version"],
+        offset=int(info["master_repl_offset"] if leads else info.get("slave_repl_offset", "0")),
         link_up=info.get("master_link_status") == "up",
-        syncing=bool(info.get("master_sync_in_progress")),
-        followers=tuple(_followers(info)),
+        syncing=info.get("master_sync_in_progress") == "1",
+        followers=tuple(_follower(info[name]) for name in _followers(info)),
     )
 
 
-def _followers(info: dict[str, Any]) -> list[Follower]:
-    found = []
-    for index in range(int(info.get("connected_slaves", 0))):
-        listed = info.get(f"slave{index}")
-        if isinstance(listed, dict):
-            found.append(
-                Follower(str(listed["ip"]), int(listed["offset"]), str(listed["state"]), int(listed.get("lag", 0)))
-            )
-    return found
+def _followers(info: Mapping[str, str]) -> list[str]:
+    return [
+        name for name in (f"slave{index}" for index in range(int(info.get("connected_slaves", "0")))) if name in info
+    ]
 
 
-def pairs(answer: Any) -> dict[str, str]:
-    """A Sentinel's flat list of names and values as a dictionary; redis-py has parsed some commands already."""
-    if isinstance(answer, dict):
-        return {str(key): str(value) for key, value in answer.items()}
-    return dict(zip(answer[::2], answer[1::2], strict=True))
+def _follower(listed: str) -> Follower:
+    """`ip=10.40.16.4,port=6380,state=online,offset=890,lag=1`"""
+    found = dict(item.split("=", 1) for item in listed.split(","))
+    return Follower(found["ip"], int(found["offset"]), found["state"], int(found.get("lag", "0")))
+
+
+class Watched:
+    """One Redis, looked at again and again. `changed` is called when its role or its readiness did."""
+
+    def __init__(
+        self, address: str, identity: Identity, credentials: resp.Credentials, changed: Callable[[], None]
+    ) -> None:
+        self.address = address
+        self.details: Details | None = None
+        """What it last said; None when it does not answer."""
+        self._changed = changed
+        self._rest: dict[str, str] = {}
+        self._link = Link(address, identity.redis_port, self._link_changed, credentials)
+
+    @property
+    def server(self) -> Server:
+        if self.details:
+            return self.details.server
+        return Server(Role.DOWN if self._link.state is State.REFUSED else Role.SILENT)
+
+    def look(self) -> None:
+        """Ask for what changes: to be called every tenth of a second, or as often as it matters."""
+        self._link.expire()
+        if self._link.idle:
+            if self.details is None or self.details.server.role is Role.DOWN:
+                # Just started, or loading: what it holds changes any moment.
+                self.look_around()
+            self._link.ask(self._replication, "INFO", "replication")
+
+    def look_around(self) -> None:
+        """Ask for the rest: to be called every second."""
+        self._link.ask(self._everything, "INFO")
+
+    def tell(self, then: Callable[[resp.Reply], None], *words: object) -> None:
+        self._link.ask(then, *words)
+
+    def _link_changed(self) -> None:
+        if self._link.state is not State.UP:
+            # After a restart nothing of what was said before holds.
+            self.details, self._rest = None, {}
+        else:
+            self.look()
+        self._changed()
+
+    def _everything(self, reply: resp.Reply) -> None:
+        if isinstance(reply, str):
+            # What `details` reads beside the section `replication`, and nothing of the hundred others.
+            found = resp.fields(reply)
+            self._rest = {name: found[name] for name in found if name in REST or name.startswith("db")}
+
+    def _replication(self, reply: resp.Reply) -> None:
+        if not isinstance(reply, str) or not self._rest:
+            return
+        before, self.details = self.details, details(self._rest | resp.fields(reply))
+        if before is None or _matters(before) != _matters(self.details):
+            self._changed()
+
+
+def _matters(found: Details) -> tuple[object, ...]:
+    return found.server, found.link_up, found.syncing
+
+
+class Servers:
+    """Every data node: the own one and its peers, by address."""
+
+    def __init__(self, identity: Identity, credentials: resp.Credentials, changed: Callable[[], None]) -> None:
+        self._identity, self._credentials, self._changed = identity, credentials, changed
+        self._watched: dict[str, Watched] = {}
+
+    def start(self) -> None:
+        for address in self._identity.data.values():
+            self._watched[address] = Watched(address, self._identity, self._credentials, self._changed)
+
+    def look(self) -> None:
+        for watched in self._watched.values():
+            watched.look()
+
+    def look_around(self) -> None:
+        for watched in self._watched.values():
+            watched.look_around()
+
+    def at(self, address: str) -> Details | None:
+        watched = self._watched.get(address)
+        return watched.details if watched else None
+
+    def own(self) -> Watched:
+        return self._watched[self._identity.address]
+
+    def look_at(self, address: str) -> None:
+        if address in self._watched:
+            self._watched[address].look()
+
+    def peers(self) -> dict[str, Server]:
+        """The other nodes' Redis, of those that answer."""
+        others = (watched for address, watched in self._watched.items() if address != self._identity.address)
+        return {watched.address: watched.server for watched in others if watched.details}

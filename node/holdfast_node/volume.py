@@ -1,4 +1,4 @@
-"""The data volume: found, formatted only when it is blank, mounted by its file system's id, grown when it has grown."""
+"""The data volume: attached, formatted only when it is blank, mounted by its file system's id, grown with its disk."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -15,7 +16,10 @@ MOUNT_POINT = Path("/var/lib/holdfast")
 BY_ID = Path("/dev/disk/by-id")
 XEN_NAMES = (Path("/dev/sdf"), Path("/dev/xvdf"))
 PATIENCE = 600
-"""Seconds to wait for the volume: it is attached after the machine has started."""
+"""Seconds to wait for the volume: the machine before this one may still be giving it back."""
+
+ATTACH_INTERVAL = 1.0
+"""Seconds between two calls of the cloud for it."""
 
 OWNER = "redis"
 
@@ -27,23 +31,26 @@ class Refused(Exception):
     """The volume that is there is not this node's."""
 
 
-def prepare(identity: Identity) -> None:
-    """Mount this node's volume at /var/lib/holdfast and make the folders of Redis and Sentinel on it.
+def prepare(identity: Identity, cloud: Cloud) -> None:
+    """Attach this node's volume, mount it at /var/lib/holdfast and make the folders of Redis and Sentinel on it.
 
     Raises:
         Refused: it holds something else; nothing was changed.
         TimeoutError: no volume was attached.
     """
+    volume_id = identity.volume_id
+    if volume_id is None:
+        raise Refused(f"{identity.node} keeps nothing (roles: {', '.join(identity.roles)}) and so has no volume")
     if not os.path.ismount(MOUNT_POINT):
-        device = _wait_for_device()
+        device = _wait_for_device(cloud)
         if _is_blank(device):
             say(f"formats {device}, which is blank")
-            subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-U", identity.volume_id, device], check=True)
+            subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-U", volume_id, device], check=True)
         found = _probe(device, "UUID")
-        if found != identity.volume_id:
+        if found != volume_id:
             raise Refused(
                 f"{device} holds {_probe(device, 'TYPE') or 'unknown data'} with the id {found or 'none'}; "
-                f"accepted: a blank volume, or that of {identity.node} ({identity.volume_id}). "
+                f"accepted: a blank volume, or that of {identity.node} ({volume_id}). "
                 "Attach that one; nothing was changed"
             )
         _check(device)
@@ -76,13 +83,29 @@ def _grow(device: Path) -> None:
         subprocess.run(["resize2fs", device], check=True)
 
 
-def _wait_for_device() -> Path:
-    deadline = time.monotonic() + PATIENCE
+def _wait_for_device(cloud: Cloud) -> Path:
+    deadline, next_call, said = time.monotonic() + PATIENCE, 0.0, ""
     while time.monotonic() < deadline:
+        # First: a machine that was only restarted has it, and needs no cloud.
         for device in _candidates():
             return device
-        time.sleep(0.2)
-    raise TimeoutError(f"no data volume within {PATIENCE} s: looked for EBS volumes in {BY_ID}, and for {XEN_NAMES}")
+        if time.monotonic() >= next_call:
+            found = _attach(cloud)
+            if found != said:
+                say(found)
+            said, next_call = found, time.monotonic() + ATTACH_INTERVAL
+        time.sleep(0.1)
+    raise TimeoutError(
+        f"no data volume within {PATIENCE} s: looked for EBS volumes in {BY_ID}, and for {XEN_NAMES}; last: {said}"
+    )
+
+
+def _attach(cloud: Cloud) -> str:
+    try:
+        return cloud.attach_data_volume()
+    except Exception as error:
+        # Whatever it was (no answer, not running yet, given back just now): it is tried again.
+        return f"cannot attach the data volume yet: {error}"
 
 
 def _candidates() -> list[Path]:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from cdktf import App
 
-from holdfast.topology import Cluster, Environment, find_environment, load_environment, pins
+from holdfast.topology import Cluster, Environment, environment_files, find_environment, load_environment, pins
+from holdfast.topology.invariants import problems_of
+from holdfast.topology.load import ENVIRONMENTS
 from stacks.environment import add_environment
 
+EXAMPLES = environment_files(ENVIRONMENTS / "examples")
 Stacks = dict[str, dict[str, Any]]
 
 
@@ -21,8 +24,13 @@ def outdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the environments of this repository are synthesised."""
     folder = tmp_path_factory.mktemp("synth")
     app = App(outdir=str(folder))
-    for name in ("local", "staging", "prod"):
-        add_environment(app, Cluster.of(load_environment(find_environment(name))))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("local", "staging", "prod"):
+            add_environment(app, Cluster.of(load_environment(find_environment(name))))
+        # Nothing is pinned for the examples.
+        patch.setattr(pins, "image_id", lambda environment, machine: "ami-0123456789abcdef0")
+        for file in EXAMPLES:
+            add_environment(app, Cluster.of(load_environment(file)))
     app.synth()
     return folder
 
@@ -40,9 +48,9 @@ def synth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stac
 
     def run(**changes: Any) -> Stacks:
         local = load_environment(find_environment("local"))
-        environment = Environment.model_validate(
-            local.model_dump(mode="json") | {"redis": {"memory": "256MB"}} | changes
-        )
+        content = local.model_dump(mode="json") | {"redis": {"memory": "256MB"}} | changes
+        environment = Environment.model_validate(content)
+        assert problems_of(environment) == []
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         app = App(outdir=str(folder))
         add_environment(app, Cluster.of(environment))

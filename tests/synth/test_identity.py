@@ -10,6 +10,7 @@ import pytest
 
 Stacks = dict[str, dict[str, Any]]
 
+EC2 = "arn:aws:ec2:eu-central-1:${data.aws_caller_identity.account.account_id}"
 BUCKET = "${aws_s3_bucket.bucket.arn}"
 
 
@@ -27,11 +28,32 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("secretsmanager:GetSecretValue", "${aws_secretsmanager_secret.secret-system.arn}"),
         ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
         ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
+        ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
         ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:PutObject", f"{BUCKET}/reports/*"),
         ("s3:ListBucket", BUCKET),
         ("kms:Decrypt", "${aws_kms_key.key.arn}"),
         ("kms:GenerateDataKey", "${aws_kms_key.key.arn}"),
+        ("kms:CreateGrant", "${aws_kms_key.key.arn}"),
+        ("ec2:DescribeVolumes", "*"),
+        ("ec2:AttachVolume", f"{EC2}:volume/*"),
+        ("ec2:AttachVolume", f"{EC2}:instance/*"),
+    }
+
+
+def test_a_node_attaches_only_what_belongs_to_its_environment_and_grants_only_for_that(stacks: Stacks) -> None:
+    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
+    conditions = {statement["Sid"]: statement.get("Condition") for statement in policy["Statement"]}
+    assert conditions["AttachInThisEnvironment"] == {
+        "StringEquals": {
+            "aws:ResourceTag/Project": "holdfast",
+            "aws:ResourceTag/Environment": "prod",
+            "aws:ResourceTag/ManagedBy": "cdktf",
+        }
+    }
+    assert conditions["GrantForAttachment"] == {
+        "Bool": {"kms:GrantIsForAWSResource": "true"},
+        "StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"},
     }
 
 

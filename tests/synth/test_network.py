@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -71,9 +72,63 @@ def test_with_vpc_endpoints_nothing_leads_to_the_internet(synth: Callable[..., S
     }
     assert services == {
         "com.amazonaws.eu-central-1.s3": "Gateway",
+        "com.amazonaws.eu-central-1.ec2": "Interface",
         "com.amazonaws.eu-central-1.secretsmanager": "Interface",
     }
     assert network["resource"]["aws_vpc"]["vpc"]["enable_dns_hostnames"] is True
+
+
+def group(role: str) -> str:
+    return f"${{aws_security_group.{role}.id}}"
+
+
+def test_roles_on_their_own_machines_reach_exactly_the_ports_that_they_use(stacks: Stacks) -> None:
+    used = {
+        ("data", "data", 6380),
+        ("gateway", "data", 6380),
+        ("sentinel", "data", 6380),
+        ("data", "sentinel", 26379),
+        ("gateway", "sentinel", 26379),
+        ("sentinel", "sentinel", 26379),
+        ("gateway", "gateway", 8404),
+    }
+    assert rules(stacks["tiered-network"]) == {
+        *((group(server), "ingress", port, group(user)) for user, server, port in used),
+        *((group(user), "egress", port, group(server)) for user, server, port in used),
+        (group("gateway"), "ingress", 6379, "10.71.0.0/16"),
+        (NODES, "egress", 443, "0.0.0.0/0"),
+        (NODES, "egress", 80, "0.0.0.0/0"),
+    }
+
+
+def test_a_machine_is_in_the_groups_of_its_roles(stacks: Stacks, synth: Callable[..., Stacks]) -> None:
+    def groups(zone: dict[str, Any]) -> dict[str, list[str]]:
+        found = zone["resource"]["aws_network_interface"].items()
+        return {
+            name.removesuffix("-interface"): re.findall(r"aws_security_group(\w+)id\}", " ".join(of["security_groups"]))
+            for name, of in found
+        }
+
+    assert groups(stacks["tiered-zone-a"]) == {
+        "tiered-data-a1": ["nodes", "data"],
+        "tiered-gateway-a1": ["nodes", "gateway"],
+        "tiered-sentinel-a1": ["nodes", "sentinel"],
+    }
+    assert groups(stacks["prod-zone-a"]) == {"prod-a1": ["nodes"]}
+    machines = {"data": {"type": "t3.small"}, "gateway+sentinel": {"type": "t3.small"}}
+    shared = synth(layout={"kind": "tiered", "gateways": 3}, machines=machines)
+    assert groups(shared["local-zone-b"]) == {
+        "local-data-b1": ["nodes", "data"],
+        "local-gateway-b1": ["nodes", "gateway", "sentinel"],
+    }
+
+
+def test_sentinel_aware_clients_are_let_in_by_name_only(synth: Callable[..., Stacks], stacks: Stacks) -> None:
+    found = rules(synth(network={"cidr": "10.40.0.0/16", "sentinel_clients": ["10.8.0.0/16"]})["local-network"])
+    assert {rule for rule in found if rule[3] == "10.8.0.0/16"} == {
+        (NODES, "ingress", 26379, "10.8.0.0/16"),
+        (NODES, "ingress", 6380, "10.8.0.0/16"),
+    }
 
 
 def test_the_default_security_group_is_closed(stacks: Stacks) -> None:

@@ -31,6 +31,19 @@ def test_an_interface_has_the_nodes_three_addresses_primary_first(stacks: Stacks
     }
 
 
+def test_a_machine_that_is_no_gateway_has_one_address_and_no_endpoints(stacks: Stacks) -> None:
+    interface = stacks["tiered-zone-b"]["resource"]["aws_network_interface"]["tiered-data-b1-interface"]
+    assert interface["private_ip_list"] == ["10.71.16.4"]
+    assert interface["tags"] == {"Name": "tiered-data-b1", "Node": "tiered-data-b1", "Zone": "b"}
+    assert interface["description"] == "tiered-data-b1: its own address"
+
+
+def test_only_what_keeps_something_has_a_volume_and_a_sentinel_a_small_one(stacks: Stacks) -> None:
+    zone = stacks["tiered-zone-a"]["resource"]
+    sizes = {name: volume["size"] for name, volume in zone["aws_ebs_volume"].items()}
+    assert sizes == {"tiered-data-a1-data": 32, "tiered-sentinel-a1-data": 1}
+
+
 def test_a_machine_is_disposable_and_its_interface_and_volume_are_not_part_of_it(stacks: Stacks) -> None:
     zone = stacks["local-zone-a"]["resource"]
     instance = zone["aws_instance"]["local-a1"]
@@ -39,9 +52,16 @@ def test_a_machine_is_disposable_and_its_interface_and_volume_are_not_part_of_it
         {"device_index": 0, "network_interface_id": "${aws_network_interface.local-a1-interface.id}"}
     ]
     assert "ebs_block_device" not in instance
-    attachment = zone["aws_volume_attachment"]["local-a1-data-attached"]
-    assert (attachment["device_name"], attachment["stop_instance_before_detaching"]) == ("/dev/sdf", True)
+    assert "aws_volume_attachment" not in zone
+    assert instance["depends_on"] == ["aws_ebs_volume.local-a1-data"]
     assert instance["availability_zone"] == zone["aws_ebs_volume"]["local-a1-data"]["availability_zone"]
+
+
+def test_a_data_volume_carries_the_tags_by_which_its_machine_finds_it(stacks: Stacks) -> None:
+    zone = stacks["local-zone-a"]["resource"]
+    tags = {"Name": "local-a1", "Node": "local-a1", "Zone": "a"}
+    assert zone["aws_ebs_volume"]["local-a1-data"]["tags"] == tags | {"Volume": "data"}
+    assert zone["aws_instance"]["local-a1"]["root_block_device"]["tags"] == tags
 
 
 @pytest.mark.parametrize("node", ["prod-a1", "local-a1"])
@@ -76,6 +96,7 @@ def test_a_protected_environment_refuses_to_destroy_data_and_identity_and_nothin
         (name, kind)
         for name, stack in stacks.items()
         for kind, resources in stack["resource"].items()
+        if not name.startswith(("single-", "tiered-"))
         if any("prevent_destroy" in resource.get("lifecycle", {}) for resource in resources.values())
     }
     assert found == PROTECTED
@@ -103,6 +124,7 @@ def test_zones_are_applied_one_at_a_time(outdir: Path) -> None:
     assert {name: set(stack["dependencies"]) for name, stack in manifest.items() if name.startswith("prod-")} == {
         "prod-network": set(),
         "prod-identity": set(),
+        "prod-names": {"prod-network"},
         "prod-zone-a": {"prod-network", "prod-identity"},
         "prod-zone-b": {"prod-network", "prod-identity", "prod-zone-a"},
         "prod-zone-c": {"prod-network", "prod-identity", "prod-zone-b"},
@@ -114,10 +136,22 @@ def test_adding_nodes_changes_nothing_of_those_that_are_there(synth: Callable[..
     three, five = synth(layout={"nodes": 3}), synth(layout={"nodes": 5})
     for letter in "abc":
         before, after = (found[f"local-zone-{letter}"]["resource"] for found in (three, five))
-        for kind in ("aws_instance", "aws_network_interface", "aws_ebs_volume", "aws_volume_attachment"):
+        for kind in ("aws_instance", "aws_network_interface", "aws_ebs_volume"):
             assert before[kind].items() <= after[kind].items()
     assert set(five["local-zone-a"]["resource"]["aws_instance"]) == {"local-a1", "local-a2"}
     assert set(five["local-zone-c"]["resource"]["aws_instance"]) == {"local-c1"}
+
+
+def test_a_single_node_keeps_what_lasts_when_it_becomes_the_first_of_three(synth: Callable[..., Stacks]) -> None:
+    single, compact = synth(layout="single", zones=["a"]), synth()
+    for stack, kinds in {
+        "local-zone-a": ("aws_network_interface", "aws_ebs_volume"),
+        "local-network": ("aws_vpc", "aws_subnet", "aws_security_group"),
+        "local-identity": ("aws_kms_key", "aws_s3_bucket", "aws_secretsmanager_secret", "aws_iam_role"),
+    }.items():
+        before, after = single[stack]["resource"], compact[stack]["resource"]
+        for kind in kinds:
+            assert before[kind].items() <= after[kind].items(), kind
 
 
 def test_an_image_that_is_not_pinned_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -125,4 +159,4 @@ def test_an_image_that_is_not_pinned_is_refused_with_what_to_do(tmp_path: Path) 
 
     environment = load_environment(find_environment("prod"))
     with pytest.raises(UnpinnedImage, match="no image id for debian-12/stock/amd64; .* holdfast images update prod"):
-        pins.image_id(environment, environment.machines.node, tmp_path)
+        pins.image_id(environment, environment.machines["node"], tmp_path)

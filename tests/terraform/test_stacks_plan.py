@@ -1,173 +1,28 @@
 """The stacks with the real provider against the emulated API, without machines: apply, plan again, change, destroy.
 
-One environment goes through its life in the order of these tests; `prod` only plans. Reports that machines would write
-come from a thread, so that the gates are the real ones too.
+One environment goes through its life in the order of these tests; `prod` only plans.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 
-from holdfast.mirror import require_provider, terraform_environment
+from holdfast.mirror import terraform_environment
 from holdfast.ops import cloud
-from holdfast.topology import Cluster, Environment, find_environment, load_environment, names, pins
+from holdfast.topology import Environment, find_environment, load_environment, names
 from holdfast.twin.api import Api
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-TIMEOUT = 300
-REPORT_EVERY = 0.5
-
-ENVIRONMENT = """\
-name: planned
-region: eu-central-1
-zones: [a, b, c]
-network: {{cidr: 10.77.0.0/16}}
-images: baked
-machines:
-  node: {{type: t3.small, image: debian-12}}
-redis: {{memory: {memory}}}
-cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}"}}
-protected: false
-"""
-
-ORDER = [["network", "identity"], ["zone-a", "zone-b", "zone-c"], ["watch"]]
-"""Stacks of one row need nothing of each other. (A deploy takes the zones one by one all the same.)"""
+from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, Terraform
 
 
-@dataclass
-class Terraform:
-    """One environment's stacks, synthesised and driven as cdktf drives them."""
-
-    folder: Path
-    name: str
-    variables: dict[str, str]
-
-    def synth(self) -> None:
-        self._run([sys.executable, "main.py"], REPOSITORY)
-
-    def init(self, stack: str) -> None:
-        self._run(["terraform", "init", "-input=false", "-no-color"], self.stack(stack))
-
-    def apply(self, stack: str) -> None:
-        self.init(stack)
-        self._run(["terraform", "apply", "-auto-approve", "-input=false", "-no-color"], self.stack(stack))
-
-    def destroy(self, stack: str) -> None:
-        self._run(["terraform", "destroy", "-auto-approve", "-input=false", "-no-color"], self.stack(stack))
-
-    def plan(self, stack: str) -> dict[str, list[str]]:
-        """Resource address → what would be done to it, of all that would change."""
-        folder = self.stack(stack)
-        self._run(["terraform", "plan", "-out=plan", "-input=false", "-no-color"], folder)
-        shown: dict[str, Any] = json.loads(self._run(["terraform", "show", "-json", "plan"], folder))
-        changes = {
-            it["address"]: it["change"]["actions"] for it in shown["resource_changes"] if it["mode"] == "managed"
-        }
-        return {address: actions for address, actions in changes.items() if actions != ["no-op"]}
-
-    def stack(self, stack: str) -> Path:
-        return self.folder / "out" / "stacks" / f"{self.name}-{stack}"
-
-    def each(self, do: Callable[[str], None], rows: list[list[str]]) -> None:
-        with ThreadPoolExecutor() as pool:
-            for row in rows:
-                list(pool.map(do, row))
-
-    def _run(self, command: list[str], folder: Path) -> str:
-        done = subprocess.run(
-            command, cwd=folder, env=self.variables, text=True, capture_output=True, timeout=TIMEOUT, check=False
-        )
-        assert done.returncode == 0, f"{folder.name}: {' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    require_provider()
-    api = Api(port=0, instant=True)
-    api.start()
-    api.register_image("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", api.account, "x86_64")
-    yield api
-    api.stop()
-
-
-@pytest.fixture(scope="module")
-def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    folder = tmp_path_factory.mktemp("planned")
-    file = folder / "planned.yaml"
-    file.write_text(ENVIRONMENT.format(endpoint=api.url, memory="256MB"))
-    environment = load_environment(file)
-    pin = pins.Pin("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", "a test")
-    pins.write(environment, {pins.key(environment, environment.machines.node): pin}, folder)
-    return environment
-
-
-@pytest.fixture(scope="module")
-def terraform(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    folder = next(tmp_path_factory.getbasetemp().glob("planned*"))
-    variables = terraform_environment() | {
-        "HOLDFAST_ENVIRONMENTS_DIR": str(folder),
-        "HOLDFAST_STATE_DIR": str(folder / "state"),
-        "CDKTF_OUTDIR": str(folder / "out"),
-    }
-    terraform = Terraform(folder, environment.name, variables)
-    terraform.synth()
-    return terraform
-
-
-@pytest.fixture(scope="module")
-def reports(environment: Environment) -> Iterator[None]:
-    """Every running instance says that all is well, as its machine would."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_report_until, args=(stop, environment))
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
-
-
-def _report_until(stop: threading.Event, environment: Environment) -> None:
-    ec2, s3 = cloud.client(environment, "ec2"), cloud.client(environment, "s3")
-    while not stop.wait(REPORT_EVERY):
-        running = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
-        for reservation in running["Reservations"]:
-            for instance in reservation["Instances"]:
-                name = next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Node")
-                body = json.dumps(_report(Cluster.of(environment), name, instance["InstanceId"]))
-                s3.put_object(Bucket=names.bucket(environment), Key=names.report_key(name), Body=body)
-
-
-def _report(cluster: Cluster, name: str, instance_id: str) -> dict[str, Any]:
-    leader, *replicas = cluster.nodes
-    following = [{"address": str(it.address), "offset": 1, "state": "online", "lag_s": 0} for it in replicas]
-    return {
-        "node": name,
-        "instance_id": instance_id,
-        "ready": True,
-        "decision": "made up by a test",
-        "address": str(cluster.node(name).address),
-        "redis": {"role": "leader", "offset": 1, "replicas": following} if name == leader.name else {"role": "replica"},
-        "sentinel": {"leader": str(leader.address)},
-    }
-
-
-def test_a_new_environment_is_applied_and_then_plans_no_change(terraform: Terraform, reports: None) -> None:
-    terraform.each(terraform.apply, ORDER)
+def test_a_new_environment_is_applied_and_then_plans_no_change(applied: Terraform) -> None:
     for row in ORDER:
         for stack in row:
-            assert terraform.plan(stack) == {}, stack
+            assert applied.plan(stack) == {}, stack
 
 
 def test_an_interface_has_its_addresses_in_order_and_a_machine_only_that_interface(
@@ -194,7 +49,7 @@ def test_no_password_is_in_a_state_or_in_user_data(terraform: Terraform, environ
         passwords.append(content["password"])
     assert passwords[0] != passwords[1]
     states = list((terraform.folder / "state").glob("*.tfstate*"))
-    assert len({state.name for state in states if state.suffix == ".tfstate"}) == 6
+    assert len({state.name for state in states if state.suffix == ".tfstate"}) == 7
     for password in passwords:
         assert not [state for state in states if password in state.read_text()]
         assert not [it for it in api.view().instances.values() if password.encode() in it.user_data]
@@ -209,7 +64,6 @@ def test_changed_user_data_replaces_the_machine_and_nothing_that_lasts(
     assert terraform.plan("network") == terraform.plan("identity") == {}
     assert terraform.plan("zone-b") == {
         "aws_instance.planned-b1": ["delete", "create"],
-        "aws_volume_attachment.planned-b1-data-attached": ["delete", "create"],
         "terraform_data.gate": ["delete", "create"],
     }
 
@@ -222,7 +76,6 @@ def test_the_machine_is_replaced_with_the_same_interface_and_volume(
     after = {it.name: it for it in api.view().instances.values() if it.state == "running"}
     assert after["planned-b1"].id != before["planned-b1"].id
     assert after["planned-b1"].interfaces == before["planned-b1"].interfaces
-    assert after["planned-b1"].attachments == before["planned-b1"].attachments
     assert after["planned-a1"] == before["planned-a1"]
     assert terraform.plan("zone-b") == {}
 

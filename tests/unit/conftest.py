@@ -1,7 +1,17 @@
 """What several unit tests start from."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from holdfast_node.identity import Identity
+from moto import mock_aws
+
+from holdfast.topology import Environment, load_environment
+
+ENVIRONMENTS = Path(__file__).parents[2] / "environments"
+
+NODES = {"local-a1": "10.40.0.4", "local-b1": "10.40.16.4", "local-c1": "10.40.32.4"}
 
 
 @pytest.fixture
@@ -12,6 +22,7 @@ def identity() -> Identity:
         node="local-a1",
         zone="a",
         region="eu-central-1",
+        roles=["data", "gateway", "sentinel"],
         address="10.40.0.4",
         leader_endpoint="10.40.0.5",
         replica_endpoint="10.40.0.6",
@@ -21,7 +32,9 @@ def identity() -> Identity:
         api_endpoint=None,
         program="f" * 64,
         secrets={"app": "holdfast/local/app", "system": "holdfast/local/system"},
-        peers={"local-a1": "10.40.0.4", "local-b1": "10.40.16.4", "local-c1": "10.40.32.4"},
+        data=NODES,
+        sentinels=NODES,
+        gateways=NODES,
         redis_port=6380,
         sentinel_port=26379,
         lease_port=7379,
@@ -29,3 +42,13 @@ def identity() -> Identity:
         since_6_2=True,
         since_7_0=True,
     )
+
+
+@pytest.fixture
+def prod(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
+    """The environment `prod`, in a cloud of moto's."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    with mock_aws():
+        yield load_environment(ENVIRONMENTS / "prod.yaml")

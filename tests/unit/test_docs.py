@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from holdfast import cli
+from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
-from holdfast.topology.spec import Environment
+from holdfast.topology.spec import LAYOUTS, Environment, MachineSpec
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -22,12 +24,29 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     return found
 
 
+def keys_of_the_file() -> set[str]:
+    """A layout is one of several kinds, and a key of `machines` one of several names."""
+    layouts = [keys(layout, "layout.") for layout in LAYOUTS.values()]
+    return (keys(Environment) - {"layout", "machines"}).union(keys(MachineSpec, "machines.KEY."), *layouts)
+
+
 def test_every_key_of_the_environment_file_is_documented_and_no_other() -> None:
-    text = (DOCS / "environment.md").read_text().split("## Addresses")[0]
-    assert set(re.findall(r"^\| `([a-z_.]+)` \|", text, re.MULTILINE)) == keys(Environment)
+    text = (DOCS / "environment.md").read_text().split("## Layouts")[0]
+    assert set(re.findall(r"^\| `([a-zA-Z_.]+)` \|", text, re.MULTILINE)) == keys_of_the_file()
 
 
 def test_every_port_is_documented() -> None:
     text = (DOCS / "environment.md").read_text().split("## Ports")[1]
     listed = {int(port) for port in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert listed == {ports.ENDPOINT, ports.REDIS, ports.SENTINEL, ports.STATS, ports.LEASE}
+
+
+def test_every_rule_of_a_review_is_documented_with_its_severity_and_its_reason() -> None:
+    text = (DOCS / "review.md").read_text().split("## What it looks for")[1].split("## ")[0]
+    assert re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+) \|$", text, re.MULTILINE) == [
+        (rule.name, rule.severity, rule.reason) for rule in RULES
+    ]
+
+
+def test_the_exit_code_of_a_blocked_review_is_documented() -> None:
+    assert f"| {cli.BLOCKED} | a blocking finding |" in (DOCS / "review.md").read_text()

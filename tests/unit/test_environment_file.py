@@ -3,13 +3,16 @@
 import copy
 import json
 import random
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from holdfast import cli
 from holdfast.topology import InvalidEnvironment, environment_files, load_environment, load_environments
+from holdfast.topology.risks import expired_overrides
 
 VALID = yaml.safe_load(
     """
@@ -138,12 +141,19 @@ def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, VALID, name="other.yaml") == {"name": "shop in a file called other.yaml | other"}
 
 
-def test_no_mutation_of_a_file_gives_anything_but_problems(tmp_path: Path) -> None:
+TIERED = VALID | {
+    "layout": {"kind": "tiered", "data": 2, "gateways": 3, "sentinels": 3},
+    "machines": {"data": {"type": "m6i.large"}, "gateway+sentinel": {"type": "t3.small", "image": "debian-13"}},
+}
+
+
+@pytest.mark.parametrize("valid", [VALID, TIERED], ids=["compact", "tiered"])
+def test_no_mutation_of_a_file_gives_anything_but_problems(tmp_path: Path, valid: dict[str, Any]) -> None:
     random.seed(20)
     values: list[Any] = [None, 1, -1, "x", [], {}, [1], {"a": 1}, True, 1.5, "10.0.0.0/8", "9999999GB", "\x00"]
     file = tmp_path / "shop.yaml"
     for _ in range(1500):
-        content = copy.deepcopy(VALID)
+        content = copy.deepcopy(valid)
         for _ in range(random.randint(1, 4)):
             section: Any = content
             while isinstance(section, dict) and section:
@@ -157,3 +167,43 @@ def test_no_mutation_of_a_file_gives_anything_but_problems(tmp_path: Path) -> No
             load_environment(file)
         except InvalidEnvironment as refused:
             assert refused.problems
+
+
+def overridden(**changed: str) -> Any:
+    return changed_review([{"rule": "volume-shrunk", "reason": "looked at", "expires": "2026-12-31"} | changed])
+
+
+def changed_review(overrides: list[dict[str, str]]) -> Any:
+    return VALID | {"review": {"overrides": overrides}}
+
+
+def test_an_override_names_a_risk_a_reason_and_a_day(tmp_path: Path) -> None:
+    assert problems(tmp_path, overridden(rule="volume-shrinks"))["review.overrides[0].rule"].startswith(
+        "'volume-shrinks' | 'data-destroyed', 'key-destroyed', "
+    )
+    assert set(problems(tmp_path, overridden(reason="", expires="soon"))) == {
+        "review.overrides[0].reason",
+        "review.overrides[0].expires",
+    }
+    assert problems(tmp_path, overridden(until="2027-01-01")) == {
+        "review.overrides[0].until": "an unknown key | rule, reason, expires"
+    }
+
+
+def test_an_override_counts_up_to_its_last_day(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(overridden()))
+    environment = load_environment(file)
+    assert list(expired_overrides(environment, date(2026, 12, 31))) == []
+    (problem,) = expired_overrides(environment, date(2027, 1, 1))
+    assert str(problem) == (
+        "review.overrides[0].expires: found 2026-12-31, which is past, for volume-shrunk; "
+        "accepted: no such override, or a later date after looking again"
+    )
+
+
+def test_validate_names_an_expired_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(overridden(expires="2026-01-01")))
+    assert cli.main(["validate", str(file)]) == 2
+    assert "review.overrides[0].expires: found 2026-01-01, which is past" in capsys.readouterr().err

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from holdfast_node import agent as module
+from holdfast_node import handover, report
 from holdfast_node.agent import Agent
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.identity import Identity
+from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Word
 from holdfast_node.servers import Details
 
@@ -26,6 +28,9 @@ class Sentinels:
     def proven_leader(self) -> str | None:
         return self.named
 
+    def promoting(self) -> str | None:
+        return None
+
     def votes(self) -> dict[str, str]:
         return dict.fromkeys((ME, NAMED, "10.40.32.4"), self.named) if self.named else {}
 
@@ -34,6 +39,24 @@ class Sentinels:
 
     def own_word(self) -> Word | None:
         return Word(self.own, 0.0) if self.own else None
+
+    def own_tilt(self) -> bool | None:
+        return False
+
+
+@dataclass
+class Servers:
+    """This node's Redis, and a leader at `NAMED`."""
+
+    details: Details | None = None
+    leading: dict[str, Server] = field(default_factory=lambda: {NAMED: Server(Role.LEADER)})
+
+    def own(self) -> Any:
+        server = self.details.server if self.details else Server(Role.DOWN)
+        return SimpleNamespace(details=self.details, server=server)
+
+    def peers(self) -> dict[str, Server]:
+        return self.leading
 
 
 @dataclass
@@ -45,19 +68,18 @@ class Node:
 
     def be(self, role: Role, leader: str | None = None) -> None:
         server = Server(role, leader, has_data=True)
-        self.agent._details = Details(server, "7.0.15", 1, link_up=True, syncing=False, followers=())
+        self.agent._servers.details = Details(server, "7.0.15", 1, link_up=True, syncing=False, followers=())
 
     def later(self, seconds: float) -> Decision:
         self.now += seconds
-        return decide(self.agent._snapshot())
+        return decide(self.agent._snapshot(self.agent._sentinels.proven_leader()))
 
 
 @pytest.fixture
 def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
     agent: Any = Agent(identity, None, ("system", "secret"))  # type: ignore[arg-type]
+    agent._sentinels, agent._servers = Sentinels(), Servers()
     node = Node(agent)
-    agent._sentinels = Sentinels()
-    monkeypatch.setattr(agent, "_look_at_peers", lambda: agent._peers.update({NAMED: Server(Role.LEADER)}))
     monkeypatch.setattr("holdfast_node.agent.time.monotonic", lambda: node.now)
     return node
 
@@ -126,15 +148,130 @@ WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
     ],
 )
 def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
-    node: Node,
+    identity: Identity,
     monkeypatch: pytest.MonkeyPatch,
     redis: Details | None,
     sentinels: Sentinels,
     haproxy: bool,
     ready: bool,
 ) -> None:
-    monkeypatch.setattr(module, "_is_up", lambda _: haproxy)
-    node.agent._details, node.agent._sentinels = redis, sentinels
-    report = node.agent._report("i-0123456789abcdef0")
-    assert report["ready"] is ready
-    assert report["gateway"] == {"proven_leader": sentinels.named, "haproxy": haproxy}
+    monkeypatch.setattr(report, "_is_up", lambda _: haproxy)
+    reporter: Any = Reporter(identity, None, ("system", "secret"), sentinels, Servers(redis))  # type: ignore[arg-type]
+    made = reporter.make("i-0123456789abcdef0")
+    assert made["ready"] is ready
+    assert made["gateway"] == {"proven_leader": sentinels.named, "haproxy": haproxy}
+
+
+@pytest.mark.parametrize(
+    ("roles", "sentinels", "haproxy", "ready"),
+    [
+        (["gateway"], Sentinels(own=None), True, True),
+        (["gateway"], Sentinels(own=None), False, False),
+        (["gateway"], Sentinels(named=None, own=None), True, False),
+        (["sentinel"], Sentinels(), False, True),
+        (["sentinel"], Sentinels(own="10.40.32.4"), False, False),
+        (["gateway", "sentinel"], Sentinels(), True, True),
+        (["gateway", "sentinel"], Sentinels(), False, False),
+        (["gateway", "sentinel"], Sentinels(own=None), True, False),
+    ],
+)
+def test_a_node_without_redis_is_ready_by_the_roles_that_it_has(
+    identity: Identity,
+    monkeypatch: pytest.MonkeyPatch,
+    roles: list[str],
+    sentinels: Sentinels,
+    haproxy: bool,
+    ready: bool,
+) -> None:
+    monkeypatch.setattr(report, "_is_up", lambda _: haproxy)
+    mine = replace(identity, roles=roles)
+    reporter: Any = Reporter(mine, None, ("system", "secret"), sentinels, Servers())  # type: ignore[arg-type]
+    made = reporter.make("i-0123456789abcdef0")
+    assert made["ready"] is ready
+    assert made["roles"] == roles
+    assert made["redis"] is None
+    gateway = {"proven_leader": sentinels.named, "haproxy": haproxy}
+    assert made["gateway"] == (gateway if "gateway" in roles else None)
+
+
+def test_data_alone_is_ready_without_a_sentinel_and_without_haproxy(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_is_up", lambda _: False)
+    alone, sentinels = replace(identity, roles=["data"]), Sentinels(own=None)
+    reporter: Any = Reporter(alone, None, ("system", "secret"), sentinels, Servers(FOLLOWS))  # type: ignore[arg-type]
+    assert reporter.make("i-0123456789abcdef0")["ready"] is True
+
+
+def test_a_node_without_redis_says_who_leads_and_never_looks_for_one(
+    node: Node, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.agent._identity = replace(identity, roles=["gateway"])
+    monkeypatch.setattr(node.agent._servers, "own", lambda: pytest.fail("asked a Redis that is not there"))
+    assert node.agent._decide(NAMED) == Decision(Do.STAY, "a majority names 10.40.16.4")
+    node.agent._sentinels.named = None
+    assert node.agent._decide(None) == Decision(
+        Do.STAY, "waits: 0 of 3 Sentinels name the same leader, and a majority is 2"
+    )
+
+
+class Bucket:
+    """What the operator ordered."""
+
+    def __init__(self, order: dict[str, Any] | None) -> None:
+        self.content = order
+
+    def order(self) -> dict[str, Any] | None:
+        return self.content
+
+
+def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details, order: Any) -> Any:
+    made: Any = Reporter(identity, Bucket(order), ("system", "secret"), Sentinels(named=ME), Servers(redis))  # type: ignore[arg-type]
+    made.handed_over = []
+
+    def hand_over(_: Identity, __: tuple[str, str], to: str | None) -> str:
+        if to == "10.40.32.4":
+            raise handover.Failed("no handover: 10.40.32.4 is no replica in sync")
+        made.handed_over.append(to)
+        return "handed over to 10.40.16.4"
+
+    monkeypatch.setattr(report, "hand_over", hand_over)
+    monkeypatch.setattr(report, "ORDER_INTERVAL", 0)
+    monkeypatch.setattr(report, "_is_up", lambda _: True)
+    return made
+
+
+def test_a_leader_obeys_an_order_once_and_says_what_came_of_it(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = reporter(identity, monkeypatch, LEADS, {"id": "1", "from": "local-a1", "to": "local-b1"})
+    found._obey()
+    found._obey()
+    assert found.handed_over == ["10.40.16.4"]
+    assert found.make("i-0")["order"] == {"id": "1", "done": True, "says": "handed over to 10.40.16.4"}
+    found._cloud.content = {"id": "2", "from": "local-a1", "to": "local-c1"}
+    found._obey()
+    assert found.make("i-0")["order"] == {
+        "id": "2",
+        "done": False,
+        "says": "no handover: 10.40.32.4 is no replica in sync",
+    }
+
+
+@pytest.mark.parametrize(
+    ("redis", "order"),
+    [
+        (LEADS, None),
+        # Its predecessor's: it obeyed, and this is who leads now.
+        (LEADS, {"id": "1", "from": "local-b1", "to": None}),
+        (FOLLOWS, {"id": "1", "from": "local-a1", "to": None}),
+    ],
+    ids=["none", "to another", "a replica"],
+)
+def test_nobody_else_obeys(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details, order: dict[str, Any] | None
+) -> None:
+    found = reporter(identity, monkeypatch, redis, order)
+    found._obey()
+    assert found.handed_over == []
+    assert found.make("i-0")["order"] is None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide, majority_of, proven_leader
+from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide, is_leaderless
 
 README = Path(__file__).parents[2] / "node" / "README.md"
 
@@ -14,6 +14,7 @@ A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 
 LEADER = Server(Role.LEADER, has_data=True)
 REPLICA_OF_A = Server(Role.REPLICA, leader=A, has_data=True)
+REPLICA_OF_C = Server(Role.REPLICA, leader=C, has_data=True)
 REPLICA_OF_B = Server(Role.REPLICA, leader=B, has_data=True)
 WAITING = Server(Role.WAITING, has_data=True)
 EMPTY = Server(Role.WAITING)
@@ -54,6 +55,24 @@ ROWS = [
         Decision(Do.STAY, "follows 10.40.16.4, which a majority names"),
     ),
     (
+        Snapshot(me=A, own=REPLICA_OF_B, votes=OTHER_NAMED, sentinels=3, peers={B: EMPTY}, leaderless_for=3.0),
+        Decision(Do.OFFER, "a majority names 10.40.16.4, which does not lead: offers itself to be promoted"),
+    ),
+    (
+        # Before the others have heard of it.
+        Snapshot(me=A, own=REPLICA_OF_C, votes={A: C, C: C}, sentinels=3, promoting=B, peers={B: LEADER}),
+        Decision(Do.FOLLOW, "a Sentinel promoted 10.40.16.4, which leads: follows it", B),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_C, votes=OTHER_NAMED, sentinels=3, promoting=B, peers={B: REPLICA_OF_A}),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        # A handover demotes it; else the Sentinels do, and what it took beside its successor is not dropped in haste.
+        Snapshot(me=A, own=LEADER, votes=NAMED, sentinels=3, promoting=B, peers={B: LEADER}),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
         Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=4.0),
         Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
     ),
@@ -91,6 +110,10 @@ ROWS = [
     (
         Snapshot(me=A, own=SILENT, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}),
         Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: LEADER, C: REPLICA_OF_A}),
+        Decision(Do.STAY, "a majority names it, but 10.40.16.4 leads already: leaves it to the Sentinels"),
     ),
     (
         Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}),
@@ -142,15 +165,6 @@ def test_a_row_of_the_table(snapshot: Snapshot, decision: Decision) -> None:
     assert decide(snapshot) == decision
 
 
-def test_a_majority_is_of_all_sentinels_not_of_those_that_answer() -> None:
-    assert [majority_of(count) for count in (1, 2, 3, 4, 5)] == [1, 2, 2, 3, 3]
-    assert proven_leader({A: A, B: A}, 3) == A
-    assert proven_leader({A: A}, 3) is None
-    assert proven_leader({A: A, B: A}, 5) is None
-    assert proven_leader({A: B, B: A}, 2) is None
-    assert proven_leader({}, 1) is None
-
-
 @pytest.mark.parametrize(
     ("own", "named", "expected"),
     [
@@ -169,6 +183,24 @@ def test_only_who_leads_or_follows_beside_the_named_leader_contradicts(
     assert contradicts(A, own, named) is expected
 
 
+@pytest.mark.parametrize(
+    ("own", "named", "peers", "expected"),
+    [
+        (REPLICA_OF_B, B, {B: EMPTY}, True),
+        (REPLICA_OF_B, B, {B: LEADER}, False),
+        (REPLICA_OF_B, B, {B: DOWN}, False),
+        (REPLICA_OF_B, B, {}, False),
+        (REPLICA_OF_B, C, {C: EMPTY}, False),
+        (WAITING, B, {B: EMPTY}, False),
+        (REPLICA_OF_B, None, {B: EMPTY}, False),
+    ],
+)
+def test_a_replica_is_without_a_leader_when_the_named_one_is_there_and_waits_itself(
+    own: Server, named: str | None, peers: dict[str, Server], expected: bool
+) -> None:
+    assert is_leaderless(own, named, peers) is expected
+
+
 def every_snapshot() -> Iterator[Snapshot]:
     """All that node A of three can see, in a small domain."""
     roles = (Role.LEADER, Role.WAITING, Role.DOWN, Role.SILENT)
@@ -183,7 +215,7 @@ def every_snapshot() -> Iterator[Snapshot]:
         {address: server for address, server in zip((B, C), pair, strict=True) if server}
         for pair in itertools.product(peer, repeat=2)
     ]
-    for values in itertools.product(own, votes, peers, (False, True), (0.0, 5.0)):
+    for values in itertools.product(own, votes, peers, (False, True), (0.0, 5.0), (None, B), (0.0, 3.0)):
         yield Snapshot(
             me=A,
             own=values[0],
@@ -192,6 +224,8 @@ def every_snapshot() -> Iterator[Snapshot]:
             peers=values[2],
             began=values[3],
             contradicts_for=values[4],
+            promoting=values[5],
+            leaderless_for=values[6],
         )
 
 
@@ -203,6 +237,7 @@ def test_what_may_never_be_decided() -> None:
             assert for_me >= 2, snapshot
             assert own.has_data or not any(peer.has_data for peer in snapshot.peers.values()), snapshot
             assert own.role is Role.WAITING, snapshot
+            assert not any(peer.role is Role.LEADER for peer in snapshot.peers.values()), snapshot
         if decision.do is Do.FAIL_OVER:
             assert own.role in (Role.WAITING, Role.DOWN), snapshot
             assert for_me >= 2, snapshot
@@ -215,9 +250,9 @@ def test_what_may_never_be_decided() -> None:
 
 
 def test_the_readme_lists_each_decision_with_its_sentence() -> None:
-    rows = re.findall(r"^\| .+ \| (stay|lead|follow|fail over) \| (.+) \|$", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| .+ \| (stay|lead|follow|fail over|offer) \| (.+) \|$", README.read_text(), re.MULTILINE)
     given = {(decision.do.value, _general(decision.sentence)) for decision in map(decide, every_snapshot())}
-    assert len(rows) == len(set(rows)) == 17
+    assert len(rows) == len(set(rows)) == 20
     assert set(rows) == given
 
 

@@ -1,54 +1,110 @@
 """A leader that stops hands over to a replica that has everything, or changes nothing."""
 
+from __future__ import annotations
+
 import dataclasses
 from typing import Any
 
 import pytest
-import redis
-from holdfast_node import handover, servers
+from holdfast_node import handover, resp
 from holdfast_node.decision import Role, Server
 from holdfast_node.identity import Identity
 from holdfast_node.servers import Details, Follower
 
-SUCCESSOR = "10.40.16.4"
+SUCCESSOR, OTHER = "10.40.16.4", "10.40.32.4"
+PROMOTES = "+failover-state-send-slaveof-noone slave 10.40.16.4:6380 10.40.16.4 6380 @ local 10.40.0.4 6380"
+NO_GOOD = "-failover-abort-no-good-slave master local 10.40.0.4 6380"
+FOLLOWS = Details(Server(Role.REPLICA, "10.40.0.4", has_data=True), "7.0.15", 100, True, False, ())
+LEADS = Details(Server(Role.LEADER, has_data=True), "7.0.15", 100, False, False, ())
 
 
 class Machines:
-    """This node's Redis and Sentinel: what they say, look by look (the last one stays), and what they were told."""
+    """This node's Redis, its replicas and a Sentinel: what they say, and what they were told.
 
-    def __init__(self, *looks: Details | Exception, named: str = SUCCESSOR, refusal: Exception | None = None) -> None:
-        self.looks, self.named, self.refusal = list(looks), named, refusal
+    Each says its looks one after the other, and stays with the last. The Sentinel announces `events` as it writes them.
+    """
+
+    def __init__(
+        self,
+        own: Details,
+        *successor: Details | Exception,
+        other: Details | None = None,
+        events: tuple[str, ...] = (PROMOTES,),
+        refusal: str = "",
+    ) -> None:
+        self.looks: dict[str, list[Details | Exception]] = {
+            "127.0.0.1": [own],
+            SUCCESSOR: list(successor) or [FOLLOWS, LEADS],
+            OTHER: [other or FOLLOWS],
+        }
+        self.events, self.refusal = list(events), refusal
         self.told: list[str] = []
 
     def connect(self, address: str, port: int, *_: Any, **__: Any) -> Any:
-        assert (address, port) in {("127.0.0.1", 6380), ("10.40.0.4", 26379)}
+        return Machine(self, address, port)
+
+
+class Machine:
+    """A connection to one of them."""
+
+    def __init__(self, machines: Machines, address: str, port: int) -> None:
+        assert port == 6380 or (address, port) == (SUCCESSOR, 26379)
+        self.address, self._machines = address, machines
+
+    def __enter__(self) -> Machine:
         return self
 
-    def details(self, _: Any) -> Details:
-        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def look(self) -> Details:
+        looks = self._machines.looks[self.address]
+        look = looks.pop(0) if len(looks) > 1 else looks[0]
         if isinstance(look, Exception):
             raise look
         return look
 
-    def execute_command(self, *words: object) -> Any:
+    def call(self, *words: object) -> Any:
         command = " ".join(str(word) for word in words)
         if command == "SENTINEL GET-MASTER-ADDR-BY-NAME local":
-            return [self.named, "6380"]
-        self.told.append(command)
-        if command.startswith("SENTINEL FAILOVER") and self.refusal:
-            raise self.refusal
+            return [SUCCESSOR, "6380"]
+        if command == "CONFIG GET replica-priority":
+            return ["replica-priority", "70"]
+        if command == "SENTINEL REPLICAS local":
+            preferred = "1" if "CONFIG SET replica-priority 1" in self._machines.told else "70"
+            return [["ip", SUCCESSOR, "slave-priority", preferred]]
+        if command.startswith("SUBSCRIBE"):
+            return ["subscribe", words[1], 1]
+        self._machines.told.append(command)
+        if command.startswith("SENTINEL FAILOVER") and self._machines.refusal:
+            raise resp.Refused(self._machines.refusal)
         return "OK"
+
+    def read(self, _: float) -> list[str]:
+        if not self._machines.events:
+            raise TimeoutError
+        channel, message = self._machines.events.pop(0).split(" ", 1)
+        return ["message", channel, message]
 
 
 def leading(*followers: Follower, offset: int = 100) -> Details:
     return Details(Server(Role.LEADER, has_data=True), "7.0.15", offset, False, False, followers)
 
 
-def replica(offset: int, state: str = "online", lag: int = 0) -> Follower:
-    return Follower(SUCCESSOR, offset, state, lag)
+def replica(address: str = SUCCESSOR, state: str = "online", lag: int = 0) -> Follower:
+    return Follower(address, 90, state, lag)
 
 
-PAUSE, UNPAUSE = "CLIENT PAUSE 6000 WRITE", "CLIENT UNPAUSE"
+def following(offset: int) -> Details:
+    return dataclasses.replace(FOLLOWS, offset=offset)
+
+
+PAUSE = ["CONFIG SET repl-ping-replica-period 3600", "CLIENT PAUSE 3000 WRITE"]
+RESUME = ["CLIENT UNPAUSE", "CONFIG SET repl-ping-replica-period 1"]
+DONE = "handed over to 10.40.16.4; writes paused for "
+FAILOVER = "SENTINEL FAILOVER local"
+GIVE_UP = ["REPLICAOF 10.40.16.4 6380", "CLIENT KILL TYPE normal SKIPME yes"]
+"""Before writes go on: an old leader that takes some loses them."""
 
 
 @pytest.fixture(autouse=True)
@@ -56,68 +112,75 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handover, "POLL", 0)
 
 
-def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch) -> bool:
-    monkeypatch.setattr(servers, "connect", machines.connect)
-    monkeypatch.setattr(servers, "details", machines.details)
-    return handover.hand_over(identity, ("system", "secret"))
+def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch, to: str | None = None) -> str:
+    monkeypatch.setattr(resp, "Client", machines.connect)
+    monkeypatch.setattr(handover, "_look", lambda machine: machine.look())
+    return handover.hand_over(identity, ("system", "secret"), to)
 
 
-def test_writes_stop_a_replica_catches_up_and_only_then_it_is_promoted(
+def test_writes_stop_the_replicas_catch_up_and_only_then_one_is_promoted(
     identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machines = Machines(leading(replica(90)), leading(replica(90)), leading(replica(99)), leading(replica(100)))
-    assert hand_over(identity, machines, monkeypatch) is True
-    assert len(machines.looks) == 1, "it did not wait for the offset"
-    assert machines.told == [
-        PAUSE,
-        "SENTINEL FAILOVER local",
-        # Before writes go on: an old leader that takes some loses them.
-        "REPLICAOF 10.40.16.4 6380",
-        "CLIENT KILL TYPE normal SKIPME yes",
-        UNPAUSE,
-    ]
+    machines = Machines(leading(replica()), following(90), following(99), following(100), FOLLOWS, LEADS)
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+    assert machines.looks[SUCCESSOR] == [LEADS], "it did not wait for the offset, or for the lead"
+    assert machines.told == [*PAUSE, FAILOVER, *GIVE_UP, *RESUME]
 
 
-@pytest.mark.parametrize(
-    "followers",
-    [[replica(99)], [replica(100, "send_bulk")], [replica(100, lag=9)], [replica(100), replica(99)]],
-    ids=["behind", "still being fed", "silent", "one of two behind, and it could be the one that is promoted"],
-)
-def test_without_replicas_that_have_everything_writes_go_on_here(
-    identity: Identity, monkeypatch: pytest.MonkeyPatch, followers: list[Follower]
+def test_the_sessions_of_the_promoted_one_end_and_it_is_asked_again(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handover, "DEADLINE", 0.05)
-    machines = Machines(leading(*followers))
-    assert hand_over(identity, machines, monkeypatch) is False
-    assert machines.told == ["CLIENT PAUSE 50 WRITE", UNPAUSE]
-
-
-def test_a_frozen_replica_does_not_hold_up_the_others(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    machines = Machines(leading(replica(100), replica(50, lag=3)))
-    assert hand_over(identity, machines, monkeypatch) is True
-
-
-def test_when_nobody_is_promoted_in_time_writes_go_on_here(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handover, "DEADLINE", 0.05)
-    machines = Machines(leading(replica(100)), named="10.40.0.4")
-    assert hand_over(identity, machines, monkeypatch) is False
-    assert machines.told == ["CLIENT PAUSE 50 WRITE", "SENTINEL FAILOVER local", UNPAUSE]
+    machines = Machines(leading(replica()), FOLLOWS, ConnectionError("closed"), LEADS)
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
 
 
 @pytest.mark.parametrize(
     "machines",
     [
-        Machines(leading(replica(100)), refusal=redis.ResponseError("NOGOODSLAVE No suitable replica to promote")),
-        Machines(leading(replica(100)), redis.TimeoutError("gone")),
+        Machines(leading(replica()), following(99)),
+        Machines(leading(replica(lag=9))),
+        Machines(leading(replica(), replica(OTHER)), other=following(99)),
     ],
-    ids=["Sentinel refuses", "Redis stops answering"],
+    ids=["behind", "silent", "one of two behind, and it could be the one that is promoted"],
 )
-def test_an_error_on_the_way_ends_the_pause(
+def test_without_replicas_that_have_everything_writes_go_on_here(
     identity: Identity, monkeypatch: pytest.MonkeyPatch, machines: Machines
 ) -> None:
-    assert hand_over(identity, machines, monkeypatch) is False
-    assert machines.told[0] == PAUSE
-    assert machines.told[-1] == UNPAUSE
+    monkeypatch.setattr(handover, "CATCH_UP", 0.05)
+    with pytest.raises(handover.Failed, match="^no handover: "):
+        hand_over(identity, machines, monkeypatch)
+    assert machines.told == [*PAUSE, *RESUME]
+
+
+def test_a_frozen_replica_does_not_hold_up_the_others(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = Machines(leading(replica(), replica(OTHER, lag=3)), other=following(50))
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+
+
+@pytest.mark.parametrize(
+    ("machines", "told"),
+    [
+        (Machines(leading(replica()), events=(NO_GOOD,)), [*PAUSE, FAILOVER, *RESUME]),
+        (Machines(leading(replica()), events=()), [*PAUSE, FAILOVER, *RESUME]),
+        (Machines(leading(replica()), refusal="NOGOODSLAVE"), [*PAUSE, FAILOVER, *RESUME]),
+        (Machines(leading(replica()), OSError("gone")), [*PAUSE, *RESUME]),
+        (Machines(leading(replica()), FOLLOWS), [*PAUSE, FAILOVER, *RESUME]),
+    ],
+    ids=[
+        "no good replica",
+        "Sentinel says nothing more",
+        "Sentinel refuses",
+        "replica stops answering",
+        "chosen, but never leads",
+    ],
+)
+def test_when_nobody_is_promoted_writes_go_on_here(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, machines: Machines, told: list[str]
+) -> None:
+    monkeypatch.setattr(handover, "DEADLINE", 0.05)
+    with pytest.raises(handover.Failed, match="^no handover: "):
+        hand_over(identity, machines, monkeypatch)
+    assert machines.told == [command.replace("3000", "50") for command in told]
 
 
 @pytest.mark.parametrize(
@@ -125,28 +188,63 @@ def test_an_error_on_the_way_ends_the_pause(
     [
         (dataclasses.replace(leading(), server=Server(Role.REPLICA)), "no handover: this node does not lead"),
         (leading(), "no handover: no replica follows"),
-        (redis.ConnectionError("refused"), "no handover: Redis does not answer (refused)"),
+        (leading(replica(state="send_bulk")), "no handover: no replica follows"),
+        (OSError("refused"), "no handover: refused; writes go on here"),
     ],
-    ids=["replica", "alone", "down"],
+    ids=["replica", "alone", "replica still being fed", "down"],
 )
 def test_where_there_is_nothing_to_hand_over_nothing_is_told(
-    identity: Identity,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    look: Details | Exception,
-    sentence: str,
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, look: Details | Exception, sentence: str
 ) -> None:
-    machines = Machines(look)
-    assert hand_over(identity, machines, monkeypatch) is False
+    machines = Machines(leading())
+    machines.looks["127.0.0.1"] = [look]
+    with pytest.raises(handover.Failed) as failed:
+        hand_over(identity, machines, monkeypatch)
+    assert str(failed.value) == sentence
     assert machines.told == []
-    assert capsys.readouterr().err == sentence + "\n"
+
+
+def test_the_one_that_is_asked_for_is_preferred_until_it_leads(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = Machines(leading(replica(), replica(OTHER)))
+    assert hand_over(identity, machines, monkeypatch, to=SUCCESSOR).startswith(DONE)
+    assert machines.told == [
+        "CONFIG SET replica-priority 1",
+        *PAUSE,
+        FAILOVER,
+        *GIVE_UP,
+        *RESUME,
+        "CONFIG SET replica-priority 70",
+    ]
+
+
+def test_one_that_is_no_replica_in_sync_cannot_be_asked_for(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = Machines(leading(replica(), replica(OTHER, state="wait_bgsave")))
+    with pytest.raises(handover.Failed, match="^no handover: 10.40.32.4 is no replica in sync; accepted: 10.40.16.4$"):
+        hand_over(identity, machines, monkeypatch, to=OTHER)
+    assert machines.told == []
 
 
 def test_redis_6_0_hands_over_without_a_pause(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    machines = Machines(leading(replica(100)))
-    assert hand_over(dataclasses.replace(identity, since_6_2=False), machines, monkeypatch) is True
-    assert machines.told == [
-        "SENTINEL FAILOVER local",
-        "REPLICAOF 10.40.16.4 6380",
-        "CLIENT KILL TYPE normal SKIPME yes",
-    ]
+    machines = Machines(leading(replica()))
+    assert hand_over(dataclasses.replace(identity, since_6_2=False), machines, monkeypatch).startswith(DONE)
+    assert machines.told == [PAUSE[0], FAILOVER, *GIVE_UP, RESUME[1]]
+
+
+def test_without_an_own_sentinel_the_first_that_answers_is_asked_and_only_that_one(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OneSilent(Machines):
+        def connect(self, address: str, port: int, *_: Any, **__: Any) -> Any:
+            if address == "10.40.0.16":
+                raise ConnectionRefusedError
+            return super().connect(address, port)
+
+    machines = OneSilent(leading(replica()))
+    sentinels = {"local-sentinel-a1": "10.40.0.16", "local-sentinel-b1": SUCCESSOR}
+    apart = dataclasses.replace(identity, roles=["data"], sentinels=sentinels)
+    assert hand_over(apart, machines, monkeypatch).startswith(DONE)
+    assert machines.told.count(FAILOVER) == 1

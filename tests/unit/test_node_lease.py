@@ -1,6 +1,8 @@
 """HAProxy gets `yes` for exactly the server that is proven, and never for anything else."""
 
+import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,14 +14,21 @@ from holdfast_node import lease
 def ask() -> Callable[[bytes], bytes]:
     """A real lease service on the loopback: what it sends back to some bytes, until it closes."""
 
-    def may(kind: str, name: str) -> bool:
+    def may(backend: str, name: str) -> bool:
         if name == "broken":
             raise KeyError(name)
-        return (kind, name) in {("leader", "local-a1"), ("replica", "local-b1")}
+        return (backend, name) in {("leader", "local-a1"), ("replicas", "local-b1")}
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    lease.serve(port, may)
+
+    async def serve() -> None:
+        # What goes wrong with one question is said, and the next one is another one.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        await lease.serve(port, may)
+        await asyncio.Event().wait()
+
+    threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
 
     def connect() -> socket.socket:
         deadline = time.monotonic() + 5
@@ -47,8 +56,8 @@ def ask() -> Callable[[bytes], bytes]:
         (b"leader local-a1\n", b"yes\n"),
         (b"leader local-a1\r\n", b"yes\n"),
         (b"leader local-b1\n", b"no\n"),
-        (b"replica local-b1\n", b"yes\n"),
-        (b"replica local-a1\n", b"no\n"),
+        (b"replicas local-b1\n", b"yes\n"),
+        (b"replicas local-a1\n", b"no\n"),
         (b"leader unknown\n", b"no\n"),
         (b"leader\n", b"no\n"),
         (b"leader local-a1 local-b1\n", b"no\n"),

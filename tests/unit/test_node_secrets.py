@@ -1,5 +1,6 @@
 """Passwords reach the services, and nobody else on the machine."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -60,6 +61,33 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     assert (tmp_path / "haproxy.env").read_text() == "HOLDFAST_SYSTEM_PASSWORD=s1\n"
     assert json.loads((tmp_path / "system.json").read_text()) == SYSTEM
     assert secrets.system_user() == ("system", "s1")
+
+
+@pytest.mark.parametrize(
+    ("role", "files"),
+    [
+        ("data", {"system.json", "users.acl", "redis-auth.conf"}),
+        ("gateway", {"system.json", "haproxy.env"}),
+        ("sentinel", {"system.json"}),
+    ],
+)
+def test_a_machine_gets_only_the_secrets_that_its_roles_need(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, files: set[str]
+) -> None:
+    class Cloud:
+        asked: set[str] = set()
+
+        def secret(self, purpose: str) -> dict[str, str]:
+            self.asked.add(purpose)
+            return {"app": APP, "system": SYSTEM}[purpose]
+
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    monkeypatch.setattr(secrets, "FOLDER", tmp_path)
+    monkeypatch.setattr(secrets, "SYSTEM_FILE", tmp_path / "system.json")
+    cloud: Any = Cloud()
+    secrets.fetch(dataclasses.replace(identity, roles=[role]), cloud)
+    assert {file.name for file in tmp_path.iterdir()} == files
+    assert cloud.asked == ({"app", "system"} if role == "data" else {"system"})
 
 
 def test_a_file_that_everybody_could_read_becomes_private(tmp_path: Path) -> None:

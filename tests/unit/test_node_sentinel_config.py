@@ -1,10 +1,11 @@
 """Sentinel's settings are renewed and what it has learnt is kept; one node, once, begins a cluster."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast_node import sentinel_config, servers
+from holdfast_node import resp, sentinel_config
 from holdfast_node.identity import Identity
 
 SETTINGS = """\
@@ -100,7 +101,7 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
 ) -> None:
     (tmp_path / "settings").write_text(SETTINGS)
     answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
-    monkeypatch.setattr(servers, "connect", lambda address, *_: OtherSentinel(answers[address]))
+    monkeypatch.setattr(resp, "Client", lambda address, *_, **__: OtherSentinel(answers[address]))
     unreachable: Any = None
     sentinel_config.prepare(identity, unreachable, ("system", "secret"))
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
@@ -110,12 +111,15 @@ class OtherSentinel:
     def __init__(self, leader: str) -> None:
         self.leader = leader
 
-    def execute_command(self, *command: str) -> list[str]:
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def call(self, *command: str) -> list[str]:
         assert command == ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "local")
         return [self.leader, "6380"]
-
-    def close(self) -> None:
-        pass
 
 
 def test_the_first_node_begins_the_cluster(identity: Identity, began: Path) -> None:
@@ -177,3 +181,32 @@ def test_a_refused_claim_without_a_record_to_read_begins_nothing(identity: Ident
 
     with pytest.raises(RuntimeError, match="another node is just writing it"):
         begin(identity, Conflict())
+
+
+def test_a_sentinel_without_data_waits_for_a_node_with_data_to_begin(identity: Identity, began: Path) -> None:
+    bucket = Bucket()
+    alone = dataclasses.replace(identity, roles=["sentinel"])
+    with pytest.raises(RuntimeError, match="a node with data does"):
+        begin(alone, bucket)
+    assert bucket.record is None
+    bucket.record = {"leader": "10.40.16.4", "node": "local-b1", "token": "b"}
+    assert begin(alone, bucket) == "10.40.16.4"
+
+
+def test_data_without_a_sentinel_begins_the_cluster_by_itself(
+    identity: Identity, began: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Flaky(Bucket):
+        failures = 1
+
+        def bootstrap_record(self) -> dict[str, str] | None:
+            if self.failures:
+                self.failures -= 1
+                raise OSError("no route to host")
+            return super().bootstrap_record()
+
+    monkeypatch.setattr(sentinel_config, "RETRY", 0)
+    bucket: Any = Flaky()
+    sentinel_config.begin(dataclasses.replace(identity, roles=["data"]), bucket)
+    assert bucket.record["leader"] == "10.40.0.4"
+    assert began.read_text() == bucket.record["token"]

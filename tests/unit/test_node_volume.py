@@ -13,6 +13,19 @@ from holdfast_node.identity import Identity
 OWN = "11111111-2222-3333-4444-555555555555"
 
 
+class Cloud:
+    """What it says of the volume, call after call."""
+
+    def __init__(self) -> None:
+        self.answers: list[str | Exception] = []
+
+    def attach_data_volume(self) -> str:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
 class Machine:
     """The commands that changed one device, and what blkid, blockdev, dumpe2fs and e2fsck say of it."""
 
@@ -22,6 +35,7 @@ class Machine:
         self.blocks = 512
         self.fsck = 0
         self.ran: list[str] = []
+        self.cloud: Any = Cloud()
 
     def run(self, command: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
         words = [str(word) for word in command]
@@ -60,7 +74,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_a_blank_volume_is_formatted_with_the_nodes_id_and_mounted(
     identity: Identity, machine: Machine, tmp_path: Path
 ) -> None:
-    volume.prepare(identity)
+    volume.prepare(identity, machine.cloud)
     assert machine.tags["UUID"] == OWN
     assert machine.ran == ["mkfs.ext4", "mount"]
     assert {folder.name for folder in (tmp_path / "mount").iterdir()} == {"redis", "sentinel"}
@@ -74,14 +88,14 @@ def used(machine: Machine) -> None:
 
 def test_the_nodes_own_volume_is_mounted_and_never_formatted(identity: Identity, machine: Machine) -> None:
     used(machine)
-    volume.prepare(identity)
+    volume.prepare(identity, machine.cloud)
     assert machine.ran == ["mount"]
 
 
 def test_a_volume_that_has_grown_is_filled_before_it_is_mounted(identity: Identity, machine: Machine) -> None:
     used(machine)
     machine.blocks = 256
-    volume.prepare(identity)
+    volume.prepare(identity, machine.cloud)
     assert machine.ran == ["resize2fs", "mount"]
 
 
@@ -90,7 +104,7 @@ def test_a_damaged_file_system_is_not_mounted(identity: Identity, machine: Machi
     used(machine)
     machine.fsck = code
     with nullcontext() if ran else pytest.raises(volume.Refused, match="is damaged .e2fsck -p exited with 4."):
-        volume.prepare(identity)
+        volume.prepare(identity, machine.cloud)
     assert machine.ran == ran
 
 
@@ -110,7 +124,7 @@ def test_anything_else_is_refused_and_not_touched(
     machine.device.write_bytes(content)
     machine.tags = tags
     with pytest.raises(volume.Refused) as refused:
-        volume.prepare(identity)
+        volume.prepare(identity, machine.cloud)
     assert str(refused.value) == (
         f"{machine.device} holds {found}; accepted: a blank volume, or that of local-a1 ({OWN}). "
         "Attach that one; nothing was changed"
@@ -122,7 +136,7 @@ def test_anything_else_is_refused_and_not_touched(
 def test_zeros_with_a_signature_further_in_are_not_blank(identity: Identity, machine: Machine) -> None:
     machine.tags = {"TYPE": "zfs_member", "UUID": "77"}
     with pytest.raises(volume.Refused):
-        volume.prepare(identity)
+        volume.prepare(identity, machine.cloud)
     assert machine.ran == []
 
 
@@ -130,9 +144,21 @@ def test_no_volume_within_the_deadline_says_where_it_looked(
     identity: Identity, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(volume, "_candidates", lambda: [])
-    monkeypatch.setattr(volume, "PATIENCE", 0)
-    with pytest.raises(TimeoutError, match="no data volume within 0 s: looked for EBS volumes in /dev/disk/by-id"):
-        volume.prepare(identity)
+    monkeypatch.setattr(volume, "PATIENCE", 0.05)
+    machine.cloud.answers = ["waits for vol-1, which i-2 still has"]
+    with pytest.raises(TimeoutError, match="no data volume within 0.05 s: looked for .*; last: waits for vol-1, which"):
+        volume.prepare(identity, machine.cloud)
+
+
+def test_a_volume_is_asked_for_until_it_is_there(
+    identity: Identity, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(machine)
+    machine.cloud.answers = [OSError("no answer"), "waits for vol-1, which i-2 still has", "attaches vol-1"]
+    monkeypatch.setattr(volume, "_candidates", lambda: [] if machine.cloud.answers else [machine.device])
+    monkeypatch.setattr(volume, "ATTACH_INTERVAL", 0)
+    volume.prepare(identity, machine.cloud)
+    assert machine.ran == ["mount"]
 
 
 def test_the_data_volume_is_the_one_that_is_not_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

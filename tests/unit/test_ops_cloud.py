@@ -2,13 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from holdfast import cli
 from holdfast.ops import bootstrap, endpoints, images, reports
@@ -16,15 +14,6 @@ from holdfast.ops.cloud import CloudError
 from holdfast.topology import Environment, load_environment, names, pins
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
-
-
-@pytest.fixture
-def prod(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    with mock_aws():
-        yield load_environment(ENVIRONMENTS / "prod.yaml")
 
 
 def boto(service: str) -> Any:
@@ -54,7 +43,13 @@ def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
     assert "password" not in endpoints.find(prod, with_password=False).as_json()
     content = endpoints.find(prod, with_password=True).as_json()
     assert (content["user"], content["password"]) == ("app", "correct horse")
-    assert content["leader"] == {"addresses": ("10.60.0.5", "10.60.16.5", "10.60.32.5"), "port": 6379, "forward": None}
+    assert content["leader"] == {
+        "addresses": ("10.60.0.5", "10.60.16.5", "10.60.32.5"),
+        "port": 6379,
+        "name": "leader.prod.holdfast.internal",
+        "url": "redis://app:$REDIS_PASSWORD@leader.prod.holdfast.internal:6379",
+        "forward": None,
+    }
     assert content["replica"]["addresses"] == ("10.60.0.6", "10.60.16.6", "10.60.32.6")
 
 

@@ -35,7 +35,7 @@ def changed(environment: Environment, **sections: Any) -> Environment:
 
 
 def on(environment: Environment, distribution: str) -> Environment:
-    return changed(environment, machines={"node": {"type": environment.machines.node.type, "image": distribution}})
+    return changed(environment, machines={"node": {"type": environment.machines["node"].type, "image": distribution}})
 
 
 def first(environment: Environment) -> dict[str, str]:
@@ -106,7 +106,7 @@ def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
         return render_files(cluster, cluster.nodes[0])["/usr/local/sbin/holdfast-first-boot"]
 
     stock, baked = first_boot("stock"), first_boot("baked")
-    assert "install redis-server redis-sentinel redis-tools haproxy python3-boto3 python3-redis; do" in stock
+    assert "install redis-server redis-sentinel redis-tools haproxy; do" in stock
     assert stock.startswith("#!/bin/sh\n") and "until apt-get" in stock
     assert "apt-get" not in baked
     assert baked.endswith(
@@ -158,7 +158,8 @@ def test_every_gateway_knows_every_slot_deployed_or_not() -> None:
     assert "bind 10.60.0.5:6379" in settings(content)
     assert "bind 10.60.0.6:6379" in settings(content)
     identity = json.loads(first(PROD)["/etc/holdfast/node.json"])
-    assert list(identity["peers"]) == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
+    for role in ("data", "sentinels", "gateways"):
+        assert list(identity[role]) == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,8 @@ def test_node_json_is_what_the_node_program_reads(tmp_path: Path) -> None:
     file.write_text(first(ENVIRONMENTS["local"])["/etc/holdfast/node.json"])
     loaded = identity.load(file)
     assert (loaded.node, loaded.address, loaded.program) == ("local-a1", "10.40.0.4", program().sha256)
-    assert loaded.others() == {
+    assert loaded.data == {
+        "local-a1": "10.40.0.4",
         "local-b1": "10.40.16.4",
         "local-c1": "10.40.32.4",
         "local-a2": "10.40.0.7",
@@ -209,7 +211,7 @@ def test_node_json_is_what_the_node_program_reads(tmp_path: Path) -> None:
 def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
     from holdfast_node.commands import COMMANDS
 
-    units = " ".join(content for path, content in first(PROD).items() if path.startswith("/etc/systemd/system/"))
+    units = " ".join(unit.read_text() for unit in (ROOT / "templates" / "systemd").iterdir())
     assert set(re.findall(r"node\.pyz (\S+)", units)) == set(COMMANDS)
 
 

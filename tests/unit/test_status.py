@@ -114,3 +114,70 @@ def test_the_gate_holds_while_a_node_is_not_ready_or_silent() -> None:
     assert waiting_for(expected, reports) == [
         "local-b1 (i-local-b1) last reported 30 s ago: waits: no majority reachable"
     ]
+
+
+TIERED = Cluster.of(load_environment(LOCAL.parent / "examples" / "tiered.yaml"))
+DATA_A, DATA_B = "10.71.0.4", "10.71.16.4"
+
+
+def tiered() -> dict[str, Report]:
+    reports = {
+        node.name: report(node.name, str(node.address), next(iter(node.roles)).value, named_leader=None)
+        for node in TIERED.nodes
+    }
+    followers = (Replica(DATA_B, 1000, True),)
+    reports["tiered-data-a1"] = report("tiered-data-a1", DATA_A, "leader", followers, named_leader=None)
+    reports["tiered-data-b1"] = report("tiered-data-b1", DATA_B, "replica", named_leader=None)
+    for letter in "abc":
+        name = f"tiered-sentinel-{letter}1"
+        reports[name] = replace(reports[name], named_leader=DATA_A)
+    return reports
+
+
+def test_machines_without_redis_show_what_else_they_are() -> None:
+    status = work_out(TIERED, tiered())
+    assert status.healthy
+    assert roles(status) == {
+        "tiered-data-a1": ("leader", 0, True),
+        "tiered-data-b1": ("replica", 0, True),
+        "tiered-gateway-a1": ("gateway", None, True),
+        "tiered-gateway-b1": ("gateway", None, True),
+        "tiered-sentinel-a1": ("sentinel", None, True),
+        "tiered-sentinel-b1": ("sentinel", None, True),
+        "tiered-sentinel-c1": ("sentinel", None, True),
+    }
+    assert {node.name: node.roles for node in status.nodes}["tiered-gateway-a1"] == ("gateway",)
+    assert (status.sentinels.agreeing, status.sentinels.total) == (3, 3)
+    assert status.endpoints["leader"] == ["10.71.0.11:6379", "10.71.16.11:6379"]
+
+
+def test_only_sentinels_make_a_majority() -> None:
+    reports = tiered()
+    for letter in "ab":
+        name = f"tiered-sentinel-{letter}1"
+        reports[name] = replace(reports[name], named_leader=None)
+    status = work_out(TIERED, reports)
+    assert (status.leader, status.healthy) == (None, False)
+
+
+def test_a_gateway_that_is_not_ready_is_not_healthy() -> None:
+    reports = tiered()
+    reports["tiered-gateway-b1"] = replace(reports["tiered-gateway-b1"], ready=False)
+    status = work_out(TIERED, reports)
+    assert [node.name for node in status.nodes if not node.healthy] == ["tiered-gateway-b1"]
+    assert not status.healthy
+
+
+def test_a_report_without_redis_has_the_role_of_its_machine() -> None:
+    content = {
+        "node": "tiered-gateway-a1",
+        "instance_id": "i-1",
+        "ready": True,
+        "decision": "a majority names 10.71.0.4",
+        "address": "10.71.0.10",
+        "roles": ["gateway", "sentinel"],
+        "redis": None,
+        "sentinel": {"leader": "10.71.0.4"},
+    }
+    assert Report.parse(content, age=1.0).role == "gateway"
+    assert Report.parse(content | {"roles": ["sentinel"]}, age=1.0).role == "sentinel"

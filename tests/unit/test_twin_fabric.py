@@ -16,7 +16,7 @@ from holdfast.twin.fabric import Fabric
 from holdfast.twin.forward import Endpoint as Target
 from holdfast.twin.forward import endpoints
 from holdfast.twin.reconciler import Reconciler, Seen, Task, due
-from holdfast.twin.rules import Cut, admits_api, has_internet, ruleset
+from holdfast.twin.rules import Cut, Loss, Severed, admits_api, has_internet, ruleset
 from holdfast.twin.run import CommandFailed
 from holdfast.twin.view import (
     Attachment,
@@ -147,6 +147,46 @@ def test_a_cut_comes_before_established_connections() -> None:
     assert forward.index('iifname { "hf-b1" } oifname != { "hf-b1" } drop') < forward.index("ct state established")
 
 
+@pytest.mark.parametrize(
+    ("cut", "chain", "expected"),
+    [
+        (Cut(severed=frozenset({Severed(A1, B1)})), "forward", ['iifname { "hf-a1" } oifname { "hf-b1" } drop']),
+        (
+            Cut(severed=frozenset({Severed(A1, B1, 6380)})),
+            "forward",
+            [
+                'iifname { "hf-a1" } oifname { "hf-b1" } tcp dport 6380 drop',
+                'iifname { "hf-a1" } oifname { "hf-b1" } tcp sport 6380 drop',
+            ],
+        ),
+        (
+            Cut(lossy=frozenset({Loss(A1, 20)})),
+            "forward",
+            [
+                'iifname { "hf-a1" } numgen random mod 100 < 20 drop',
+                'oifname { "hf-a1" } numgen random mod 100 < 20 drop',
+            ],
+        ),
+        (
+            Cut(without_api=frozenset({A1, B1})),
+            "input",
+            ['iifname { "hf-a1", "hf-b1" } ip daddr 198.51.100.1 tcp dport 5599 drop'],
+        ),
+        (Cut(severed=frozenset({Severed(A1, "i-gone")}), lossy=frozenset({Loss("i-gone", 20)})), "forward", []),
+    ],
+)
+def test_what_is_lost_is_lost_for_established_connections_too(cut: Cut, chain: str, expected: list[str]) -> None:
+    whole, cut_off = (ruleset(view(), VPC, what).partition(f"chain {chain} {{")[2] for what in (Cut(), cut))
+    before = cut_off.partition("ct state established")[0]
+    added = [line.strip() for line in before.splitlines() if line.strip() and line not in whole]
+    assert added == expected
+
+
+def test_cuts_add_up() -> None:
+    first, second = Cut(off=frozenset({A1}), lossy=frozenset({Loss(A1, 5)})), Cut(off=frozenset({B1}))
+    assert first | second == Cut(off=frozenset({A1, B1}), lossy=frozenset({Loss(A1, 5)}))
+
+
 def test_a_vpc_without_machines_has_rules_too() -> None:
     rules = ruleset(replace(view(), interfaces={}, instances={}), VPC, Cut())
     assert "policy drop" in rules
@@ -253,13 +293,13 @@ def test_an_isolation_is_in_effect_on_return_or_it_is_refused() -> None:
     reconciler = Reconciler(Cloud(), network, lambda view, cut: None)
     reconciler.start()
     try:
-        reconciler.isolate(frozenset({A1}), frozenset())
+        reconciler.follow(Cut(nodes=frozenset({A1})))
         assert network.cuts[-1] == Cut(nodes=frozenset({A1}))
         network.broken = True
         with pytest.raises(HoldfastError, match="nft is gone"):
-            reconciler.isolate(frozenset(), frozenset())
+            reconciler.follow(Cut())
         network.broken = False
-        reconciler.isolate(frozenset(), frozenset())
+        reconciler.follow(Cut())
         assert network.cuts[-1] == Cut()
     finally:
         reconciler.stop()

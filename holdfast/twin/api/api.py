@@ -89,6 +89,12 @@ class Api:
             self._changed()
             return True
 
+    def start_instance(self, instance_id: str) -> None:
+        """As StartInstances: one that is stopped becomes pending."""
+        with self._lock:
+            self._ec2().start_instances([instance_id])
+            self._changed()
+
     def register_image(self, id: str, name: str, owner: str, arch: str) -> None:
         """In every region."""
         with self._lock:

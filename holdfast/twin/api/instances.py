@@ -33,6 +33,9 @@ REACHED_FROM = {
 SETTLED = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}
 
 
+NO_TOKEN = "ABCDE"
+"""What moto takes for the client token of a request without one."""
+
 KEPT_FOR = 3600
 """Seconds for which EC2 still tells of a terminated instance."""
 
@@ -91,6 +94,11 @@ def check_user_data(encoded: Any) -> None:
 def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
     check_user_data(user_data)
     _forget_terminated(self, time.time() - KEPT_FOR)
+    # A client that got no answer asks again with the same token, and gets what it has got already.
+    token = kwargs.get("client_token")
+    for reservation in self.reservations.values() if token != NO_TOKEN else ():
+        if all(instance.client_token == token for instance in reservation.instances):
+            return reservation
     before = set(self.reservations)
     try:
         return original(self, image_id, count, user_data, *args, **kwargs)

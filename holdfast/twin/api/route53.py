@@ -1,15 +1,23 @@
-"""Private hosted zones: a zone is private when it is made with a VPC, and is that of this VPC."""
+"""Private hosted zones: made with a VPC, one of a name in each VPC; records that are once there, and well formed."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.route53.exceptions import InvalidVPCId
+from moto.route53.exceptions import InvalidVPCId, ResourceRecordAlreadyExists, Route53ClientError
 from moto.route53.models import Route53Backend
 from moto.route53.responses import Route53
 
 from holdfast.twin.api.patching import Method, around
+
+_OCTET = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
+FORMS = {
+    "A": re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}"),
+    "SRV": re.compile(r"[0-9]{1,5} [0-9]{1,5} [0-9]{1,5} [^ ]+"),
+}
+"""What the values of a record look like, of the types that environments use."""
 
 
 @around(Route53, "create_hosted_zone")
@@ -21,9 +29,15 @@ def _create(original: Method, self: Any) -> Any:
 
 
 @around(Route53Backend, "create_hosted_zone")
-def _create_in_vpc(original: Method, self: Any, *args: Any, **kwargs: Any) -> Any:
-    _check_vpc(self, kwargs.get("vpcid"), kwargs.get("vpcregion"))
-    return original(self, *args, **kwargs)
+def _create_in_vpc(original: Method, self: Any, name: str, **kwargs: Any) -> Any:
+    vpc_id = kwargs.get("vpcid")
+    _check_vpc(self, vpc_id, kwargs.get("vpcregion"))
+    for zone in self.zones.values():
+        in_vpc = any(vpc["vpc_id"] == vpc_id for vpc in zone.vpcs)
+        if in_vpc and zone.name.rstrip(".") == name.rstrip("."):
+            said = f"The VPC {vpc_id} is already associated with another hosted zone {zone.name}"
+            raise Route53ClientError("ConflictingDomainExists", said)
+    return original(self, name, **kwargs)
 
 
 @around(Route53Backend, "associate_vpc_with_hosted_zone")
@@ -35,3 +49,28 @@ def _associate(original: Method, self: Any, zone_id: str, vpcid: str, vpcregion:
 def _check_vpc(route53: Any, vpc_id: str | None, region: str | None) -> None:
     if vpc_id and (not region or vpc_id not in ec2_backends[route53.account_id][region].vpcs):
         raise InvalidVPCId
+
+
+@around(Route53Backend, "change_resource_record_sets")
+def _change(original: Method, self: Any, zoneid: str, change_list: list[dict[str, Any]]) -> Any:
+    """moto takes a second record set of one name and type, and values of any form."""
+    there = {
+        (record.name.rstrip("."), record.type, record.set_identifier) for record in self.get_hosted_zone(zoneid).rrsets
+    }
+    for change in change_list:
+        record = change["ResourceRecordSet"]
+        name, kind = record["Name"].rstrip("."), record["Type"]
+        if change["Action"] == "CREATE" and (name, kind, record.get("SetIdentifier")) in there:
+            raise ResourceRecordAlreadyExists(name=name, _type=kind)
+        if change["Action"] != "DELETE":
+            values = [entry["Value"] for entry in record.get("ResourceRecords", ())]
+            _check_values(name, kind, values, record.get("TTL"))
+    return original(self, zoneid, change_list)
+
+
+def _check_values(name: str, kind: str, values: list[str], ttl: Any) -> None:
+    form = FORMS.get(kind, re.compile(".+"))
+    wrong = [value for value in values if not form.fullmatch(value)]
+    if wrong or len(values) != len(set(values)) or (values and ttl is None):
+        said = f"Invalid Resource Record: '{kind} {name}' with TTL {ttl} and values {values}"
+        raise Route53ClientError("InvalidChangeBatch", said)

@@ -7,7 +7,7 @@ import time
 import pytest
 import redis
 
-from tests.twin.cluster.conftest import REPOSITORY, Cluster
+from tests.twin.conftest import REPOSITORY, Cluster
 
 
 def test_the_cluster_is_healthy_and_says_so(healthy: Cluster) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from holdfast.twin import netns
 from holdfast.twin.fabric import Fabric
-from holdfast.twin.rules import Cut
+from holdfast.twin.rules import Cut, Loss, Severed
 from holdfast.twin.run import CommandFailed, run
 from holdfast.twin.view import CloudView, Instance, Interface, NatGateway, Route, Rule, SecurityGroup, Subnet, Vpc
 
@@ -222,6 +222,52 @@ def test_a_machine_without_power_says_nothing(network: Network) -> None:
     with pytest.raises(TimeoutError):
         network.connect(VPC, "10.40.16.4", 6379)
     assert network.reach(B1, "169.254.169.254", 80) is None
+
+
+def test_what_is_partitioned_from_one_peer_reaches_the_others(network: Network) -> None:
+    both_ways = frozenset({Severed(A1, A2), Severed(A2, A1)})
+    with network.connect(A1, "10.40.0.7", 6379) as connection:
+        connection.recv(100)
+        network.fabric.apply(cloud(), Cut(severed=both_ways))
+        connection.sendall(b"still there?")
+        with pytest.raises(TimeoutError):
+            connection.recv(100)
+    assert network.reach(A2, "10.40.0.4", 6380) is None
+    assert network.reach(A1, "10.40.16.4", 6380) == "10.40.16.4 to 10.40.0.4"
+
+
+def test_a_service_alone_can_be_cut(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(severed=frozenset({Severed(A1, A2, 6380)})))
+    assert network.reach(A1, "10.40.0.7", 6380) is None
+    assert network.reach(A2, "10.40.0.4", 6380) is None
+    assert network.reach(A1, "10.40.0.7", 6379) == "10.40.0.7 to 10.40.0.4"
+
+
+def test_a_one_way_cut_lets_the_other_way_through(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(severed=frozenset({Severed(A2, A1)})))
+    for who, address in ((A1, "10.40.0.7"), (A2, "10.40.0.4")):
+        with pytest.raises(TimeoutError):
+            network.connect(who, address, 6380)
+    # Asked, and its answer was lost; the other has not been asked at all.
+    asked = {who: netns.call(netns.name_of(who), lambda: run(["ss", "-Htn", "state", "syn-recv"])) for who in (A1, A2)}
+    assert "10.40.0.4:" in asked[A2]
+    assert asked[A1] == ""
+
+
+def test_a_share_of_all_packets_is_lost(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(lossy=frozenset({Loss(A1, 50)})))
+    listing = netns.call(network.router, lambda: run(["nft", "list", "chain", "ip", "hf", "forward"]))
+    assert listing.count("numgen random mod 100 < 50 drop") == 2
+    network.fabric.apply(cloud(), Cut(lossy=frozenset({Loss(A1, 99)})))
+    assert network.reach(A2, "10.40.0.4", 6380) is None
+
+
+def test_an_api_that_is_down_is_silent_and_the_rest_of_the_internet_works(network: Network) -> None:
+    network.fabric.apply(cloud(), Cut(without_api=frozenset({A1})))
+    with pytest.raises(TimeoutError):
+        network.connect(A1, "198.51.100.1", 5599)
+    assert network.reach(A1, "198.51.100.1", 3142) == "198.51.100.1 to 10.40.0.4"
+    assert network.reach(A2, "198.51.100.1", 5599) == "198.51.100.1 to 10.40.0.7"
 
 
 def test_another_fabric_takes_over_what_runs(network: Network) -> None:

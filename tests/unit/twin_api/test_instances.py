@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from holdfast.twin.api import Api, instances
 from holdfast.twin.view import Attachment
@@ -172,3 +173,13 @@ def test_role_and_its_credentials(api: Api) -> None:
         aws_session_token=keys["Token"],
     ).get_caller_identity()
     assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/holdfast-local-node/holdfast-twin"
+
+
+def test_a_request_that_is_repeated_with_its_token_gets_the_instance_it_made(api: Api) -> None:
+    cloud = Cloud(api)
+    interface, another = cloud.interface(cloud.a, "10.40.0.4"), cloud.interface(cloud.a, "10.40.0.7")
+    made = cloud.run(interface, ClientToken="once")
+    assert cloud.run(interface, ClientToken="once") == made
+    assert cloud.run(another, ClientToken="another") != made
+    with pytest.raises(ClientError, match="InvalidNetworkInterface.InUse"):
+        cloud.run(interface, ClientToken="later")

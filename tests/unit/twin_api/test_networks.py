@@ -169,3 +169,39 @@ def test_a_zone_made_with_a_vpc_is_private(api: Api) -> None:
     nowhere = {"VPCRegion": REGION, "VPCId": "vpc-00000000000000000"}
     arguments = {"Name": "other.holdfast", "CallerReference": "three", "VPC": nowhere}
     assert refused(route53.create_hosted_zone, **arguments) == "InvalidVPCId"
+
+
+def test_a_vpc_has_one_zone_of_a_name(api: Api) -> None:
+    cloud, route53 = Cloud(api), client(api, "route53")
+    zone = {"Name": "local.holdfast", "VPC": {"VPCRegion": REGION, "VPCId": cloud.vpc}}
+    route53.create_hosted_zone(**zone, CallerReference="one")
+    assert refused(route53.create_hosted_zone, **zone, CallerReference="two") == "ConflictingDomainExists"
+    route53.create_hosted_zone(**zone | {"Name": "other.holdfast"}, CallerReference="three")
+    route53.create_hosted_zone(Name="local.holdfast", CallerReference="four")
+
+
+def test_a_record_is_there_once_and_well_formed(api: Api) -> None:
+    cloud, route53 = Cloud(api), client(api, "route53")
+    vpc = {"VPCRegion": REGION, "VPCId": cloud.vpc}
+    zone = route53.create_hosted_zone(Name="local.holdfast", CallerReference="one", VPC=vpc)["HostedZone"]["Id"]
+
+    def change(action: str, label: str, kind: str, *values: str, **more: object) -> dict[str, object]:
+        records = [{"Value": value} for value in values]
+        record = {"Name": f"{label}.local.holdfast", "Type": kind, "ResourceRecords": records, "TTL": 5} | more
+        return {"HostedZoneId": zone, "ChangeBatch": {"Changes": [{"Action": action, "ResourceRecordSet": record}]}}
+
+    def refusal(*arguments: str) -> str:
+        return refused(route53.change_resource_record_sets, **change(*arguments))
+
+    route53.change_resource_record_sets(**change("CREATE", "leader", "A", "10.40.0.5", "10.40.16.5"))
+    assert refusal("CREATE", "leader", "A", "10.40.32.5") == "InvalidChangeBatch"
+    route53.change_resource_record_sets(**change("UPSERT", "leader", "A", "10.40.32.5"))
+    assert refusal("CREATE", "one", "A", "10.40.0") == "InvalidChangeBatch"
+    assert refusal("CREATE", "one", "A", "10.40.0.256") == "InvalidChangeBatch"
+    assert refusal("CREATE", "one", "A", "10.40.0.4", "10.40.0.4") == "InvalidChangeBatch"
+    assert refusal("CREATE", "_sentinel._tcp", "SRV", "26379 local-a1.local.holdfast") == "InvalidChangeBatch"
+    route53.change_resource_record_sets(**change("CREATE", "_sentinel._tcp", "SRV", "0 1 26379 a1.local.holdfast"))
+    listed = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    found = {(one["Type"], one["Name"]): [each["Value"] for each in one["ResourceRecords"]] for one in listed}
+    assert found["A", "leader.local.holdfast."] == ["10.40.32.5"]
+    assert found["SRV", "_sentinel._tcp.local.holdfast."] == ["0 1 26379 a1.local.holdfast"]

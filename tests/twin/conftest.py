@@ -1,4 +1,4 @@
-"""One deployed cluster for all of these tests: `make up` once, then clients, writers and faults against it."""
+"""One deployed cluster for `cluster/` and `faults/`: `make up` once, then clients, writers and faults against it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 import redis
 
-from tests.twin.cluster.writers import Gateway, Writers
+from holdfast.topology import ports
+from holdfast.twin import client
+from tests.twin.faults import checker
+from tests.twin.faults.checker import Verdict
+from tests.twin.writers import Gateway, Writers
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDFAST = REPOSITORY / ".venv" / "bin" / "holdfast"
 
 
@@ -43,8 +47,9 @@ class Cluster:
         content: dict[str, Any] = json.loads(self.holdfast("endpoints", self.name, "--json", "--show-password").stdout)
         return content
 
-    def fault(self, kind: str, target: str) -> None:
-        self.holdfast("twin", "fault", self.name, kind, target)
+    def fault(self, kind: str, *arguments: str) -> None:
+        """As on the command line: a target, then options."""
+        self.holdfast("twin", "fault", self.name, kind, *arguments)
 
     def heal(self) -> None:
         self.holdfast("twin", "heal", self.name)
@@ -63,8 +68,26 @@ class Cluster:
                 pytest.fail(f"not within {seconds} s: {what}; last seen:\n{json.dumps(status, indent=2)}")
             time.sleep(0.5)
 
-    def wait_healthy(self, seconds: float = 120) -> dict[str, Any]:
-        return self.wait("a healthy cluster", lambda status: bool(status["healthy"]), seconds)
+    def wait_healthy(self, seconds: float = 120, what: str = "a healthy cluster without TILT") -> dict[str, Any]:
+        """Healthy, and so that it can fail over: a Sentinel that distrusts its clock (TILT) does nothing for 30 s."""
+        return self.wait(what, lambda status: status["healthy"] and not self.tilted(status), seconds)
+
+    def tilted(self, status: dict[str, Any]) -> list[str]:
+        """The nodes whose Sentinel distrusts its clock, or says nothing."""
+        found = []
+        for node in status["nodes"]:
+            try:
+                with client.connect_from_node(node["name"], node["address"], ports.SENTINEL, 1) as sentinel:
+                    sentinel.sendall(b"INFO sentinel\r\n")
+                    with sentinel.makefile("rb") as lines:
+                        # Not to the end: Sentinel knows no QUIT, and keeps the connection.
+                        said = next(line for line in lines if line.startswith(b"sentinel_tilt:"))
+            except (OSError, client.NotRunning):
+                # Just restarted: the report that says otherwise is older.
+                said = b""
+            if said != b"sentinel_tilt:0\r\n":
+                found.append(node["name"])
+        return found
 
     def client(self, kind: str = "leader", **options: Any) -> redis.Redis:
         """A redis-py client at a loopback forward."""
@@ -104,12 +127,21 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def healthy(cluster: Cluster) -> Iterator[Cluster]:
+def healthy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The cluster, healthy before the test, healed and healthy after it."""
+    # One that does not heal by itself costs its own test the patience, and not every later one.
+    ill_since = request.config.stash.get(ILL_SINCE, None)
+    if ill_since:
+        cluster.wait_healthy(5, f"a healthy cluster, which it has not been since {ill_since}")
     cluster.wait_healthy()
+    request.config.stash[ILL_SINCE] = request.node.name
     yield cluster
     cluster.heal()
-    cluster.wait_healthy(180)
+    cluster.wait_healthy()
+    request.config.stash[ILL_SINCE] = None
+
+
+ILL_SINCE = pytest.StashKey[str | None]()
 
 
 @pytest.fixture
@@ -120,15 +152,42 @@ def writers(healthy: Cluster) -> Iterator[Writers]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def outages() -> Iterator[dict[str, float]]:
-    """The outage that each fault cost, printed at the end: a figure that nobody sees proves nothing."""
-    measured: dict[str, float] = {}
-    yield measured
-    for fault, seconds in measured.items():
-        print(f"\nwrite outage, {fault}: {seconds:.2f} s", flush=True)
+Judge = Callable[..., Verdict]
 
 
 @pytest.fixture
-def record_outage(outages: dict[str, float]) -> Callable[[str, float], None]:
-    return outages.__setitem__
+def judge(request: pytest.FixtureRequest, cluster: Cluster) -> Judge:
+    """Ends the writing, reads back what was acknowledged, and notes the verdict for the table at the end."""
+
+    def verdict_on(what: str, writers: Writers, **how: Any) -> Verdict:
+        ended = writers.stop()
+        with cluster.client(socket_timeout=10) as reader:
+            present = writers.present(reader)
+        verdict = checker.judge(writers.acknowledged, writers.reads, present, ended=ended, **how)
+        request.config.stash.setdefault(VERDICTS, []).append((what, verdict))
+        return verdict
+
+    return verdict_on
+
+
+VERDICTS = pytest.StashKey[list[tuple[str, Verdict]]]()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """What each fault cost: a figure that nobody sees proves nothing."""
+    verdicts = config.stash.get(VERDICTS, [])
+    if not verdicts:
+        return
+    width = max(len(what) for what, _ in verdicts)
+    terminalreporter.section("what each fault cost")
+    terminalreporter.write_line(
+        "outage: without an acknowledged write at one of the surviving gateways, and at all; lost: acknowledged writes"
+    )
+    terminalreporter.write_line(
+        f"{'fault':{width}}  outage   at all  leaders  lost without WAIT  lost with WAIT  stalest replica"
+    )
+    for what, verdict in verdicts:
+        terminalreporter.write_line(
+            f"{what:{width}}  {verdict.outage:4.2f} s  {verdict.silence:5.2f} s  {len(verdict.leaders):7}  "
+            f"{len(verdict.lost_without):17}  {len(verdict.lost_with):14}  {verdict.staleness:13.2f} s"
+        )

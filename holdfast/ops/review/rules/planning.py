@@ -1,0 +1,55 @@
+"""What the plans do not show by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from holdfast.ops.review.facts import Facts, Planned
+from holdfast.ops.review.rules.rule import Hit, blocking, caution
+from holdfast.topology.risks import Risk
+
+
+@blocking(
+    Risk.ENVIRONMENT_RENAMED,
+    "A name is part of everything: another one makes another environment, empty, beside the old one.",
+)
+def environment_renamed(facts: Facts) -> Iterator[Hit]:
+    if facts.new:
+        for name in facts.abandoned:
+            yield Hit(
+                "", f"{name} exists and has no file any more, {facts.environment} is new: its data is not carried over"
+            )
+
+
+@caution(
+    "left-behind",
+    "A stack that is not synthesised any more is not destroyed by a deploy: what it made stays, and costs.",
+)
+def left_behind(facts: Facts) -> Iterator[Hit]:
+    for stack in facts.left_behind:
+        yield Hit(
+            f"{facts.environment}-{stack}", "has resources in its state, and no stack of that name is synthesised"
+        )
+
+
+@caution(
+    "stale-inputs",
+    "A zone is planned with what its network and identity are today: once these change, its own change is larger.",
+)
+def stale_inputs(facts: Facts) -> Iterator[Hit]:
+    for stack in facts.stacks:
+        for producer in facts.stacks:
+            moving = stack.reads.get(producer.name, frozenset()) & producer.moving_outputs
+            if moving and stack.name.startswith("zone-"):
+                what = "1 value" if len(moving) == 1 else f"{len(moving)} values"
+                yield Hit(f"{facts.environment}-{stack.name}", f"reads {what} that {producer.name} replaces")
+
+
+@caution(
+    "not-planned",
+    "What could not be planned is told from the synthesised output: arguments and hidden replacements may differ.",
+)
+def not_planned(facts: Facts) -> Iterator[Hit]:
+    for stack in facts.stacks:
+        if stack.known_from is Planned.SYNTHESIS and not facts.new:
+            yield Hit(f"{facts.environment}-{stack.name}", "needs outputs that come with this very change")

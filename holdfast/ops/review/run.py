@@ -1,0 +1,129 @@
+"""`holdfast review`: asks Terraform, the states and the cluster at the same time, and makes the report."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from holdfast.errors import HoldfastError
+from holdfast.mirror import PROVIDER_VERSION, REPOSITORY
+from holdfast.ops import reports, status
+from holdfast.ops.review import base, report, states, synthesis, terraform
+from holdfast.ops.review.facts import Facts
+from holdfast.ops.review.report import Provenance, Report
+from holdfast.topology import Cluster, Environment, environment_files, names
+
+FOLDER = REPOSITORY / ".holdfast" / "review"
+"""Kept between reviews: Terraform's initialisation is a third of the time where it starts anew."""
+
+
+def review(environment: Environment, file: Path) -> Report:
+    """Plan every stack with the environment's credentials.
+
+    Raises:
+        HoldfastError: a stack cannot be synthesised or planned, the states cannot be listed.
+    """
+    stacks = _stacks(environment)
+    known = {other.stem for other in environment_files(file.parent)}
+    with _outdir(environment.name) as outdir, ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2) as pool:
+        environ = terraform.variables(file, outdir)
+        synthesised = pool.submit(terraform.synthesise, environ)
+        found = pool.submit(states.look, environment, stacks, known)
+        asked = pool.submit(_status, environment)
+        synthesised.result()
+        stateless = not found.result().place
+        planned = [
+            pool.submit(terraform.plan_stack, environment.name, stack, outdir, environ, stateless=stateless)
+            for stack in stacks
+        ]
+        running, unknown = asked.result()
+        facts = Facts(
+            environment=environment.name,
+            stacks=tuple(plan.result() for plan in planned),
+            status=running,
+            status_unknown=unknown,
+            abandoned=found.result().abandoned,
+            left_behind=found.result().left_behind,
+        )
+    return report.make(facts, environment.review.overrides, _provenance(base_commit=""))
+
+
+def review_offline(environment: Environment, file: Path, base_name: str) -> Report:
+    """Compare what this checkout and the commit `base_name` synthesise. Asks no cloud.
+
+    Raises:
+        HoldfastError: one of the two cannot be synthesised, there is no such commit.
+    """
+    commit = base.commit(base_name)
+    before = base.synthesise(commit, environment.name)
+    with _outdir(environment.name) as outdir:
+        terraform.synthesise(terraform.variables(file, outdir))
+        after = {stack: terraform.configuration(outdir, stack) for stack in _stacks(environment)}
+    facts = Facts(
+        environment=environment.name,
+        stacks=tuple(
+            synthesis.diff(environment.name, _short(environment, stack), before.stacks.get(stack, {}), configuration)
+            for stack, configuration in after.items()
+        ),
+        left_behind=tuple(_short(environment, stack) for stack in before.stacks if stack not in after),
+        status_unknown="nothing was asked",
+        abandoned=tuple(sorted(before.environments - {other.stem for other in environment_files(file.parent)})),
+    )
+    return report.make(facts, environment.review.overrides, _provenance(base_commit=commit))
+
+
+def _short(environment: Environment, stack: str) -> str:
+    return stack.removeprefix(f"{environment.name}-")
+
+
+def _stacks(environment: Environment) -> list[str]:
+    return names.stacks(environment, Cluster.of(environment).zones)
+
+
+@contextmanager
+def _outdir(environment: str) -> Iterator[Path]:
+    """The environment's folder below `FOLDER`, for one review at a time: another one waits."""
+    folder = FOLDER / environment
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def _status(environment: Environment) -> tuple[status.Status | None, str]:
+    """The running cluster's status, or why it is not known."""
+    try:
+        found = reports.fetch(environment)
+    except HoldfastError as error:
+        return None, str(error).split("; ")[0]
+    if not found:
+        return None, "no node has ever reported"
+    return status.work_out(Cluster.of(environment), found), ""
+
+
+def _provenance(base_commit: str) -> Provenance:
+    return Provenance(
+        commit=_commit(),
+        base=base_commit,
+        versions={
+            "holdfast": version("holdfast"),
+            "terraform": terraform.version(),
+            "aws provider": PROVIDER_VERSION,
+            "cdktf": version("cdktf"),
+        },
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _commit() -> str:
+    """This checkout's commit, and whether there is more in its files."""
+    commit = base.git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    return f"{commit} with uncommitted changes" if base.git("status", "--porcelain") else commit

@@ -1,0 +1,139 @@
+"""User-data as a person reads it: unpacked, its files compared as files, and settings of Redis by their names."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from holdfast.topology.spec import Role
+
+REDIS_CONF = "/etc/holdfast/redis.conf"
+
+SETTINGS = {
+    REDIS_CONF: "Redis",
+    "/etc/holdfast/sentinel.conf": "Sentinel",
+    "/etc/holdfast/haproxy.cfg": "HAProxy",
+}
+"""Files whose directives are told by name."""
+
+BY_NAME = frozenset({REDIS_CONF, "/etc/holdfast/sentinel.conf"})
+"""One directive a line; haproxy.cfg has sections, of which a line alone says too little."""
+
+IDENTITY = "/etc/holdfast/node.json"
+
+REST = "cloud-config"
+"""What is in user-data beside the files that it writes: its first comment, and the commands of the first boot."""
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """One file of a machine; `before` is empty for a new one, `after` for one that goes."""
+
+    path: str
+    before: str
+    after: str
+
+    @property
+    def program(self) -> str:
+        """Whose settings these are; empty for other files."""
+        return SETTINGS.get(self.path, "")
+
+    def unified(self) -> str:
+        lines = difflib.unified_diff(
+            self.before.splitlines(), self.after.splitlines(), "before", "after", lineterm="", n=1
+        )
+        return "\n".join(list(lines)[2:])
+
+    def settings(self) -> list[Setting]:
+        """Directives that differ, by name; empty for a file that has none."""
+        if self.path not in BY_NAME:
+            return []
+        before, after = _directives(self.before), _directives(self.after)
+        return [
+            Setting(self.program, name, before.get(name, ""), after.get(name, ""))
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        ]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One directive. Empty where it was, or will be, absent."""
+
+    program: str
+    name: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.program} `{self.name}`: {self.before or '(absent)'} → {self.after or '(absent)'}"
+
+
+def compare(before: Any, after: Any) -> tuple[FileChange, ...]:
+    """What differs between two values of `user_data_base64`; nothing where one of them is not known."""
+    if not (isinstance(before, str) and isinstance(after, str)) or before == after:
+        return ()
+    old, new = files(before), files(after)
+    return tuple(
+        FileChange(path, old.get(path, ""), new.get(path, ""))
+        for path in sorted({*old, *new})
+        if old.get(path) != new.get(path)
+    )
+
+
+def roles(encoded: Any) -> tuple[Role, ...]:
+    """What a machine runs. One whose user-data does not say it, or is not known, is taken for one that runs all."""
+    identity = files(encoded).get(IDENTITY) if isinstance(encoded, str) else None
+    return tuple(role for role in Role if role in json.loads(identity)["roles"]) if identity else tuple(Role)
+
+
+def replicas_for_writes(encoded: Any) -> int:
+    """How many replicas a leader must have to take writes; 0 where that is not known."""
+    redis = files(encoded).get(REDIS_CONF, "") if isinstance(encoded, str) else ""
+    return int(_directives(redis).get("min-replicas-to-write", "0"))
+
+
+@lru_cache(maxsize=128)  # Every rule asks for every node of both sides.
+def files(encoded: str) -> Mapping[str, str]:
+    """Path on the machine → content, and the rest of the cloud-config as `REST`. What is no cloud-config: one text."""
+    text = _decode(encoded)
+    try:
+        content = yaml.safe_load(text) if text.startswith("#cloud-config") else None
+    except yaml.YAMLError:
+        content = None
+    if not isinstance(content, dict):
+        return {REST: text}
+    written = {str(entry["path"]): str(entry.get("content", "")) for entry in content.pop("write_files", ())}
+    comment = "".join(f"{line}\n" for line in text.splitlines()[1:] if line.startswith("# "))
+    return written | {REST: comment + yaml.safe_dump(content, sort_keys=True)}
+
+
+def _decode(encoded: str) -> str:
+    try:
+        raw = base64.b64decode(encoded)
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (binascii.Error, gzip.BadGzipFile, EOFError, zlib.error):
+        return encoded
+    return raw.decode(errors="replace")
+
+
+def _directives(text: str) -> dict[str, str]:
+    """Name → value of a Redis or Sentinel file. Sentinel's `sentinel OPTION MASTER VALUE` goes by its option."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        words = line.split()
+        length = 2 if words[0] == "sentinel" else 1
+        found[" ".join(words[:length])] = " ".join(words[length:])
+    return found

@@ -1,0 +1,148 @@
+"""A connection that stays: asked again and again, made anew when it ends, never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+from holdfast_node.resp import Credentials, Parser, Refused, Reply, encode
+
+TIMEOUT = 0.2
+"""Seconds for a connection, and for an answer. Shorter than the lease, so that a silent peer is noticed within it."""
+
+RETRY, SLOW_RETRY = 0.1, 1.0
+"""Seconds until the next attempt to connect: at first, and after `PATIENCE` attempts."""
+
+PATIENCE = 20
+
+Then = Callable[[Reply], None]
+
+
+class State(Enum):
+    UP = "up"
+    REFUSED = "refused"
+    """Nobody listens there: the process certainly does not run."""
+    SILENT = "silent"
+    """No answer in time, or none yet: it may be busy, frozen or cut off."""
+
+
+class Link(asyncio.Protocol):
+    """One connection to a Redis or a Sentinel. `changed` is called after every change of `state`."""
+
+    def __init__(
+        self, address: str, port: int, changed: Callable[[], None], credentials: Credentials | None = None
+    ) -> None:
+        self.address, self.state = address, State.SILENT
+        self._port, self._changed, self._credentials = port, changed, credentials
+        self._transport: asyncio.Transport | None = None
+        self._parser = Parser()
+        self._asked: deque[tuple[float, Then]] = deque()
+        self._failures = 0
+        self._greeted = False
+        self._loop = asyncio.get_running_loop()
+        self._connecting = self._loop.create_task(self._connect(0))
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is up, and has answered everything."""
+        return self._transport is not None and not self._asked
+
+    def ask(self, then: Then, *words: object) -> None:
+        """Send a command; `then` gets the answer, if there ever is one. Nothing happens while it is not up."""
+        if self._transport is not None:
+            self._asked.append((self._loop.time() + TIMEOUT, then))
+            self._transport.write(encode(*words))
+
+    def expire(self) -> None:
+        """Give up a connection whose answer is overdue: to be called often."""
+        if self._asked and self._asked[0][0] < self._loop.time():
+            self._end(State.SILENT)
+
+    async def _connect(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        try:
+            await asyncio.wait_for(self._loop.create_connection(lambda: self, self.address, self._port), TIMEOUT)
+        except ConnectionRefusedError:
+            self._end(State.REFUSED)
+        except (OSError, asyncio.TimeoutError):
+            self._end(State.SILENT)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport, self._parser = transport, Parser()
+        self.opened()
+
+    def opened(self) -> None:
+        """Log in; the first thing said on a new connection."""
+        if self._credentials:
+            self.ask(self._logged_in, "AUTH", *self._credentials)
+        else:
+            self._be_up()
+
+    def _logged_in(self, reply: Reply) -> None:
+        if isinstance(reply, Refused):
+            self._end(State.SILENT)
+        else:
+            self._be_up()
+
+    def _be_up(self) -> None:
+        self._failures, self._greeted = 0, True
+        self._become(State.UP)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for reply in self._parser.feed(data):
+                self.received(reply)
+        except ValueError:
+            self._end(State.SILENT)
+
+    def received(self, reply: Reply) -> None:
+        if self._asked:
+            self._asked.popleft()[1](reply)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if self._transport is not None:
+            # Ended by the other side: a new attempt tells at once whether somebody still listens there.
+            delay = 0 if self._greeted else RETRY
+            self._transport, self._greeted = None, False
+            self._asked.clear()
+            self._connecting = self._loop.create_task(self._connect(delay))
+
+    def _end(self, state: State) -> None:
+        transport, self._transport, self._greeted = self._transport, None, False
+        self._asked.clear()
+        if transport is not None:
+            transport.abort()
+        self._failures += 1
+        self._connecting = self._loop.create_task(self._connect(RETRY if self._failures < PATIENCE else SLOW_RETRY))
+        self._become(state)
+
+    def _become(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self._changed()
+
+
+class Subscription(Link):
+    """A connection that only listens to some channels: `heard(channel, message)` for each message."""
+
+    def __init__(self, address: str, port: int, channels: tuple[str, ...], heard: Callable[[str, str], None]) -> None:
+        self._channels, self._heard = channels, heard
+        super().__init__(address, port, lambda: None)
+
+    def opened(self) -> None:
+        self.ask(lambda _: self._be_up(), "SUBSCRIBE", *self._channels)
+
+    def probe(self) -> None:
+        """Find out whether somebody is still there: a channel without messages says nothing."""
+        if self.idle:
+            self.ask(lambda _: None, "PING")
+
+    def received(self, reply: Reply) -> None:
+        if isinstance(reply, list) and reply[0] == "message":
+            self._heard(reply[1], reply[2])
+        elif not (isinstance(reply, list) and reply[0] == "subscribe" and reply[2] != 1):
+            # Of the confirmations, one for each channel, the first is the answer.
+            super().received(reply)

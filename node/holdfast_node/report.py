@@ -1,0 +1,160 @@
+"""What a node tells of itself: a JSON object in the environment's bucket, read by `holdfast status` and the gates.
+
+And what it is told: an operator's order to hand over, in the same bucket, answered in the report.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+from holdfast_node import resp
+from holdfast_node.aws import instance_id
+from holdfast_node.cloud import Cloud
+from holdfast_node.decision import Decision, Do, Role
+from holdfast_node.handover import Failed, hand_over
+from holdfast_node.identity import Identity
+from holdfast_node.log import say
+from holdfast_node.sentinels import Sentinels
+from holdfast_node.servers import Details, Servers
+
+INTERVAL, MINIMUM = 5.0, 1.0
+"""Seconds between two reports: when nothing changes, and at least."""
+
+ORDER_INTERVAL = 2.0
+"""Seconds between two looks of a leader for an order."""
+
+CONNECT_TIMEOUT = 0.2
+
+Report = dict[str, Any]
+
+
+class Reporter:
+    """Reports from a thread of its own: the cloud's API is not on the path of anything else here."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        cloud: Cloud,
+        credentials: resp.Credentials,
+        sentinels: Sentinels,
+        servers: Servers,
+    ) -> None:
+        self._identity, self._cloud, self._credentials = identity, cloud, credentials
+        self._sentinels, self._servers = sentinels, servers
+        self._order: Report | None = None
+        """The last order that was obeyed, and what came of it."""
+        self._asked = 0.0
+        self.decision = Decision(Do.STAY, "starts")
+
+    def run(self) -> None:
+        """Never returns."""
+        said: Report = {}
+        machine: str | None = None
+        at = 0.0
+        while True:
+            time.sleep(MINIMUM)
+            now = time.monotonic()
+            try:
+                machine = machine or instance_id()
+                self._obey()
+                report = self.make(machine)
+                if _settled(report) == said and now - at < INTERVAL:
+                    continue
+                self._cloud.put_report(report | {"reported_at": time.time()})
+                said, at = _settled(report), now
+            except Exception as error:
+                # Without it the node is only not seen.
+                say(f"cannot report: {error}")
+                time.sleep(INTERVAL)
+
+    def _obey(self) -> None:
+        """Hand over, where this node leads and an operator has ordered it."""
+        now = time.monotonic()
+        leads = self._identity.has("data") and self._servers.own().server.role is Role.LEADER
+        if not leads or now - self._asked < ORDER_INTERVAL:
+            return
+        self._asked = now
+        order = self._cloud.order()
+        # Its successor sees the same order, and must not take it for its own.
+        if order is None or order["from"] != self._identity.node or (self._order and self._order["id"] == order["id"]):
+            return
+        to = self._identity.data.get(order["to"]) if order["to"] else None
+        try:
+            self._order = {"id": order["id"], "done": True, "says": hand_over(self._identity, self._credentials, to)}
+        except Failed as failed:
+            say(str(failed))
+            self._order = {"id": order["id"], "done": False, "says": str(failed)}
+
+    def make(self, machine: str) -> Report:
+        """The report of this moment; `machine` is the instance id. See node/README.md."""
+        identity, word = self._identity, self._sentinels.own_word()
+        leader, votes = self._sentinels.proven_leader(), self._sentinels.votes()
+        haproxy = identity.has("gateway") and _is_up(identity)
+        found = self._servers.own().details if identity.has("data") else None
+        return {
+            "version": 1,
+            "node": identity.node,
+            "zone": identity.zone,
+            "instance_id": machine,
+            "program": identity.program,
+            "address": identity.address,
+            "decision": self.decision.sentence,
+            "roles": identity.roles,
+            "ready": bool(
+                leader
+                and (not identity.has("data") or _in_place(identity.address, found, leader))
+                and (not identity.has("sentinel") or (word and word.leader == leader))
+                and (not identity.has("gateway") or haproxy)
+            ),
+            "redis": self._redis(found) if identity.has("data") else None,
+            "sentinel": {
+                "leader": word.leader if word else None,
+                "known": self._sentinels.known(),
+                "agreeing": sum(vote == leader for vote in votes.values()) if leader else 0,
+                "tilt": self._sentinels.own_tilt(),
+            },
+            "gateway": {"proven_leader": leader, "haproxy": haproxy} if identity.has("gateway") else None,
+            "order": self._order,
+        }
+
+    def _redis(self, found: Details | None) -> Report:
+        server = self._servers.own().server
+        return {
+            "role": server.role.value,
+            "version": found.version if found else None,
+            "offset": found.offset if found else None,
+            "leader": server.leader,
+            "link": None if not found or server.role is not Role.REPLICA else "up" if found.link_up else "down",
+            "replicas": [
+                {"address": one.address, "offset": one.offset, "state": one.state, "lag_s": one.lag}
+                for one in (found.followers if found else ())
+            ],
+        }
+
+
+def _in_place(address: str, found: Details | None, leader: str) -> bool:
+    if found is None:
+        return False
+    if found.server.role is Role.LEADER:
+        return address == leader
+    return found.follows_in_sync(leader)
+
+
+def _settled(report: Report) -> Report:
+    """A report without what moves all the time."""
+    if report["redis"] is None:
+        return report
+    followers = [(one["address"], one["state"]) for one in report["redis"]["replicas"]]
+    return dict(report, redis=dict(report["redis"], offset=None, replicas=followers))
+
+
+def _is_up(identity: Identity) -> bool:
+    """Whether this machine has both endpoint addresses and HAProxy listens on them."""
+    for address in identity.endpoints():
+        try:
+            socket.create_connection((address, identity.endpoint_port), timeout=CONNECT_TIMEOUT).close()
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,217 @@
+"""Real edits of an environment's file, reviewed against what is really applied: the verdict and findings of each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.twin.api import Api
+from tests.terraform.conftest import REPOSITORY, Terraform
+
+TIMEOUT = 300
+
+Report = dict[str, Any]
+Review = Callable[..., Report]
+
+
+def run(name: str, variables: dict[str, str]) -> Report:
+    """`holdfast review NAME --json`."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("holdfast")), "review", name, "--json"],
+        cwd=REPOSITORY,
+        env=variables,
+        text=True,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    report: Report = json.loads(done.stdout)
+    assert report["blocked"] == (done.returncode == 3)
+    return report
+
+
+@pytest.fixture
+def review(applied: Terraform, tmp_path: Path) -> Review:
+    """Reviews `planned` with pieces of its file's text replaced; `name` renames it."""
+
+    def edited(*edits: tuple[str, str], name: str = "planned", state: Path | None = None) -> Report:
+        text = (applied.folder / "planned.yaml").read_text()
+        for before, after in edits:
+            assert before in text
+            text = text.replace(before, after)
+        pins = (applied.folder / "images.lock.json").read_text()
+        (tmp_path / "images.lock.json").write_text(pins.replace('"planned"', f'"{name}"'))
+        (tmp_path / f"{name}.yaml").write_text(text)
+        variables = applied.variables | {"HOLDFAST_ENVIRONMENTS_DIR": str(tmp_path)}
+        if state:
+            variables["HOLDFAST_STATE_DIR"] = str(state)
+        return run(name, variables)
+
+    return edited
+
+
+def counts(report: Report) -> dict[str, list[int]]:
+    """Stack → add, change, replace, destroy; of those where there is something."""
+    keys = ("create", "update", "replace", "delete")
+    return {it["name"]: [it[key] for key in keys] for it in report["stacks"] if any(it[key] for key in keys)}
+
+
+def findings(report: Report) -> dict[str, list[str]]:
+    return {it["rule"]: [hit["sentence"] for hit in it["hits"]] for it in report["findings"]}
+
+
+def fates(report: Report) -> Mapping[str, str]:
+    return {node["name"]: node["fate"] for node in report["nodes"]}
+
+
+def each_zone(fate: str) -> Mapping[str, str]:
+    return {f"planned-{letter}1": fate for letter in "abc"}
+
+
+def test_nothing_changed(review: Review) -> None:
+    report = review()
+    assert report["headline"] == "planned: nothing changes"
+    assert (counts(report), findings(report)) == ({}, {})
+    assert fates(report) == each_zone("kept")
+    assert report["meaning"]["Leader"] == ["planned-a1 leads now, and stays the leader."]
+
+
+def test_memory_changed(review: Review) -> None:
+    report = review(("memory: 256MB", "memory: 300MB"))
+    assert report["headline"] == "planned: nodes are touched, one zone after the other; 3 nodes replaced"
+    assert counts(report) == {f"zone-{letter}": [0, 0, 2, 0] for letter in "abc"}
+    assert findings(report) == {}
+    assert fates(report) == each_zone("replaced")
+    assert report["meaning"]["Settings"] == ["Redis `maxmemory`: 256mb → 300mb (every node)."]
+    assert report["meaning"]["Data"] == ["Kept: every data volume (planned-a1, planned-b1, planned-c1)."]
+    assert report["meaning"]["Leader"] == [
+        "planned-a1 leads now, and hands over when zone a is reached: the leader moves between 2 and 3 times."
+    ]
+
+
+def test_instance_type_changed_and_volume_grown(review: Review) -> None:
+    report = review(("{type: t3.small", "{data_volume_gib: 9, type: t3.medium"))
+    assert counts(report) == {f"zone-{letter}": [0, 1, 2, 0] for letter in "abc"}
+    assert findings(report) == {}
+    assert fates(report) == each_zone("replaced")
+    assert "Machine type t3.small → t3.medium: planned-a1, planned-b1, planned-c1." in report["meaning"]["Nodes"]
+    assert report["meaning"]["Data"] == [
+        "Kept: every data volume (planned-a1, planned-b1, planned-c1).",
+        "The volume grows from 4 to 9 GiB, its file system at the next boot: planned-a1, planned-b1, planned-c1.",
+    ]
+
+
+def test_three_nodes_become_five(review: Review) -> None:
+    report = review(("protected: false", "layout: {kind: compact, nodes: 5}\nprotected: false"))
+    assert report["headline"] == "planned: nodes are touched, one zone after the other; 2 nodes added; 2 to know"
+    assert counts(report) == {
+        "zone-a": [3, 0, 1, 0],
+        "zone-b": [3, 0, 1, 0],
+        "watch": [2, 0, 0, 0],
+        "names": [2, 3, 0, 0],
+    }
+    assert findings(report) == {
+        "quorum-raised": ["Sentinels: 3 → 5; a majority is 2 → 3"],
+        "not-planned": ["needs outputs that come with this very change"],
+    }
+    assert fates(report) == each_zone("kept") | {"planned-a2": "added", "planned-b2": "added"}
+    assert report["meaning"]["Write pause"] == ["None is expected."]
+
+
+def test_network_moved(review: Review) -> None:
+    report = review(("10.77.0.0/16", "10.78.0.0/16"))
+    assert report["verdict"] == "blocked"
+    assert findings(report) == {
+        "several-zones-at-once": [
+            "replaces or destroys what zones a, b, c stand on",
+            "nodes of every zone are cut off from each other (redis-out, sentinel-out, redis-in, sentinel-in)",
+        ],
+        "address-changed": [
+            "10.77.0.4, 10.77.0.5, 10.77.0.6 become 10.78.0.4, 10.78.0.5, 10.78.0.6",
+            "10.77.16.4, 10.77.16.5, 10.77.16.6 become 10.78.16.4, 10.78.16.5, 10.78.16.6",
+            "10.77.32.4, 10.77.32.5, 10.77.32.6 become 10.78.32.4, 10.78.32.5, 10.78.32.6",
+        ],
+        "opened": ["10.78.0.0/16 may reach port 6379 (the leader and replica endpoints)"],
+        "closed": ["no more: 10.77.0.0/16 may reach port 6379 (the leader and replica endpoints)"],
+        "stale-inputs": ["reads 2 values that network replaces"] * 3,
+    }
+    assert report["meaning"]["Write pause"] == ["**From the loss of the majority until it is back.**"]
+
+
+def test_environment_renamed(review: Review) -> None:
+    report = review(("name: planned", "name: fresh"), name="fresh")
+    assert report["headline"] == "fresh: blocked by environment-renamed"
+    assert findings(report) == {
+        "environment-renamed": ["planned exists and has no file any more, fresh is new: its data is not carried over"]
+    }
+    known_from = {it["name"]: it["known_from"] for it in report["stacks"]}
+    assert known_from == {
+        "network": "plan",
+        "identity": "plan",
+        "zone-a": "synthesis",
+        "zone-b": "synthesis",
+        "zone-c": "synthesis",
+        "watch": "synthesis",
+        "names": "synthesis",
+    }
+    assert counts(report)["zone-a"] == [4, 0, 0, 0]
+
+
+def test_image_changed_volume_shrunk_endpoints_opened_and_protection_removed(
+    review: Review, applied: Terraform, tmp_path: Path
+) -> None:
+    """Four edits that have nothing to do with each other, and one override that is for another risk."""
+    overrides = "{overrides: [{rule: key-destroyed, reason: none, expires: 2999-01-01}]}"
+    report = review(
+        ("10.77.0.0/16", "10.77.0.0/16, clients: [0.0.0.0/0]"),
+        ("image: debian-12", "image: debian-13, data_volume_gib: 2"),
+        ("protected: false", f"review: {overrides}\nprotected: false"),
+        state=as_if_protected(applied, tmp_path / "state"),
+    )
+    assert report["headline"] == (
+        "planned: blocked by opened-to-the-world, protection-removed, volume-shrunk; 3 nodes replaced; 1 to know"
+    )
+    assert findings(report) == {
+        "opened-to-the-world": [
+            "the whole internet (0.0.0.0/0) may reach port 6379 (the leader and replica endpoints)"
+        ],
+        "protection-removed": ["`deletion_window_in_days`: 30 → 7 days in which a deletion can be taken back"],
+        "volume-shrunk": ["4 GiB → 2 GiB"] * 3,
+        "major-upgrade": ["Redis 7.0 → 8.0"] * 3,
+    }
+    assert [it["rule"] for it in report["unused_overrides"]] == ["key-destroyed"]
+
+
+def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(applied: Terraform, api: Api) -> None:
+    """`prod` before `holdfast bootstrap prod`, with AWS's own endpoints led to the emulation by the environment."""
+    variables = applied.variables | {
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": "holdfast",
+        "AWS_SECRET_ACCESS_KEY": "holdfast",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
+        variables.pop(name, None)
+    report = run("prod", variables)
+    assert report["headline"] == "prod: a new environment"
+    assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
+    assert counts(report)["zone-c"] == [4, 0, 0, 0]
+    assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
+
+
+def as_if_protected(applied: Terraform, folder: Path) -> Path:
+    """A copy of the states, as if the key had been applied with the window of a protected one, which no API tells."""
+    shutil.copytree(applied.folder / "state", folder)
+    file = folder / "planned-identity.tfstate"
+    text = file.read_text()
+    assert '"deletion_window_in_days": 7' in text
+    file.write_text(text.replace('"deletion_window_in_days": 7', '"deletion_window_in_days": 30'))
+    return folder

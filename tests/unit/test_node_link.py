@@ -1,0 +1,128 @@
+"""Connections that stay: what happened to the other side is known at once, or within the time-out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from holdfast_node import link
+from holdfast_node.link import Link, State, Subscription
+from holdfast_node.resp import Reply
+
+
+class Redis(asyncio.Protocol):
+    """Answers each PING, unless it is frozen; greets every subscriber with a message."""
+
+    frozen = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.frozen:
+            return
+        if b"SUBSCRIBE" in data:
+            for number, channel in enumerate((b"+one", b"-two"), 1):
+                self.transport.write(b"*3\r\n$9\r\nsubscribe\r\n$4\r\n%s\r\n:%d\r\n" % (channel, number))
+            self.transport.write(b"*3\r\n$7\r\nmessage\r\n$4\r\n-two\r\n$3\r\nend\r\n")
+        for _ in range(data.count(b"PING")):
+            self.transport.write(b"+PONG\r\n")
+
+
+Scenario = Callable[[int, list[Redis], asyncio.AbstractServer], Awaitable[None]]
+
+
+def play(scenario: Scenario) -> None:
+    async def run() -> None:
+        servers: list[Redis] = []
+
+        def accept() -> Redis:
+            servers.append(Redis())
+            return servers[-1]
+
+        server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+        async with asyncio.timeout(5):
+            await scenario(server.sockets[0].getsockname()[1], servers, server)
+        server.close()
+
+    asyncio.run(run())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "TIMEOUT", 0.05)
+    monkeypatch.setattr(link, "RETRY", 0.01)
+
+
+def test_answers_come_in_the_order_of_the_questions() -> None:
+    async def scenario(port: int, _: list[Redis], __: asyncio.AbstractServer) -> None:
+        answers: list[tuple[int, Reply]] = []
+        found = Link("127.0.0.1", port, lambda: None)
+        await until(lambda: found.state is State.UP)
+        for number in range(3):
+            found.ask(lambda reply, number=number: answers.append((number, reply)), "PING")  # type: ignore[misc]
+        await until(lambda: len(answers) == 3)
+        assert answers == [(0, "PONG"), (1, "PONG"), (2, "PONG")]
+        assert found.idle
+
+    play(scenario)
+
+
+def test_a_process_that_dies_is_refused_at_once_and_comes_back() -> None:
+    async def scenario(port: int, servers: list[Redis], server: asyncio.AbstractServer) -> None:
+        states: list[State] = []
+        found = Link("127.0.0.1", port, lambda: states.append(found.state))
+        await until(lambda: found.state is State.UP)
+        server.close()
+        servers[0].transport.abort()
+        await until(lambda: State.REFUSED in states)
+        again = await asyncio.get_running_loop().create_server(Redis, "127.0.0.1", port)
+        await until(lambda: found.state is State.UP)
+        assert states == [State.UP, State.REFUSED, State.UP]
+        again.close()
+
+    play(scenario)
+
+
+def test_one_that_does_not_answer_is_silent_and_not_refused() -> None:
+    async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
+        found = Link("127.0.0.1", port, lambda: None)
+        await until(lambda: found.state is State.UP)
+        servers[0].frozen = True
+        found.ask(lambda _: None, "PING")
+
+        def overdue() -> bool:
+            found.expire()
+            return found.state is State.SILENT
+
+        await until(overdue)
+        await until(lambda: found.state is State.UP and len(servers) == 2)
+
+    play(scenario)
+
+
+def test_a_subscriber_hears_messages_and_is_found_when_it_hears_nothing() -> None:
+    async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
+        heard: list[tuple[str, str]] = []
+        found = Subscription(
+            "127.0.0.1", port, ("+one", "-two"), lambda channel, message: heard.append((channel, message))
+        )
+        await until(lambda: heard == [("-two", "end")])
+        assert found.state is State.UP
+        found.probe()
+        await until(lambda: found.idle)
+        servers[0].frozen = True
+        found.probe()
+        await asyncio.sleep(0.06)
+        found.expire()
+        # Made anew, it subscribes again.
+        await until(lambda: heard == [("-two", "end")] * 2)
+
+    play(scenario)

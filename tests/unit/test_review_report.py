@@ -1,0 +1,149 @@
+"""The report: a verdict, overrides that count only where they must, and forms that fit and give nothing away."""
+
+import json
+import re
+from datetime import date
+from typing import Any
+
+from holdfast.ops.review import markdown, page, synthesis
+from holdfast.ops.review.facts import Facts
+from holdfast.ops.review.report import Provenance, Report, make
+from holdfast.topology.risks import Risk
+from holdfast.topology.spec import OverrideSpec
+from tests.unit.review_values import CREATE, REPLACE, UPDATE, change, facts, of, replaced, stack, status, zone
+
+PROVENANCE = Provenance("c0ffee", "", {"holdfast": "0.1.0", "terraform": "1.11.4"}, "2026-11-21 12:00 UTC")
+SHRUNK = change("aws_ebs_volume.shop-a1-data", UPDATE, of("a", size=16), of("a", size=8))
+
+
+def report(known: Facts, *overrides: Risk, base: str = "") -> Report:
+    specs = [OverrideSpec(rule=risk, reason="looked at", expires=date(2026, 12, 31)) for risk in overrides]
+    return make(known, specs, Provenance(PROVENANCE.commit, base, PROVENANCE.versions, PROVENANCE.made))
+
+
+def test_nothing_changes() -> None:
+    made = report(facts())
+    assert (made.headline, made.blocked) == ("shop: nothing changes", False)
+
+
+def test_a_rollout_is_counted_in_the_headline() -> None:
+    made = report(facts(*(zone(letter, replaced(letter)) for letter in "abc")))
+    assert made.headline == "shop: nodes are touched, one zone after the other; 3 nodes replaced"
+
+
+def test_a_change_that_touches_no_node_says_so() -> None:
+    made = report(facts(stack("watch", change("aws_sns_topic.alarms", CREATE, None, {}))))
+    assert made.headline == "shop: no node is touched"
+
+
+def test_a_blocking_finding_blocks() -> None:
+    made = report(facts(zone("a", SHRUNK)))
+    assert (made.headline, made.blocked) == ("shop: blocked by volume-shrunk", True)
+
+
+def test_an_override_of_the_very_rule_lets_the_change_pass_and_stays_visible() -> None:
+    made = report(facts(zone("a", SHRUNK)), Risk.VOLUME_SHRUNK)
+    assert (made.headline, made.blocked) == ("shop: no node is touched; 1 overridden", False)
+    text = markdown.render(made)
+    assert "- ~~blocking~~ **`volume-shrunk`**, overridden until 2026-12-31: “looked at”" in text
+    assert "overridden until 2026-12-31: “looked at”" in page.render(made)
+    assert made.unused_overrides == ()
+
+
+def test_what_takes_several_zones_together_is_no_orderly_rollout_even_when_overridden() -> None:
+    subnets = [change(f"aws_subnet.{zone}", REPLACE, {"availability_zone": f"eu-central-1{zone}"}, {}) for zone in "ab"]
+    made = report(facts(stack("network", *subnets)), Risk.SEVERAL_ZONES_AT_ONCE)
+    assert made.headline == "shop: nodes are touched, several zones at once; 1 overridden"
+
+
+def test_an_override_of_another_rule_changes_nothing_and_is_told_to_be_unused() -> None:
+    made = report(facts(zone("a", SHRUNK)), Risk.KEY_DESTROYED)
+    assert made.blocked
+    assert "Unused override of `key-destroyed` (until 2026-12-31): remove it from the environment file." in (
+        markdown.render(made)
+    )
+    assert "Unused override of <code>key-destroyed</code>" in page.render(made)
+
+
+def test_the_worst_news_comes_first() -> None:
+    moved = stack("identity", change("aws_kms_key.key", REPLACE, {}, {}))
+    made = report(facts(zone("a", SHRUNK), moved, left_behind=("zone-d",)), Risk.KEY_DESTROYED)
+    assert [(it.rule, it.blocks) for it in made.findings] == [
+        ("volume-shrunk", True),
+        ("key-destroyed", False),
+        ("left-behind", False),
+    ]
+    text = markdown.render(made)
+    order = [text.index(part) for part in ("## ⛔", "| stack |", "### Findings", "### What it means", "### Changes")]
+    assert order == sorted(order)
+
+
+def test_a_comment_starts_with_the_mark_by_which_it_is_found_again() -> None:
+    assert markdown.render(report(facts())).startswith("<!-- holdfast review shop -->\n")
+
+
+def test_a_comment_is_never_longer_than_it_may_be_and_says_where_it_was_cut() -> None:
+    many = [
+        change(f"aws_route.route-{number}", UPDATE, {"note": "a" * 200}, {"note": "b" * 200}) for number in range(900)
+    ]
+    made = report(facts(stack("network", *many), *(zone(letter, replaced(letter)) for letter in "abc")))
+    text = markdown.render(made)
+    assert len(text) <= 65_536
+    assert "_Cut here: a comment holds 65,536 characters. 4 more folds are in the HTML page (`--html`)._" in text
+    assert text.rstrip().endswith("2026-11-21 12:00 UTC</sub>")
+    assert "shop-network: 900 changes" in page.render(made)
+
+
+def test_a_sensitive_value_is_in_no_form_of_the_report() -> None:
+    secret = change(
+        "aws_secretsmanager_secret_version.first",
+        UPDATE,
+        {"secret_string": "hunter2"},
+        {"secret_string": "hunter3"},
+        before_sensitive={"secret_string": True},
+        after_sensitive={"secret_string": True},
+    )
+    made = report(facts(stack("identity", secret)))
+    forms = markdown.render(made) + page.render(made) + json.dumps(made.as_json())
+    assert "hunter" not in forms
+
+
+def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing() -> None:
+    evil = change("aws_sns_topic.alarms", UPDATE, {"name": "a"}, {"name": "<script>alert(1)</script>"})
+    text = page.render(report(facts(stack("watch", evil), zone("a", replaced("a"))), base=""))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert re.findall(r"(?:src|href)=|url\(|@import", text) == []
+    assert text.count("<svg") == 2
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_drawing_has_every_node_its_leader_and_what_becomes_of_it() -> None:
+    text = page.render(report(facts(zone("b", replaced("b")), status=status("shop-a1"))))
+    assert text.count(">shop-a1<") == 2
+    assert text.count(">leads · kept<") == 1
+    assert text.count(">replaced<") == 2
+
+
+def test_an_offline_report_says_that_nothing_was_planned() -> None:
+    made = report(Facts("shop", (synthesis.diff("shop", "network", {}, {}),)), base="0123456789abcdef")
+    note = "Offline: the synthesised output of this commit compared with 0123456789ab. No plan was made"
+    assert note in markdown.render(made)
+    assert note in page.render(made)
+    assert made.as_json()["offline"] is True
+
+
+def test_a_first_review_is_marked_as_one() -> None:
+    new: Any = Facts("shop", (stack("network", change("aws_vpc.vpc", CREATE, None, {})),))
+    made = report(new)
+    assert made.headline == "shop: a new environment"
+    assert "A first review: what can be planned is planned" in markdown.render(made)
+
+
+def test_what_only_the_provider_computes_is_not_told() -> None:
+    before = {"id": "i-1", "name": "a", "block": [{"iops": 3000, "size": 8}], "empty": "x"}
+    after = {"name": "b", "block": [{"size": 8}], "empty": None}
+    unknown = {"id": True, "block": [{"iops": True}]}
+    made = report(facts(stack("zone-d", change("aws_thing.it", REPLACE, before, after, after_unknown=unknown))))
+    (only,) = [it for it in made.as_json()["changes"] if it["address"] == "aws_thing.it"]
+    assert only["arguments"] == ["name"]
