@@ -94,7 +94,11 @@ def compare(before: Any, after: Any) -> tuple[FileChange, ...]:
 def roles(encoded: Any) -> tuple[Role, ...]:
     """What a machine runs. One whose user-data does not say it, or is not known, is taken for one that runs all."""
     identity = files(encoded).get(IDENTITY) if isinstance(encoded, str) else None
-    return tuple(role for role in Role if role in json.loads(identity)["roles"]) if identity else tuple(Role)
+    return (
+        tuple(role for role in Role if role in json.loads(identity).get("roles", tuple(Role)))
+        if identity
+        else tuple(Role)
+    )
 
 
 def replicas_for_writes(encoded: Any) -> int:
