@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,7 @@ class IdentityStack(Stack):
             region=self.environment.region,
             ec2=f"arn:aws:ec2:{self.environment.region}:{self.account}",
             tags=names.tags(self.environment),
+            floating=self.cluster.floating is not None,
         )
         IamRolePolicy(self, "node-policy", name=name, role=role.id, policy=json.dumps(policy))
         return IamInstanceProfile(self, "node-profile", name=name, role=role.name, tags=self.tags("node"))
@@ -276,11 +278,12 @@ def _key_policy(account: str, region: str) -> dict[str, Any]:
 
 
 def _node_policy(
-    *, bucket: str, secrets: list[str], key: str, region: str, ec2: str, tags: dict[str, str]
+    *, bucket: str, secrets: list[str], key: str, region: str, ec2: str, tags: dict[str, str], floating: bool
 ) -> dict[str, Any]:
     """What a node may do, and nothing else. `ec2`: how the ARN of anything in EC2 begins; `tags`: the environment's."""
     bootstrap, reports = f"{bucket}/{names.BOOTSTRAP_KEY}", f"{bucket}/{names.REPORTS_PREFIX}*"
     services = [f"{service}.{region}.amazonaws.com" for service in ("s3", "secretsmanager")]
+    of_this_environment = {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}}
     return _policy(
         {
             "Sid": "OwnSecrets",
@@ -326,7 +329,7 @@ def _node_policy(
             "Effect": "Allow",
             "Action": "ec2:AttachVolume",
             "Resource": [f"{ec2}:volume/*", f"{ec2}:instance/*"],
-            "Condition": {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}},
+            "Condition": of_this_environment,
         },
         {
             # By which EC2 decrypts an attached volume, as long as it is attached.
@@ -339,4 +342,16 @@ def _node_policy(
                 "StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"},
             },
         },
+        *(_move_floating_pair(f"{ec2}:route-table/*", of_this_environment) if floating else ()),
     )
+
+
+def _move_floating_pair(tables: str, condition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {"Sid": "FindFloatingPair", "Effect": "Allow", "Action": "ec2:DescribeRouteTables", "Resource": "*"}
+    yield {
+        "Sid": "MoveFloatingPair",
+        "Effect": "Allow",
+        "Action": "ec2:ReplaceRoute",
+        "Resource": tables,
+        "Condition": condition,
+    }

@@ -27,6 +27,8 @@ from stacks.bindings.aws.vpc_security_group_ingress_rule import VpcSecurityGroup
 
 ANYWHERE = "0.0.0.0/0"
 HTTPS, HTTP = 443, 80
+VRRP = "112"
+"""IP protocol by which gateways elect the floating pair's holder."""
 PACKAGE_PROXY = 3142
 """Where an emulated cloud offers the distributions' mirrors to its stock images (apt-cacher's port)."""
 
@@ -52,7 +54,7 @@ NODE_APIS = ("ec2", "secretsmanager")
 
 
 class NetworkStack(Stack):
-    """`<env>-network`. Others take from it the VPC, the node subnet of each zone, and the nodes' security groups."""
+    """`<env>-network`. Others take from it the VPC, subnet and route table of each zone's nodes, and their groups."""
 
     def __init__(self, app: App, cluster: Cluster) -> None:
         super().__init__(app, names.network_stack(cluster.environment), cluster)
@@ -67,11 +69,11 @@ class NetworkStack(Stack):
         )
         DefaultSecurityGroup(self, "closed", vpc_id=self.vpc.id, tags=self.tags("closed"))
         self.node_subnets: dict[str, str] = {}
-        self._route_tables: dict[str, RouteTable] = {}
+        self.route_tables: dict[str, RouteTable] = {}
         self._service_subnets: dict[str, Subnet] = {}
         for zone in cluster.zones:
             self._add_zone(zone)
-        tables = [table.id for table in self._route_tables.values()]
+        tables = [table.id for table in self.route_tables.values()]
         self._s3 = VpcEndpoint(
             self,
             "s3",
@@ -114,7 +116,7 @@ class NetworkStack(Stack):
         )
         RouteTableAssociation(self, f"nodes-{zone.letter}-routed", subnet_id=nodes.id, route_table_id=table.id)
         self.node_subnets[zone.letter] = nodes.id
-        self._route_tables[zone.letter] = table
+        self.route_tables[zone.letter] = table
         self._service_subnets[zone.letter] = Subnet(
             self,
             f"service-{zone.letter}",
@@ -143,7 +145,7 @@ class NetworkStack(Stack):
             Route(
                 self,
                 f"nodes-{letter}-out",
-                route_table_id=self._route_tables[letter].id,
+                route_table_id=self.route_tables[letter].id,
                 destination_cidr_block=ANYWHERE,
                 nat_gateway_id=nat.id,
             )
@@ -175,6 +177,10 @@ class NetworkStack(Stack):
                 said = f"{use.what} from {user} machines" if tiered else f"{use.what} between nodes"
                 self._ingress(self._groups[use.of], what, use.port, said, group_id=self._groups[user].id)
                 self._egress(what, use.port, said, group=self._groups[user], group_id=self._groups[use.of].id)
+        if self.cluster.elects:
+            gateways, said = self._groups[Role.GATEWAY], "Election of the floating pair's holder"
+            self._ingress(gateways, "election", None, said, group_id=gateways.id, protocol=VRRP)
+            self._egress("election", None, said, group=gateways, group_id=gateways.id, protocol=VRRP)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
             what = f"endpoint-from-{_slug(cidr)}"
             said = "Clients to leader and replica endpoints"
@@ -215,17 +221,18 @@ class NetworkStack(Stack):
         self,
         group: SecurityGroup,
         what: str,
-        port: int,
+        port: int | None,
         description: str,
         cidr: str | None = None,
         *,
         group_id: str | None = None,
+        protocol: str = "tcp",
     ) -> None:
         VpcSecurityGroupIngressRule(
             self,
             f"{what}-in",
             security_group_id=group.id,
-            ip_protocol="tcp",
+            ip_protocol=protocol,
             from_port=port,
             to_port=port,
             cidr_ipv4=cidr,
@@ -237,19 +244,20 @@ class NetworkStack(Stack):
     def _egress(
         self,
         what: str,
-        port: int,
+        port: int | None,
         description: str,
         cidr: str | None = None,
         *,
         group: SecurityGroup | None = None,
         group_id: str | None = None,
         prefix_list_id: str | None = None,
+        protocol: str = "tcp",
     ) -> None:
         VpcSecurityGroupEgressRule(
             self,
             f"{what}-out",
             security_group_id=(group or self.node_group).id,
-            ip_protocol="tcp",
+            ip_protocol=protocol,
             from_port=port,
             to_port=port,
             cidr_ipv4=cidr,

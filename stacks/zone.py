@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cdktf import App
+from cdktf import App, TerraformResourceLifecycle
 
 from holdfast import rendering
-from holdfast.topology import Cluster, Node, Volume, Zone, names, pins
+from holdfast.topology import Cluster, Node, Role, Volume, Zone, names, pins
 from stacks.base import Stack
 from stacks.bindings.aws.ebs_volume import EbsVolume
 from stacks.bindings.aws.instance import (
@@ -15,6 +15,7 @@ from stacks.bindings.aws.instance import (
     InstanceRootBlockDevice,
 )
 from stacks.bindings.aws.network_interface import NetworkInterface
+from stacks.bindings.aws.route import Route
 from stacks.gate import zone_gate
 from stacks.identity import IdentityStack
 from stacks.network import NetworkStack
@@ -34,12 +35,31 @@ class ZoneStack(Stack):
         self._profile = identity.instance_profile.name
         self._subnet = network.node_subnets[zone.letter]
         self._network = network
+        self._interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
         self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
+        self._lead_floating_pair()
         zone_gate(self, self.instances)
 
-    def _add_node(self, node: Node) -> Instance:
+    def _lead_floating_pair(self) -> None:
+        """To the first gateway, where that is here. From then on the gateways move it: see node/README.md."""
+        first = self.cluster.having(Role.GATEWAY)[0]
+        floating = self.cluster.floating
+        if floating is None or first.name not in self._interfaces:
+            return
+        for kind, address in (("leader", floating.leader), ("replica", floating.replica)):
+            for letter, table in self._network.route_tables.items():
+                Route(
+                    self,
+                    f"floating-{kind}-{letter}",
+                    route_table_id=table.id,
+                    destination_cidr_block=f"{address}/32",
+                    network_interface_id=self._interfaces[first.name].id,
+                    lifecycle=TerraformResourceLifecycle(ignore_changes=["network_interface_id"]),
+                )
+
+    def _add_interface(self, node: Node) -> NetworkInterface:
         gateway = node.leader_endpoint is not None
-        interface = NetworkInterface(
+        return NetworkInterface(
             self,
             f"{node.name}-interface",
             description=f"{node.name}: its own address{', its leader endpoint, its replica endpoint' * gateway}",
@@ -48,9 +68,13 @@ class ZoneStack(Stack):
             # A list, not `private_ips`: that is a set, of which any address may become the primary one.
             private_ip_list_enabled=True,
             private_ip_list=[str(address) for address in node.addresses],
+            # The floating pair's addresses are none of the interface's own.
+            source_dest_check=False if gateway and self.cluster.floating else None,
             tags=names.node_tags(node) | names.endpoint_tags(node),
             lifecycle=self.lasting,
         )
+
+    def _add_node(self, node: Node) -> Instance:
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
         # No termination protection, in protected environments neither: it would keep Terraform from replacing the
@@ -63,7 +87,9 @@ class ZoneStack(Stack):
             availability_zone=node.zone.name,
             iam_instance_profile=self._profile,
             ebs_optimized=True,
-            network_interface=[InstanceNetworkInterface(device_index=0, network_interface_id=interface.id)],
+            network_interface=[
+                InstanceNetworkInterface(device_index=0, network_interface_id=self._interfaces[node.name].id)
+            ],
             metadata_options=InstanceMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),

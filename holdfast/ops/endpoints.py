@@ -32,6 +32,17 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Floating:
+    """The pair of addresses that moves, for clients inside the network. Names lead to one address each."""
+
+    leader: str
+    replica: str
+    port: int
+    leader_name: str | None
+    replica_name: str | None
+
+
+@dataclass(frozen=True)
 class Sentinels:
     """What a Sentinel-aware client needs."""
 
@@ -55,15 +66,17 @@ class Endpoints:
     environment: str
     leader: Endpoint
     replica: Endpoint
+    floating: Floating | None
     sentinels: Sentinels
     credentials: Credentials | None
 
     def as_json(self) -> dict[str, Any]:
-        """`leader`, `replica`, `sentinels`; `user` and `password` only where credentials were asked for."""
+        """`leader`, `replica`, `floating`, `sentinels`; `user` and `password` only where credentials were asked for."""
         content: dict[str, Any] = {
             "environment": self.environment,
             "leader": asdict(self.leader) | {"url": self.leader.url},
             "replica": asdict(self.replica) | {"url": self.replica.url},
+            "floating": asdict(self.floating) if self.floating else None,
             "sentinels": asdict(self.sentinels),
         }
         return content | (asdict(self.credentials) if self.credentials else {})
@@ -91,6 +104,7 @@ def find(environment: Environment, *, with_password: bool) -> Endpoints:
         environment=environment.name,
         leader=endpoint("leader", [str(node.leader_endpoint) for node in gateways]),
         replica=endpoint("replica", [str(node.replica_endpoint) for node in gateways]),
+        floating=_floating(cluster),
         sentinels=Sentinels(
             master_name=environment.name,
             addresses=tuple(str(node.address) for node in cluster.having(Role.SENTINEL)),
@@ -99,6 +113,18 @@ def find(environment: Environment, *, with_password: bool) -> Endpoints:
             open_to=tuple(str(cidr) for cidr in environment.network.sentinel_clients),
         ),
         credentials=_credentials(environment) if with_password else None,
+    )
+
+
+def _floating(cluster: Cluster) -> Floating | None:
+    if cluster.floating is None:
+        return None
+    return Floating(
+        leader=str(cluster.floating.leader),
+        replica=str(cluster.floating.replica),
+        port=cluster.endpoint_port,
+        leader_name=dns.name(cluster.environment, dns.FLOATING_LEADER),
+        replica_name=dns.name(cluster.environment, dns.FLOATING_REPLICA),
     )
 
 

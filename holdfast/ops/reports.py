@@ -50,6 +50,8 @@ class Report:
     replicas: tuple[Replica, ...]
     named_leader: str | None
     """Address that the node's own Sentinel names as leader."""
+    holds_floating: bool = False
+    """Whether the floating pair's addresses lead to this node."""
     order: OrderAnswer | None = None
     """What came of the last `holdfast failover` that this node was told."""
 
@@ -76,6 +78,7 @@ class Report:
                 for replica in redis.get("replicas") or ()
             ),
             named_leader=content["sentinel"].get("leader"),
+            holds_floating=bool((content.get("gateway") or {}).get("floating")),
             order=OrderAnswer(**content["order"]) if content.get("order") else None,
         )
 

@@ -42,6 +42,8 @@ def _verdict(status: Status) -> Text:
             (f"{status.environment} is healthy", "bold green"), f": {status.leader} leads, {sentinels}"
         )
     sick = ", ".join(node.name for node in status.nodes if not node.healthy) or "none of the nodes"
+    if status.floating and status.floating.gateway is None:
+        sick += ", the floating pair"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
     return Text.assemble(
         (f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}"
@@ -54,6 +56,9 @@ def _style(node: NodeStatus) -> str:
 
 def _endpoints(status: Status) -> Text:
     lines = [f"{kind} endpoints: {', '.join(addresses)}" for kind, addresses in status.endpoints.items()]
+    if status.floating:
+        pair = f"{status.floating.leader} (leader) and {status.floating.replica} (replica)"
+        lines.append(f"floating pair: {pair}, held by {status.floating.gateway or 'nobody'}")
     return Text("\n".join(lines), style="dim")
 
 
@@ -64,6 +69,13 @@ def endpoints_text(found: Endpoints) -> str:
         addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.addresses)
         forward = f", from this machine {endpoint.forward}" if endpoint.forward else ""
         lines += [f"{kind:10}{addresses}{forward}", f"{'':10}{endpoint.url}"]
+    if found.floating:
+        pair = found.floating
+        named = f", {pair.leader_name} and {pair.replica_name}" if pair.leader_name else ""
+        lines += [
+            f"floating  {pair.leader}:{pair.port} (leader), {pair.replica}:{pair.port} (replica){named}",
+            f"{'':10}one pair, which moves to a gateway that lives; for clients inside the network",
+        ]
     sentinels = found.sentinels
     addresses = ", ".join(f"{address}:{sentinels.port}" for address in sentinels.addresses)
     service = f"; SRV {sentinels.service}" if sentinels.service else ""

@@ -38,6 +38,15 @@ class SentinelStatus:
 
 
 @dataclass(frozen=True)
+class FloatingStatus:
+    leader: str
+    replica: str
+    """As `leader`, with the port."""
+    gateway: str | None
+    """The node that it leads to; None where nobody, or more than one, says so."""
+
+
+@dataclass(frozen=True)
 class Status:
     environment: str
     leader: str | None
@@ -45,6 +54,8 @@ class Status:
     nodes: tuple[NodeStatus, ...]
     sentinels: SentinelStatus
     endpoints: dict[str, list[str]]
+    floating: FloatingStatus | None
+    """None where the environment has no floating pair."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,17 +72,34 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
     leader = _leader(cluster, fresh, named)
     nodes = tuple(_node(node, reports.get(node.name), leader) for node in cluster.nodes)
     total = len(cluster.having(Role.SENTINEL))
+    floating = _floating(cluster, fresh)
     agreeing = named[leader.address] if leader else 0
     return Status(
         environment=cluster.environment.name,
         leader=leader.node if leader else None,
-        healthy=leader is not None and agreeing == total and all(node.healthy for node in nodes),
+        healthy=leader is not None
+        and agreeing == total
+        and all(node.healthy for node in nodes)
+        and (floating is None or floating.gateway is not None),
         nodes=nodes,
         sentinels=SentinelStatus(agreeing=agreeing, total=total),
         endpoints={
             "leader": [f"{node.leader_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
             "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
         },
+        floating=floating,
+    )
+
+
+def _floating(cluster: Cluster, fresh: Mapping[str, Report]) -> FloatingStatus | None:
+    pair = cluster.floating
+    if pair is None:
+        return None
+    holders = [name for name, report in fresh.items() if report.holds_floating]
+    return FloatingStatus(
+        leader=f"{pair.leader}:{cluster.endpoint_port}",
+        replica=f"{pair.replica}:{cluster.endpoint_port}",
+        gateway=holders[0] if len(holders) == 1 else None,
     )
 
 

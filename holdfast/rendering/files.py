@@ -22,6 +22,7 @@ PACKAGES: dict[str, frozenset[Role]] = {
     "redis-sentinel": frozenset({Role.SENTINEL}),
     "redis-tools": frozenset(Role),
     "haproxy": frozenset({Role.GATEWAY}),
+    "keepalived": frozenset({Role.GATEWAY}),
 }
 """What a stock image lacks, by the roles that need it. redis-tools makes the user that the node program runs as."""
 
@@ -29,6 +30,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "redis.conf": frozenset({Role.DATA}),
     "sentinel.conf": frozenset({Role.SENTINEL}),
     "haproxy.cfg": frozenset({Role.GATEWAY}),
+    "keepalived.conf": frozenset({Role.GATEWAY}),
     "systemd/holdfast-kernel.service": frozenset({Role.DATA}),
     "systemd/holdfast-begin.service": frozenset({Role.DATA}),
     "systemd/holdfast-redis.service": frozenset({Role.DATA}),
@@ -37,8 +39,13 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "systemd/holdfast-volume.service": frozenset({Role.DATA, Role.SENTINEL}),
     "systemd/holdfast-addresses.service": frozenset({Role.GATEWAY}),
     "systemd/holdfast-haproxy.service": frozenset({Role.GATEWAY}),
+    "systemd/holdfast-keepalived.service": frozenset({Role.GATEWAY}),
 }
 """Which roles need a template; one that is not here is for every machine."""
+
+CONFIGURATIONS = ("redis.conf", "sentinel.conf", "haproxy.cfg", "keepalived.conf")
+ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
+"""Templates and package without use where there is no other gateway to elect."""
 
 templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -53,14 +60,18 @@ def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
     """Path on the machine → content, of all the files of `node`."""
     values = _values(cluster, node)
     places = {
-        **{f"/etc/holdfast/{name}": name for name in ("redis.conf", "sentinel.conf", "haproxy.cfg")},
+        **{f"/etc/holdfast/{name}": name for name in CONFIGURATIONS},
         "/etc/sysctl.d/60-holdfast.conf": "sysctl.conf",
         "/etc/security/limits.d/60-holdfast.conf": "limits.conf",
         "/usr/local/sbin/holdfast-fetch": "fetch.py",
         "/usr/local/sbin/holdfast-first-boot": "first-boot.sh",
     }
     places |= {f"/etc/systemd/system/{unit.name}": f"systemd/{unit.name}" for unit in _units()}
-    files = {path: templates.get_template(name).render(values) for path, name in places.items() if _is_for(node, name)}
+    files = {
+        path: templates.get_template(name).render(values)
+        for path, name in places.items()
+        if _is_for(cluster, node, name)
+    }
     # By which the first boot fetches the rest of the node program.
     files["/usr/local/lib/holdfast/aws.py"] = (SOURCES / "holdfast_node" / "aws.py").read_text(encoding="utf-8")
     return {"/etc/holdfast/node.json": json.dumps(_identity(cluster, node), indent=1) + "\n"} | files
@@ -70,7 +81,9 @@ def _units() -> list[Path]:
     return sorted((TEMPLATES / "systemd").iterdir())
 
 
-def _is_for(node: Node, template: str) -> bool:
+def _is_for(cluster: Cluster, node: Node, template: str) -> bool:
+    if template in ELECTION and not cluster.elects:
+        return False
     if template == "systemd/holdfast-begin.service" and Role.SENTINEL in node.roles:
         return False  # The Sentinel beside a Redis begins the cluster when it looks for its configuration.
     return bool(node.roles & NEEDED_BY.get(template, node.roles))
@@ -78,13 +91,20 @@ def _is_for(node: Node, template: str) -> bool:
 
 def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
     settings, durability = cluster.environment.redis, cluster.environment.durability
-    features = Features.of(node.machine.image)
+    features, gateways = Features.of(node.machine.image), cluster.slots_having(Role.GATEWAY)
     return {
         "cluster": cluster,
         "environment": cluster.environment,
         "node": node,
         "ports": ports,
         "slots": cluster.slots_having(Role.DATA),
+        "floating": cluster.floating,
+        "elects": cluster.elects and Role.GATEWAY in node.roles,
+        "other_gateways": [slot for slot in gateways if slot.name != node.name],
+        # All differ, so that no two are elected at the same time when all begin together.
+        "election_priority": 100 - [slot.name for slot in gateways].index(node.name)
+        if Role.GATEWAY in node.roles
+        else 0,
         "packages": _packages(cluster, node),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,
@@ -99,7 +119,8 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
 def _packages(cluster: Cluster, node: Node) -> list[str]:
     if cluster.environment.images is Images.BAKED:
         return []
-    return [package for package, roles in PACKAGES.items() if roles & node.roles]
+    needed = [package for package, roles in PACKAGES.items() if roles & node.roles]
+    return [package for package in needed if cluster.elects or package not in ELECTION]
 
 
 def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
@@ -114,6 +135,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "address": str(node.address),
         "leader_endpoint": str(node.leader_endpoint) if node.leader_endpoint else None,
         "replica_endpoint": str(node.replica_endpoint) if node.replica_endpoint else None,
+        "floating": [str(address) for address in cluster.floating.addresses] if cluster.floating else [],
         "sentinel_id": node.sentinel_id,
         "volume_id": node.volume.id if node.volume else None,
         "bucket": names.bucket(environment),

@@ -68,6 +68,18 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Floating:
+    """A pair of addresses outside of the network: route tables lead them to whichever gateway is elected."""
+
+    leader: IPv4Address
+    replica: IPv4Address
+
+    @property
+    def addresses(self) -> tuple[IPv4Address, IPv4Address]:
+        return self.leader, self.replica
+
+
+@dataclass(frozen=True)
 class Cluster:
     """An environment worked out: its zones and nodes in order."""
 
@@ -93,6 +105,16 @@ class Cluster:
             _node(self.environment, self.zones, replace(kind, counts=dict.fromkeys(kind.counts, kind.most)), index)
             for kind, index in grown
         )
+
+    @property
+    def floating(self) -> Floating | None:
+        network = self.environment.floating
+        return Floating(network[0], network[1]) if network is not None else None
+
+    @property
+    def elects(self) -> bool:
+        """Whether there is, or can be, more than one gateway to choose the floating pair's holder from."""
+        return self.floating is not None and len(self.slots_having(Role.GATEWAY)) > 1
 
     @property
     def quorum(self) -> int:

@@ -27,6 +27,7 @@ def name(environment: Environment, label: str) -> str | None:
 
 
 SENTINEL_SERVICE = "_sentinel._tcp"
+FLOATING_LEADER, FLOATING_REPLICA = "floating-leader", "floating-replica"
 
 
 def records(cluster: Cluster) -> tuple[Record, ...]:
@@ -41,9 +42,12 @@ def records(cluster: Cluster) -> tuple[Record, ...]:
     gateways, sentinels = cluster.having(Role.GATEWAY), cluster.having(Role.SENTINEL)
     # Priority 0, weight 1: all alike.
     services = tuple(f"0 1 {ports.SENTINEL} {name(cluster.environment, node.name)}" for node in sentinels)
+    floating = cluster.floating
+    pair = ((FLOATING_LEADER, floating.leader), (FLOATING_REPLICA, floating.replica)) if floating else ()
     return (
         Record("leader", "A", tuple(str(node.leader_endpoint) for node in gateways)),
         Record("replica", "A", tuple(str(node.replica_endpoint) for node in gateways)),
+        *(Record(label, "A", (str(address),)) for label, address in pair),
         *(Record(node.name, "A", (str(node.address),)) for node in cluster.nodes),
         Record(SENTINEL_SERVICE, "SRV", services),
     )

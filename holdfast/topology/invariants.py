@@ -10,11 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
 from holdfast.topology.spec import (
+    FLOATING_PREFIX,
     Durability,
     Egress,
     Environment,
@@ -34,6 +36,9 @@ SYSTEM_MEMORY = 384
 
 FORK_FACTOR = 1.35
 """Redis forks to write snapshots and to feed a replica: pages changed meanwhile exist twice."""
+
+SHARED = IPv4Network("100.64.0.0/10")
+"""For carriers' own use (RFC 6598): reachable from nowhere else, though not among the private ranges."""
 
 Check = Callable[[Environment], Iterator[Problem]]
 
@@ -135,6 +140,25 @@ def network_overlaps_nothing(environment: Environment) -> Iterator[Problem]:
         if other.overlaps(environment.network.cidr):
             found = f"{other}, which overlaps network.cidr {environment.network.cidr}"
             yield Problem(f"network.peered[{index}]", found, "networks apart from this one")
+
+
+@_reads("name", "network")
+def floating_pair_is_elsewhere(environment: Environment) -> Iterator[Problem]:
+    """A route to a part of a network's own range, or of a range that another route leads to, would win over those."""
+    pair, network = environment.floating, environment.network
+    if pair is None:
+        return
+    found = f"{pair}{'' if network.floating else ', by default'}"
+    if pair.prefixlen != FLOATING_PREFIX:
+        yield Problem("network.floating", found, f"a pair of addresses, such as 100.127.0.0/{FLOATING_PREFIX}, or none")
+    if not pair.is_private and not pair.subnet_of(SHARED):
+        accepted = f"a private range (10/8, 172.16/12, 192.168/16) or {SHARED}"
+        yield Problem("network.floating", f"{found}, a public range", accepted)
+    others = {"network.cidr": (network.cidr,), "network.peered": network.peered}
+    for path, cidrs in others.items():
+        for cidr in cidrs:
+            if cidr.overlaps(pair):
+                yield Problem("network.floating", f"{found}, which overlaps {path} {cidr}", "addresses outside of it")
 
 
 @_reads("machines.*.type", "redis.memory", "layout")

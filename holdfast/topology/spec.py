@@ -103,6 +103,10 @@ def _domain(name: str) -> str:
     return name
 
 
+def _floating(value: Any) -> Any:
+    return value if value == NO_FLOATING else _network(value)
+
+
 def _network(value: Any) -> IPv4Network:
     try:
         return IPv4Network(value if isinstance(value, str | IPv4Network) else repr(value))
@@ -110,12 +114,17 @@ def _network(value: Any) -> IPv4Network:
         raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
 
 
-NO_DOMAIN = "none"
+NO_DOMAIN = NO_FLOATING = "none"
+FLOATING_RANGE = IPv4Network("100.127.0.0/16")
+"""The end of the range for carriers (RFC 6598): as private as 10/8, and the last place where anybody has a network."""
+FLOATING_PREFIX = 31
+
 Domain = Annotated[str, AfterValidator(_domain)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
 ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
+Floating = Annotated[IPv4Network | Literal["none"], BeforeValidator(_floating)]
 Mebibytes = Annotated[
     int,
     BeforeValidator(parse_mebibytes),
@@ -131,6 +140,9 @@ class NetworkSpec(Spec):
     egress: Egress = Egress.NAT
     clients: tuple[Network, ...] = ()
     """Who may use the endpoints. Empty: the network itself."""
+    floating: Floating | None = None
+    """The pair of addresses that moves to a gateway that lives: a /31 outside of `cidr`. Default: derived from the
+    name, in 100.127.0.0/16; `none`: no such pair."""
     domain: Domain | None = None
     """Private names of endpoints and nodes. Default: `<name>.holdfast.internal`; `none`: no names."""
     sentinel_clients: tuple[Network, ...] = ()
@@ -287,6 +299,18 @@ class Environment(Spec):
         """Where the private names are, as `prod.holdfast.internal`; None where there are none."""
         given = self.network.domain or f"{self.name}.holdfast.internal"
         return None if given == NO_DOMAIN else given
+
+    @property
+    def floating(self) -> IPv4Network | None:
+        """The floating pair's network: the leader's address, then the replicas'. None where there is none."""
+        given = self.network.floating
+        if isinstance(given, IPv4Network):
+            return given
+        if given is not None:
+            return None
+        pairs = 2 ** (FLOATING_PREFIX - FLOATING_RANGE.prefixlen)
+        number = int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % pairs
+        return IPv4Network((FLOATING_RANGE.network_address + 2 * number, FLOATING_PREFIX))
 
     @property
     def suffix(self) -> str:

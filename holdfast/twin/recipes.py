@@ -30,10 +30,10 @@ BASE_PACKAGES = (
     "less",
 )
 
-SERVICE_PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy")
+SERVICE_PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "keepalived")
 """What a node needs beyond a cloud image; stock machines install the same at their first boot."""
 
-PACKAGED_UNITS = ("redis-server.service", "redis-sentinel.service", "haproxy.service")
+PACKAGED_UNITS = ("redis-server.service", "redis-sentinel.service", "haproxy.service", "keepalived.service")
 """The distribution's own services: a baked image must not start them beside Holdfast's."""
 
 POINTLESS_UNITS = (

@@ -10,11 +10,18 @@ from holdfast_node.log import say
 
 
 def take(identity: Identity) -> None:
-    """Configure both endpoint addresses on the interface of the default route; harmless to repeat."""
+    """Configure both endpoint addresses on the interface of the default route; harmless to repeat.
+
+    And, where this is the only gateway that there can be, the floating pair's.
+    """
     device = _default_device()
     for address in identity.endpoints():
         # /32: the subnet's own route belongs to the primary address.
         subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", device], check=True)
+    if len(identity.gateways) == 1:
+        # Elsewhere keepalived takes them on, and gives them back.
+        for address in identity.floating:
+            subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
     say(f"took {identity.leader_endpoint} (leader) and {identity.replica_endpoint} (replica) on {device}")
 
 

@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from holdfast_node import gateway, lease, resp
+from holdfast_node import gateway, lease, resp, watchdog
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Snapshot, contradicts, decide, is_leaderless, observe
+from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.report import Reporter
@@ -29,6 +30,9 @@ HURRY = 0.01
 AROUND_INTERVAL = 1.0
 """Seconds between two looks at what changes seldom."""
 
+DEAF_AFTER = 1.0
+"""Seconds without a majority of Sentinels, after which a gateway is of no use; longer than one late answer."""
+
 FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
 """Seconds between two requests for a failover, and two offers: Sentinel needs a moment for one."""
 
@@ -40,11 +44,13 @@ class Agent:
         self._identity = identity
         self._sentinels = Sentinels(identity, self._changed)
         self._servers = Servers(identity, credentials, self._changed)
-        self._reporter = Reporter(identity, cloud, credentials, self._sentinels, self._servers)
+        # A cloud of its own, for its own thread.
+        self._floating = Floating(identity, Cloud(identity), self._sentinels.majority_speaks)
+        self._reporter = Reporter(identity, cloud, credentials, self._sentinels, self._servers, self._floating)
         self._haproxy: gateway.Haproxy | None = None
         self._usable = frozenset[gateway.Server]()
         self._due = False
-        self._contradicts, self._leaderless = Since(), Since()
+        self._contradicts, self._leaderless, self._deaf = Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
 
     def run(self) -> None:
@@ -55,16 +61,27 @@ class Agent:
         self._sentinels.start()
         self._servers.start()
         if self._identity.has("gateway"):
-            await lease.serve(self._identity.lease_port, lambda *server: server in self._usable)
             self._haproxy = gateway.Haproxy(self._identity.data)
+            await lease.serve(self._identity.lease_port, self._may_use)
+            if self._identity.floating:
+                threading.Thread(target=self._floating.run, daemon=True).start()
         threading.Thread(target=self._reporter.run, daemon=True).start()
         await asyncio.gather(
             _every(INTERVAL, self._look), _every(AROUND_INTERVAL, self._look_around), self._look_at_promoted()
         )
 
+    def _may_use(self, backend: str, name: str) -> bool:
+        if self._haproxy:
+            self._haproxy.hear()
+        return (backend, name) in self._usable
+
     def _look(self) -> None:
+        watchdog.alive()
         self._sentinels.ask()
         self._servers.look()
+        if self._haproxy and self._identity.floating:
+            deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), time.monotonic())
+            self._floating.tell(able=self._haproxy.works and deaf < DEAF_AFTER)
         # Also when nobody said anything: a lease may have run out.
         self._changed()
 

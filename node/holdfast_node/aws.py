@@ -188,3 +188,9 @@ def metadata(path: str) -> str:
 
 def instance_id() -> str:
     return metadata("meta-data/instance-id")
+
+
+def interface_id() -> str:
+    """Of the machine's first interface."""
+    mac = metadata("meta-data/mac")
+    return metadata(f"meta-data/network/interfaces/macs/{mac}/interface-id")

@@ -1,8 +1,9 @@
-"""The few calls that a node makes to the cloud, with its instance role: volume, secrets, bootstrap record, report."""
+"""The few calls that a node makes to the cloud, with its instance role: volume, routes, secrets, record, report."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -23,11 +24,15 @@ LOST = (409, 412)
 
 
 class Cloud:
-    """The environment's bucket, secrets and volumes. Every call raises `aws.Refused`, or OSError where none answers."""
+    """The environment's bucket, secrets, volumes and routes, for one thread.
+
+    Every call raises `aws.Refused`, or OSError where none answers.
+    """
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._api = aws.Api(identity.region, identity.api_endpoint)
+        self._interface: str | None = None
 
     def attach_data_volume(self) -> str:
         """Attach the volume that carries this node's tags to this machine, if it is free. What was found, in words.
@@ -55,6 +60,39 @@ class Cloud:
         if mine in holders:
             return f"{volume} is being attached"
         return f"waits for {volume}, which {holders[0]} still has"
+
+    def routes_elsewhere(self, addresses: Sequence[str]) -> list[tuple[str, str]]:
+        """Route table and address, of every route to these addresses that does not lead to this machine.
+
+        In all tables with the environment's tag, of whatever subnet.
+
+        Raises:
+            LookupError: no table has such a route.
+        """
+        self._interface = self._interface or aws.interface_id()
+        wanted = [f"{address}/32" for address in addresses]
+        parameters = {"Filter.1.Name": "tag:Environment", "Filter.1.Value.1": self._identity.environment}
+        parameters["Filter.2.Name"] = "route.destination-cidr-block"
+        parameters |= {f"Filter.2.Value.{number}": route for number, route in enumerate(wanted, 1)}
+        tables = self._api.ec2("DescribeRouteTables", **parameters).findall("./routeTableSet/item")
+        routes = [
+            (table.findtext("routeTableId", ""), destination, route.findtext("networkInterfaceId"))
+            for table in tables
+            for route in table.findall("./routeSet/item")
+            if (destination := route.findtext("destinationCidrBlock", "")) in wanted
+        ]
+        if not routes:
+            raise LookupError(f"no route table of the environment has a route to {' or '.join(wanted)}")
+        return [(table, destination) for table, destination, interface in routes if interface != self._interface]
+
+    def lead_here(self, table: str, destination: str) -> None:
+        """Have a route lead to this machine."""
+        self._api.ec2(
+            "ReplaceRoute",
+            RouteTableId=table,
+            DestinationCidrBlock=destination,
+            NetworkInterfaceId=self._interface or aws.interface_id(),
+        )
 
     def secret(self, purpose: str) -> dict[str, str]:
         """The credentials for `purpose`: {"user": …, "password": …}."""

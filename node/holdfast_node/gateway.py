@@ -17,6 +17,8 @@ from holdfast_node.servers import Details
 SOCKET = Path("/run/holdfast-haproxy/admin.sock")
 RETRY = 0.1
 """Seconds until the next attempt to connect, while HAProxy restarts."""
+SILENT_AFTER = 1.0
+"""Seconds without one of its checks, of which it makes five a second for each server that is open."""
 
 PROMPT = b"> "
 
@@ -52,13 +54,26 @@ class Haproxy(asyncio.Protocol):
         """What HAProxy was told to use; None while nothing is known of it."""
         self._transport: asyncio.WriteTransport | None = None
         self._answer = b""
+        self._heard = 0.0
         self._loop = asyncio.get_running_loop()
         self._connecting = self._loop.create_task(self._connect(0))
 
     def use(self, wanted: frozenset[Server]) -> None:
         """Have exactly these used. The sessions of all others end."""
+        if not self._wanted:
+            self.hear()
         self._wanted = wanted
         self._tell()
+
+    def hear(self) -> None:
+        """Note that it has just made one of its checks."""
+        self._heard = self._loop.time()
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs, and is not frozen as far as anybody can tell: without an open server it checks nothing."""
+        silent = bool(self._wanted) and self._loop.time() - self._heard > SILENT_AFTER
+        return self._transport is not None and not silent
 
     def _tell(self) -> None:
         if self._transport is None or self._told == self._wanted:

@@ -24,6 +24,8 @@ class Identity:
     leader_endpoint: str | None
     """HAProxy's, as `replica_endpoint`: both None where this is no gateway."""
     replica_endpoint: str | None
+    floating: list[str]
+    """The pair of addresses that one of the gateways holds, leader and replicas; empty where there is none."""
     sentinel_id: str
     volume_id: str | None
     """None where this is only a gateway."""

@@ -13,6 +13,7 @@ from holdfast_node import resp
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
+from holdfast_node.floating import Floating
 from holdfast_node.handover import Failed, hand_over
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -40,9 +41,10 @@ class Reporter:
         credentials: resp.Credentials,
         sentinels: Sentinels,
         servers: Servers,
+        floating: Floating,
     ) -> None:
         self._identity, self._cloud, self._credentials = identity, cloud, credentials
-        self._sentinels, self._servers = sentinels, servers
+        self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked = 0.0
@@ -115,7 +117,9 @@ class Reporter:
                 "agreeing": sum(vote == leader for vote in votes.values()) if leader else 0,
                 "tilt": self._sentinels.own_tilt(),
             },
-            "gateway": {"proven_leader": leader, "haproxy": haproxy} if identity.has("gateway") else None,
+            "gateway": {"proven_leader": leader, "haproxy": haproxy, "floating": self._floating.holds}
+            if identity.has("gateway")
+            else None,
             "order": self._order,
         }
 

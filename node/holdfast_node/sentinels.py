@@ -11,7 +11,7 @@ from holdfast_node import resp
 from holdfast_node.identity import Identity
 from holdfast_node.link import Link, State, Subscription
 from holdfast_node.log import say
-from holdfast_node.proof import ANNOUNCED_FOR, Announcement, announced, named_by_majority, proven
+from holdfast_node.proof import ANNOUNCED_FOR, Announcement, announced, majority_of, named_by_majority, proven
 
 LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
@@ -101,6 +101,10 @@ class Sentinels:
     def known(self) -> int:
         """How many Sentinels there are, by the one that knows most; as many as there can be, before any has told."""
         return max((view.sentinels for view in list(self._views.values())), default=len(self.identity.sentinels))
+
+    def majority_speaks(self) -> bool:
+        """Whether more than half of all Sentinels have answered within their lease, whatever they say."""
+        return len(self.votes()) >= majority_of(self.known())
 
     def proven_leader(self) -> str | None:
         """Who may take writes once it says that it leads: see proof.py."""

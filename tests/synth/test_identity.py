@@ -38,19 +38,25 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("ec2:DescribeVolumes", "*"),
         ("ec2:AttachVolume", f"{EC2}:volume/*"),
         ("ec2:AttachVolume", f"{EC2}:instance/*"),
+        ("ec2:DescribeRouteTables", "*"),
+        ("ec2:ReplaceRoute", f"{EC2}:route-table/*"),
     }
 
 
-def test_a_node_attaches_only_what_belongs_to_its_environment_and_grants_only_for_that(stacks: Stacks) -> None:
+def test_a_node_changes_only_what_belongs_to_its_environment_and_grants_only_for_that(stacks: Stacks) -> None:
     policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
     conditions = {statement["Sid"]: statement.get("Condition") for statement in policy["Statement"]}
-    assert conditions["AttachInThisEnvironment"] == {
-        "StringEquals": {
-            "aws:ResourceTag/Project": "holdfast",
-            "aws:ResourceTag/Environment": "prod",
-            "aws:ResourceTag/ManagedBy": "cdktf",
+    assert (
+        conditions["AttachInThisEnvironment"]
+        == conditions["MoveFloatingPair"]
+        == {
+            "StringEquals": {
+                "aws:ResourceTag/Project": "holdfast",
+                "aws:ResourceTag/Environment": "prod",
+                "aws:ResourceTag/ManagedBy": "cdktf",
+            }
         }
-    }
+    )
     assert conditions["GrantForAttachment"] == {
         "Bool": {"kms:GrantIsForAWSResource": "true"},
         "StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"},

@@ -19,6 +19,8 @@ def test_endpoints_nodes_and_sentinels_have_names(stacks: Stacks) -> None:
     assert records(stacks["tiered-names"]) == {
         ("A", "leader.tiered.holdfast.internal"): ["10.71.0.11", "10.71.16.11"],
         ("A", "replica.tiered.holdfast.internal"): ["10.71.0.12", "10.71.16.12"],
+        ("A", "floating-leader.tiered.holdfast.internal"): ["100.127.181.156"],
+        ("A", "floating-replica.tiered.holdfast.internal"): ["100.127.181.157"],
         ("A", "tiered-data-a1.tiered.holdfast.internal"): ["10.71.0.4"],
         ("A", "tiered-data-b1.tiered.holdfast.internal"): ["10.71.16.4"],
         ("A", "tiered-gateway-a1.tiered.holdfast.internal"): ["10.71.0.10"],

@@ -14,20 +14,26 @@ NODES = "${aws_security_group.nodes.id}"
 ENDPOINTS = "${aws_security_group.endpoints.id}"
 
 
-def rules(network: dict[str, Any]) -> set[tuple[str, str, int, str]]:
-    """(group, direction, port, peer) of every rule; each is TCP and of one port."""
+VRRP = "112"
+
+
+def rules(network: dict[str, Any]) -> set[tuple[str, str, int | str, str]]:
+    """(group, direction, port, peer) of every rule; each is TCP and of one port, or VRRP, which has none."""
     found = set()
     for direction in ("ingress", "egress"):
         for rule in network["resource"][f"aws_vpc_security_group_{direction}_rule"].values():
-            assert rule["ip_protocol"] == "tcp" and rule["from_port"] == rule["to_port"]
+            if rule["ip_protocol"] != VRRP:
+                assert rule["ip_protocol"] == "tcp" and rule["from_port"] == rule["to_port"]
             assert rule["description"]
             peers = ("cidr_ipv4", "referenced_security_group_id", "prefix_list_id")
             (peer,) = (rule[key] for key in peers if key in rule)
-            found.add((rule["security_group_id"], direction, rule["from_port"], peer))
+            found.add((rule["security_group_id"], direction, rule.get("from_port", VRRP), peer))
     return found
 
 
-BETWEEN_NODES = {(NODES, direction, port, NODES) for direction in ("ingress", "egress") for port in (6380, 26379, 8404)}
+BETWEEN_NODES = {
+    (NODES, direction, port, NODES) for direction in ("ingress", "egress") for port in (6380, 26379, 8404, VRRP)
+}
 
 
 def test_prod_opens_exactly_the_ports_that_are_used(stacks: Stacks) -> None:
@@ -91,6 +97,7 @@ def test_roles_on_their_own_machines_reach_exactly_the_ports_that_they_use(stack
         ("gateway", "sentinel", 26379),
         ("sentinel", "sentinel", 26379),
         ("gateway", "gateway", 8404),
+        ("gateway", "gateway", VRRP),
     }
     assert rules(stacks["tiered-network"]) == {
         *((group(server), "ingress", port, group(user)) for user, server, port in used),
@@ -154,3 +161,11 @@ def test_each_zone_has_its_subnets_and_its_own_nat_gateway(
     }
     association = found["aws_route_table_association"][f"nodes-{letter}-routed"]
     assert association["route_table_id"] == f"${{aws_route_table.nodes-{letter}-routes.id}}"
+
+
+def test_without_a_floating_pair_nobody_elects_and_every_interface_is_checked(synth: Callable[..., Stacks]) -> None:
+    stacks = synth(network={"cidr": "10.40.0.0/16", "floating": "none"})
+    assert VRRP not in {rule[2] for rule in rules(stacks["local-network"])}
+    zone = stacks["local-zone-a"]["resource"]
+    assert "aws_route" not in zone
+    assert "source_dest_check" not in zone["aws_network_interface"]["local-a1-interface"]

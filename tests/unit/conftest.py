@@ -26,6 +26,7 @@ def identity() -> Identity:
         address="10.40.0.4",
         leader_endpoint="10.40.0.5",
         replica_endpoint="10.40.0.6",
+        floating=["100.127.0.2", "100.127.0.3"],
         sentinel_id="a" * 40,
         volume_id="11111111-2222-3333-4444-555555555555",
         bucket="holdfast-local",

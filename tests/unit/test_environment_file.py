@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,31 @@ def test_overlapping_networks_are_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, content) == {
         "network.peered[0]": "10.0.0.0/8, which overlaps network.cidr 10.60.0.0/16 | networks apart from this one"
     }
+
+
+@pytest.mark.parametrize(
+    ("floating", "problem"),
+    [
+        ("10.60.255.0/31", "10.60.255.0/31, which overlaps network.cidr 10.60.0.0/16 | addresses outside of it"),
+        ("10.99.0.0/31", "10.99.0.0/31, which overlaps network.peered 10.99.0.0/16 | addresses outside of it"),
+        ("10.61.0.0/30", "10.61.0.0/30 | a pair of addresses, such as 100.127.0.0/31, or none"),
+        ("9.9.9.8/31", "9.9.9.8/31, a public range | a private range (10/8, 172.16/12, 192.168/16) or 100.64.0.0/10"),
+    ],
+)
+def test_a_floating_pair_that_another_route_would_lead_away_is_refused(
+    tmp_path: Path, floating: str, problem: str
+) -> None:
+    content = changed("network", {"cidr": "10.60.0.0/16", "peered": ["10.99.0.0/16"], "floating": floating})
+    assert problems(tmp_path, content) == {"network.floating": problem}
+
+
+def test_a_derived_floating_pair_says_that_nobody_chose_it(tmp_path: Path) -> None:
+    content = changed("network", {"cidr": "10.60.0.0/16", "peered": ["100.64.0.0/10"]})
+    (problem,) = problems(tmp_path, content).values()
+    assert re.fullmatch(
+        r"100\.127\.\d+\.\d+/31, by default, which overlaps network.peered 100.64.0.0/10 \| addresses outside of it",
+        problem,
+    )
 
 
 def test_two_environments_of_one_region_may_not_overlap(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,18 @@ def test_a_single_node_is_the_first_of_a_compact_layout(cluster: Any) -> None:
     (single,) = cluster(SINGLE).nodes
     assert [str(address) for address in single.addresses] == ["10.60.0.4", "10.60.0.5", "10.60.0.6"]
     assert lasting(single) == lasting(cluster(COMPACT).nodes[0])
+    assert cluster(SINGLE).floating == cluster(COMPACT).floating
+
+
+def test_a_single_gateway_elects_nobody_and_takes_the_floating_pair_on_by_itself(cluster: Any) -> None:
+    single = cluster(SINGLE)
+    files = render_files(single, single.nodes[0])
+    assert "/etc/holdfast/keepalived.conf" not in files
+    assert "keepalived" not in files["/etc/systemd/system/holdfast.target"]
+    assert "keepalived" not in files["/usr/local/sbin/holdfast-first-boot"]
+    pair = [str(address) for address in single.floating.addresses]
+    assert json.loads(files["/etc/holdfast/node.json"])["floating"] == pair
+    assert f"bind {pair[0]}:6379" in files["/etc/holdfast/haproxy.cfg"]
 
 
 def test_a_single_node_takes_writes_without_a_replica(cluster: Any) -> None:
@@ -278,7 +291,13 @@ DATA = {
     "holdfast-handover.service",
     "holdfast-volume.service",
 }
-GATEWAY = {"/etc/holdfast/haproxy.cfg", "holdfast-haproxy.service", "holdfast-addresses.service"}
+GATEWAY = {
+    "/etc/holdfast/haproxy.cfg",
+    "/etc/holdfast/keepalived.conf",
+    "holdfast-haproxy.service",
+    "holdfast-keepalived.service",
+    "holdfast-addresses.service",
+}
 SENTINEL = {"/etc/holdfast/sentinel.conf", "holdfast-sentinel.service", "holdfast-volume.service"}
 BEGIN = {"holdfast-begin.service"}
 
@@ -287,19 +306,19 @@ BEGIN = {"holdfast-begin.service"}
     ("content", "node", "files", "packages"),
     [
         (TIERED, "shop-data-a1", DATA | BEGIN, "redis-server redis-tools"),
-        (TIERED, "shop-gateway-a1", GATEWAY, "redis-tools haproxy"),
+        (TIERED, "shop-gateway-a1", GATEWAY, "redis-tools haproxy keepalived"),
         (TIERED, "shop-sentinel-a1", SENTINEL, "redis-sentinel redis-tools"),
         (
             SHARED,
             "shop-gateway-a1",
             GATEWAY | SENTINEL,
-            "redis-sentinel redis-tools haproxy",
+            "redis-sentinel redis-tools haproxy keepalived",
         ),
         (
             COMPACT,
             "shop-a1",
             DATA | GATEWAY | SENTINEL,
-            "redis-server redis-sentinel redis-tools haproxy",
+            "redis-server redis-sentinel redis-tools haproxy keepalived",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

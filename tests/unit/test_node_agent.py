@@ -10,6 +10,7 @@ import pytest
 from holdfast_node import handover, report
 from holdfast_node.agent import Agent
 from holdfast_node.decision import Decision, Do, Role, Server, decide
+from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Word
@@ -116,6 +117,11 @@ FOLLOWS_ANOTHER = replace(FOLLOWS, server=Server(Role.REPLICA, "10.40.32.4", Tru
 WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
 
 
+def reporter_of(identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None) -> Any:
+    parts: Any = (cloud, ("system", "secret"), sentinels, servers)
+    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True))
+
+
 @pytest.mark.parametrize(
     ("redis", "sentinels", "haproxy", "ready"),
     [
@@ -156,10 +162,11 @@ def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
     ready: bool,
 ) -> None:
     monkeypatch.setattr(report, "_is_up", lambda _: haproxy)
-    reporter: Any = Reporter(identity, None, ("system", "secret"), sentinels, Servers(redis))  # type: ignore[arg-type]
+    reporter = reporter_of(identity, sentinels, Servers(redis))
+    reporter._floating.holds = True
     made = reporter.make("i-0123456789abcdef0")
     assert made["ready"] is ready
-    assert made["gateway"] == {"proven_leader": sentinels.named, "haproxy": haproxy}
+    assert made["gateway"] == {"proven_leader": sentinels.named, "haproxy": haproxy, "floating": True}
 
 
 @pytest.mark.parametrize(
@@ -185,12 +192,11 @@ def test_a_node_without_redis_is_ready_by_the_roles_that_it_has(
 ) -> None:
     monkeypatch.setattr(report, "_is_up", lambda _: haproxy)
     mine = replace(identity, roles=roles)
-    reporter: Any = Reporter(mine, None, ("system", "secret"), sentinels, Servers())  # type: ignore[arg-type]
-    made = reporter.make("i-0123456789abcdef0")
+    made = reporter_of(mine, sentinels, Servers()).make("i-0123456789abcdef0")
     assert made["ready"] is ready
     assert made["roles"] == roles
     assert made["redis"] is None
-    gateway = {"proven_leader": sentinels.named, "haproxy": haproxy}
+    gateway = {"proven_leader": sentinels.named, "haproxy": haproxy, "floating": False}
     assert made["gateway"] == (gateway if "gateway" in roles else None)
 
 
@@ -199,8 +205,7 @@ def test_data_alone_is_ready_without_a_sentinel_and_without_haproxy(
 ) -> None:
     monkeypatch.setattr(report, "_is_up", lambda _: False)
     alone, sentinels = replace(identity, roles=["data"]), Sentinels(own=None)
-    reporter: Any = Reporter(alone, None, ("system", "secret"), sentinels, Servers(FOLLOWS))  # type: ignore[arg-type]
-    assert reporter.make("i-0123456789abcdef0")["ready"] is True
+    assert reporter_of(alone, sentinels, Servers(FOLLOWS)).make("i-0123456789abcdef0")["ready"] is True
 
 
 def test_a_node_without_redis_says_who_leads_and_never_looks_for_one(
@@ -226,7 +231,7 @@ class Bucket:
 
 
 def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details, order: Any) -> Any:
-    made: Any = Reporter(identity, Bucket(order), ("system", "secret"), Sentinels(named=ME), Servers(redis))  # type: ignore[arg-type]
+    made = reporter_of(identity, Sentinels(named=ME), Servers(redis), Bucket(order))
     made.handed_over = []
 
     def hand_over(_: Identity, __: tuple[str, str], to: str | None) -> str:

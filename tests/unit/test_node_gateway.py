@@ -106,3 +106,34 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
         server.close()
 
     asyncio.run(scenario())
+
+
+def test_haproxy_works_while_it_is_connected_and_checks_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "SOCKET", tmp_path / "admin.sock")
+    monkeypatch.setattr(gateway, "SILENT_AFTER", 0.05)
+
+    async def until(works: bool) -> None:
+        async with asyncio.timeout(5):
+            while haproxy.works is not works:
+                await asyncio.sleep(0.005)
+
+    async def scenario() -> None:
+        nonlocal haproxy
+        haproxy = gateway.Haproxy({"a": A, "b": B})
+        assert haproxy.works is False
+        server = await asyncio.get_running_loop().create_unix_server(lambda: Runtime([]), str(gateway.SOCKET))
+        await until(True)
+        # Nothing is open, so that there is nothing to check.
+        await asyncio.sleep(2 * gateway.SILENT_AFTER)
+        assert haproxy.works is True
+        haproxy.use(frozenset({("leader", "a")}))
+        assert haproxy.works is True
+        await until(False)
+        haproxy.hear()
+        assert haproxy.works is True
+        server.close()
+
+    haproxy: gateway.Haproxy
+    asyncio.run(scenario())

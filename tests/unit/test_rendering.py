@@ -97,7 +97,7 @@ def test_user_data_that_does_not_fit_names_its_node_and_size(monkeypatch: pytest
     monkeypatch.setattr(module, "LIMIT", 100)
     problems = check_user_data(Cluster.of(PROD))
     assert len(problems) == 3
-    assert re.fullmatch(r"user-data of prod-a1 with \d,\d{3} bytes", problems[0].found)
+    assert re.fullmatch(r"user-data of prod-a1 with \d+,\d{3} bytes", problems[0].found)
 
 
 def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
@@ -106,7 +106,7 @@ def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
         return render_files(cluster, cluster.nodes[0])["/usr/local/sbin/holdfast-first-boot"]
 
     stock, baked = first_boot("stock"), first_boot("baked")
-    assert "install redis-server redis-sentinel redis-tools haproxy; do" in stock
+    assert "install redis-server redis-sentinel redis-tools haproxy keepalived; do" in stock
     assert stock.startswith("#!/bin/sh\n") and "until apt-get" in stock
     assert "apt-get" not in baked
     assert baked.endswith(

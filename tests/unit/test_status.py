@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from holdfast.ops.gate import waiting_for
 from holdfast.ops.reports import Replica, Report
 from holdfast.ops.status import Status, work_out
@@ -32,7 +34,9 @@ def report(node: str, address: str, role: str, replicas: tuple[Replica, ...] = (
 
 def healthy() -> dict[str, Report]:
     return {
-        "local-a1": report("local-a1", A, "leader", (Replica(B, 1000, True), Replica(C, 940, True))),
+        "local-a1": report(
+            "local-a1", A, "leader", (Replica(B, 1000, True), Replica(C, 940, True)), holds_floating=True
+        ),
         "local-b1": report("local-b1", B, "replica"),
         "local-c1": report("local-c1", C, "replica"),
     }
@@ -125,6 +129,7 @@ def tiered() -> dict[str, Report]:
         node.name: report(node.name, str(node.address), next(iter(node.roles)).value, named_leader=None)
         for node in TIERED.nodes
     }
+    reports["tiered-gateway-a1"] = replace(reports["tiered-gateway-a1"], holds_floating=True)
     followers = (Replica(DATA_B, 1000, True),)
     reports["tiered-data-a1"] = report("tiered-data-a1", DATA_A, "leader", followers, named_leader=None)
     reports["tiered-data-b1"] = report("tiered-data-b1", DATA_B, "replica", named_leader=None)
@@ -178,6 +183,33 @@ def test_a_report_without_redis_has_the_role_of_its_machine() -> None:
         "roles": ["gateway", "sentinel"],
         "redis": None,
         "sentinel": {"leader": "10.71.0.4"},
+        "gateway": {"proven_leader": "10.71.0.4", "haproxy": True, "floating": True},
     }
     assert Report.parse(content, age=1.0).role == "gateway"
-    assert Report.parse(content | {"roles": ["sentinel"]}, age=1.0).role == "sentinel"
+    assert Report.parse(content, age=1.0).holds_floating
+    without = Report.parse(content | {"roles": ["sentinel"], "gateway": None}, age=1.0)
+    assert (without.role, without.holds_floating) == ("sentinel", False)
+
+
+@pytest.mark.parametrize(
+    ("holders", "gateway"), [(("local-b1",), "local-b1"), ((), None), (("local-a1", "local-b1"), None)]
+)
+def test_the_floating_pair_is_well_when_exactly_one_node_holds_it(
+    holders: tuple[str, ...], gateway: str | None
+) -> None:
+    reports = {name: replace(report, holds_floating=name in holders) for name, report in healthy().items()}
+    status = work_out(CLUSTER, reports)
+    assert status.as_json()["floating"] == {
+        "leader": "100.127.185.236:6379",
+        "replica": "100.127.185.237:6379",
+        "gateway": gateway,
+    }
+    assert status.healthy is (gateway is not None)
+
+
+def test_what_is_no_longer_reported_holds_nothing() -> None:
+    reports = healthy()
+    reports["local-a1"] = replace(reports["local-a1"], age=16.0)
+    floating = work_out(CLUSTER, reports).floating
+    assert floating is not None
+    assert floating.gateway is None

@@ -64,3 +64,50 @@ def test_credentials_come_from_the_secret_of_their_purpose(node: Identity, insta
 def test_a_secret_that_is_not_there_is_refused_by_name(node: Identity) -> None:
     with pytest.raises(aws.Refused, match="^ResourceNotFoundException: "):
         Cloud(node).secret("app")
+
+
+@pytest.fixture
+def tables(instant: Api) -> dict[str, str]:
+    """Two interfaces of two gateways, three tables that lead the pair to the first one: two ours, one another's."""
+    ec2 = client(instant, "ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.40.0.0/20")["Subnet"]["SubnetId"]
+    found = {
+        name: ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+        for name in ("first", "mine")
+    }
+    for name, environment in (("a", "local"), ("b", "local"), ("other", "shop")):
+        tags = [{"ResourceType": "route-table", "Tags": [{"Key": "Environment", "Value": environment}]}]
+        found[name] = ec2.create_route_table(VpcId=vpc, TagSpecifications=tags)["RouteTable"]["RouteTableId"]
+        for address in PAIR:
+            ec2.create_route(
+                RouteTableId=found[name], DestinationCidrBlock=f"{address}/32", NetworkInterfaceId=found["first"]
+            )
+    return found
+
+
+PAIR = ("100.127.0.2", "100.127.0.3")
+
+
+def test_a_node_leads_the_environments_routes_to_itself_and_no_others(
+    node: Identity, instant: Api, tables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
+    cloud = Cloud(node)
+    elsewhere = cloud.routes_elsewhere(PAIR)
+    assert sorted(elsewhere) == sorted((tables[name], f"{address}/32") for name in "ab" for address in PAIR)
+    cloud.lead_here(*elsewhere[0])
+    assert cloud.routes_elsewhere(PAIR) == elsewhere[1:]
+    for route in elsewhere[1:]:
+        cloud.lead_here(*route)
+    assert cloud.routes_elsewhere(PAIR) == []
+    (other,) = client(instant, "ec2").describe_route_tables(RouteTableIds=[tables["other"]])["RouteTables"]
+    assert {route.get("NetworkInterfaceId") for route in other["Routes"]} == {None, tables["first"]}
+
+
+def test_a_pair_that_no_table_has_a_route_to_is_said(
+    node: Identity, tables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
+    with pytest.raises(LookupError, match=r"no route table .* has a route to 100.127.0.4/32 or 100.127.0.5/32"):
+        Cloud(node).routes_elsewhere(("100.127.0.4", "100.127.0.5"))

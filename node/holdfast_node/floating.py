@@ -1,0 +1,102 @@
+"""The floating pair: two addresses that the network's route tables lead to one gateway, whoever that is.
+
+keepalived elects, and takes the addresses on; this module has the cloud lead them here. Neither does anything for a
+gateway that is of no use: keepalived is told of that through a file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast_node import aws
+from holdfast_node.cloud import Cloud
+from holdfast_node.identity import Identity
+from holdfast_node.log import say
+
+STATE = Path("/run/holdfast-keepalived/state")
+"""`holder` while this gateway is elected; see keepalived.conf."""
+UNABLE = Path("/run/holdfast-node/unable")
+"""1 while this gateway is of no use, else 0: keepalived watches it."""
+
+LOOK = 0.05
+"""Seconds between two looks at the election."""
+CHECK = 5.0
+"""Seconds between two checks that the addresses still lead here."""
+RETRY, RETRY_AT_MOST = 0.2, 5.0
+"""Seconds until the next attempt when the API does not answer; twice as long after each."""
+CONTESTED, CONTESTED_AT_MOST = 5.0, 300.0
+"""The same, when another gateway took the addresses though this one is elected: where two cannot hear each other, one
+serves as well as the other, but they must not take turns."""
+
+
+class Floating:
+    """`heard`: whether a majority of the Sentinels speaks to this node, without which it moves nothing."""
+
+    def __init__(self, identity: Identity, cloud: Cloud, heard: Callable[[], bool]) -> None:
+        self._identity, self._cloud, self._heard = identity, cloud, heard
+        self.holds = False
+        """Whether the addresses led here when they were last looked at, and it is elected."""
+        self._due = 0.0
+        self._retry, self._contested = RETRY, CONTESTED
+        self._told: bool | None = None
+
+    def tell(self, *, able: bool) -> None:
+        """Say whether this gateway is of any use. Harmless to repeat."""
+        if able is not self._told and self._elects:
+            UNABLE.write_text("0\n" if able else "1\n", encoding="ascii")
+            self._told = able
+
+    def run(self) -> None:
+        """Never returns."""
+        while True:
+            time.sleep(LOOK)
+            self.look(time.monotonic())
+
+    def look(self, now: float) -> None:
+        """Do what is due at `now` (monotonic seconds)."""
+        if not self._may():
+            self.holds, self._due, self._retry, self._contested = False, 0.0, RETRY, CONTESTED
+        elif now >= self._due:
+            try:
+                self._due = now + self._lead_here()
+                self._retry = RETRY
+            except (aws.Refused, OSError, LookupError) as error:
+                say(f"cannot lead the floating pair here: {error}; tries again in {self._retry:g} s")
+                self._due = now + self._retry
+                self._retry = min(2 * self._retry, RETRY_AT_MOST)
+
+    @property
+    def _elects(self) -> bool:
+        return len(self._identity.gateways) > 1
+
+    def _may(self) -> bool:
+        """Asked before every call that changes something: the election may have ended meanwhile."""
+        return self._heard() and (not self._elects or _state() == "holder")
+
+    def _lead_here(self) -> float:
+        """One step of it; seconds until the next one."""
+        elsewhere = self._cloud.routes_elsewhere(self._identity.floating)
+        if not elsewhere:
+            if not self.holds:
+                say(f"holds the floating pair: {' and '.join(self._identity.floating)} lead here")
+            self.holds = True
+            return CHECK
+        if self.holds:
+            self.holds = False
+            pause, self._contested = self._contested, min(2 * self._contested, CONTESTED_AT_MOST)
+            say(f"another gateway took the floating pair, though this one is elected: waits {pause:g} s")
+            return pause
+        for table, address in elsewhere:
+            if self._may():
+                self._cloud.lead_here(table, address)
+        # Done only when a look confirms it.
+        return 0.0
+
+
+def _state() -> str:
+    try:
+        return STATE.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

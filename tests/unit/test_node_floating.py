@@ -1,0 +1,159 @@
+"""The floating pair follows the election, is moved by nobody else, and is not fought over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from holdfast_node import aws, floating
+from holdfast_node.floating import Floating
+from holdfast_node.identity import Identity
+
+PAIR = ["100.127.0.2", "100.127.0.3"]
+EVERY_ROUTE = [("rtb-a", "100.127.0.2/32"), ("rtb-a", "100.127.0.3/32")]
+
+
+class Tables:
+    """The cloud's route tables, as this node sees them."""
+
+    def __init__(self) -> None:
+        self.elsewhere = list(EVERY_ROUTE)
+        self.moved: list[tuple[str, str]] = []
+        self.looks = 0
+        self.refuses: Exception | None = None
+
+    def routes_elsewhere(self, addresses: Sequence[str]) -> list[tuple[str, str]]:
+        assert addresses == PAIR
+        self.looks += 1
+        if self.refuses:
+            raise self.refuses
+        return list(self.elsewhere)
+
+    def lead_here(self, table: str, destination: str) -> None:
+        self.moved.append((table, destination))
+        self.elsewhere.remove((table, destination))
+
+
+class Node:
+    def __init__(self, identity: Identity, folder: Path) -> None:
+        self.tables, self.heard = Tables(), True
+        self.state = folder / "state"
+        self.floating = Floating(identity, self.tables, lambda: self.heard)  # type: ignore[arg-type]
+
+    def elected(self, state: str = "holder") -> None:
+        self.state.write_text(state + "\n")
+
+
+@pytest.fixture
+def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    monkeypatch.setattr(floating, "STATE", tmp_path / "state")
+    monkeypatch.setattr(floating, "UNABLE", tmp_path / "unable")
+    return Node(identity, tmp_path)
+
+
+def test_the_elected_moves_every_route_and_holds_the_pair_when_a_look_confirms_it(node: Node) -> None:
+    node.elected()
+    node.floating.look(100.0)
+    assert node.tables.moved == EVERY_ROUTE
+    assert node.floating.holds is False
+    node.floating.look(100.05)
+    assert node.floating.holds is True
+    node.floating.look(100.1)
+    assert node.tables.looks == 2
+
+
+@pytest.mark.parametrize("state", ["other", "unable", ""])
+def test_who_is_not_elected_moves_nothing(node: Node, state: str) -> None:
+    node.elected(state)
+    node.floating.look(100.0)
+    assert (node.tables.looks, node.tables.moved) == (0, [])
+
+
+def test_who_has_never_been_told_of_an_election_moves_nothing(node: Node) -> None:
+    node.floating.look(100.0)
+    assert node.tables.looks == 0
+
+
+def test_the_elected_without_a_majority_of_sentinels_moves_nothing(node: Node) -> None:
+    node.elected()
+    node.heard = False
+    node.floating.look(100.0)
+    assert node.tables.looks == 0
+
+
+def test_an_election_that_ends_in_the_middle_ends_the_moving(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.elected()
+    lead_here = node.tables.lead_here
+
+    def lose_it_then(table: str, destination: str) -> None:
+        lead_here(table, destination)
+        node.elected("other")
+
+    monkeypatch.setattr(node.tables, "lead_here", lose_it_then)
+    node.floating.look(100.0)
+    assert node.tables.moved == EVERY_ROUTE[:1]
+
+
+def test_an_api_that_does_not_answer_is_tried_again_ever_more_seldom(node: Node) -> None:
+    node.elected()
+    node.tables.refuses = OSError("timed out")
+    tried, now = [], 100.0
+    while now < 120.0:
+        before = node.tables.looks
+        node.floating.look(now)
+        if node.tables.looks > before:
+            tried.append(now)
+        now = round(now + 0.05, 2)
+    pauses = [later - earlier for earlier, later in zip(tried, tried[1:], strict=False)]
+    assert pauses == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0], abs=0.06)
+    node.tables.refuses = aws.Refused(503, "Unavailable", "")
+    node.floating.look(now + 5)
+    node.tables.refuses = None
+    node.floating.look(now + 10)
+    assert node.tables.moved == EVERY_ROUTE
+
+
+def test_routes_that_another_elected_gateway_took_are_left_to_it_for_a_while(node: Node) -> None:
+    node.elected()
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    node.floating.look(105.1)
+    assert (node.tables.moved, node.floating.holds) == ([], False)
+    node.floating.look(110.0)
+    assert node.tables.moved == []
+    node.floating.look(110.2)
+    assert node.tables.moved == EVERY_ROUTE
+    node.floating.look(110.3)
+    node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    node.floating.look(115.4)
+    # Twice as long as the first time.
+    node.floating.look(125.3)
+    assert node.tables.moved == []
+    node.floating.look(125.5)
+    assert node.tables.moved == EVERY_ROUTE
+
+
+def test_who_loses_the_election_holds_nothing(node: Node) -> None:
+    node.elected()
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.elected("other")
+    node.floating.look(100.2)
+    assert node.floating.holds is False
+
+
+def test_the_only_gateway_needs_no_election(node: Node, identity: Identity) -> None:
+    node.floating._identity = replace(identity, gateways={"local-a1": "10.40.0.4"})
+    node.floating.look(100.0)
+    assert node.tables.moved == EVERY_ROUTE
+
+
+def test_keepalived_is_told_when_this_gateway_is_of_no_use(node: Node, tmp_path: Path) -> None:
+    told = tmp_path / "unable"
+    node.floating.tell(able=True)
+    assert told.read_text() == "0\n"
+    node.floating.tell(able=False)
+    assert told.read_text() == "1\n"
