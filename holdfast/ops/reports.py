@@ -34,6 +34,16 @@ class OrderAnswer:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """The data set that a node kept when it gave up leading beside another leader. `file`: an RDB on the node."""
+
+    file: str
+    bytes: int
+    at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -50,6 +60,7 @@ class Report:
     replicas: tuple[Replica, ...]
     named_leader: str | None
     """Address that the node's own Sentinel names as leader."""
+    aside: Aside | None = None
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
     order: OrderAnswer | None = None
@@ -78,6 +89,7 @@ class Report:
                 for replica in redis.get("replicas") or ()
             ),
             named_leader=content["sentinel"].get("leader"),
+            aside=Aside(**redis["aside"]) if redis.get("aside") else None,
             holds_floating=bool((content.get("gateway") or {}).get("floating")),
             order=OrderAnswer(**content["order"]) if content.get("order") else None,
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -31,8 +34,18 @@ def status_view(status: Status) -> RenderableType:
             node.version or "–",
             node.instance_id or "–",
         )
-    says = Text("\n".join(f"{node.name}: {node.says}" for node in status.nodes))
+    says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node)))
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
+
+
+def _says(node: NodeStatus) -> Iterator[str]:
+    yield f"{node.name}: {node.says}"
+    if node.aside:
+        at = datetime.fromtimestamp(node.aside.at, UTC)
+        yield (
+            f"{node.name}: gave up leading beside another leader at {at:%Y-%m-%d %H:%M:%S} UTC; "
+            f"what it had until then is there in {node.aside.file} ({node.aside.bytes:,} B)"
+        )
 
 
 def _verdict(status: Status) -> Text:

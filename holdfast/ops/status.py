@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from holdfast.ops.reports import Report
+from holdfast.ops.reports import Aside, Report
 from holdfast.topology import Cluster, Node, Role
 
 
@@ -28,6 +28,8 @@ class NodeStatus:
     version: str | None
     says: str
     """The node's last decision, or why nothing is known of it."""
+    aside: Aside | None = None
+    """What it kept when it last gave up leading beside another leader."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
         instance_id=report.instance_id,
         version=report.version,
         says=report.decision,
+        aside=report.aside,
     )
 
 

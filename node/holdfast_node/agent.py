@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 
 from holdfast_node import gateway, lease, resp, watchdog
+from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
-from holdfast_node.decision import Decision, Do, Snapshot, contradicts, decide, is_leaderless, observe
+from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -52,6 +53,7 @@ class Agent:
         self._due = False
         self._contradicts, self._leaderless, self._deaf = Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
+        self._aside = Aside()
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -117,7 +119,10 @@ class Agent:
     def _decide(self, proven: str | None) -> Decision:
         if not self._identity.has("data"):
             return observe(self._sentinels.votes(), self._sentinels.known())
-        return decide(self._snapshot(proven))
+        snapshot = self._snapshot(proven)
+        beside_for = snapshot.contradicts_for if snapshot.own.role is Role.LEADER else 0.0
+        self._aside.look(self._servers.own(), beside_for, time.monotonic())
+        return decide(snapshot)
 
     def _snapshot(self, proven: str | None) -> Snapshot:
         own, peers, now = self._servers.own().server, self._servers.peers(), time.monotonic()
@@ -137,7 +142,7 @@ class Agent:
         own = self._servers.own() if self._identity.has("data") else None
         if own and decision.do is Do.LEAD:
             own.tell(_complain, "REPLICAOF", "NO", "ONE")
-        elif own and decision.do is Do.FOLLOW:
+        elif own and decision.do is Do.FOLLOW and (own.server.role is not Role.LEADER or self._aside.over):
             own.tell(_complain, *self._follow(decision.target))
         elif own and decision.do is Do.OFFER and time.monotonic() - self._offered >= OFFER_INTERVAL:
             self._offered = time.monotonic()

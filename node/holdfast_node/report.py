@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Any
 
-from holdfast_node import resp
+from holdfast_node import aside, resp
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -130,6 +130,7 @@ class Reporter:
             "version": found.version if found else None,
             "offset": found.offset if found else None,
             "leader": server.leader,
+            "aside": aside.newest(),
             "link": None if not found or server.role is not Role.REPLICA else "up" if found.link_up else "down",
             "replicas": [
                 {"address": one.address, "offset": one.offset, "state": one.state, "lag_s": one.lag}

@@ -15,6 +15,7 @@ import redis
 
 from holdfast.topology import ports
 from holdfast.twin import client
+from tests.twin import application
 from tests.twin.faults import checker
 from tests.twin.faults.checker import Verdict
 from tests.twin.writers import Gateway, Writers
@@ -124,6 +125,15 @@ def cluster() -> Iterator[Cluster]:
     yield Cluster()
     if not keep:
         subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def floating(cluster: Cluster) -> Iterator[Gateway]:
+    """The floating pair, as an application uses it from a machine of its own in the environment's network."""
+    found = cluster.endpoints()
+    pair = found["floating"]
+    with application.running(cluster.name) as machine:
+        yield Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 
 from tests.twin.conftest import Cluster
 
-UNITS = ("holdfast-redis", "holdfast-sentinel", "holdfast-haproxy", "holdfast-node")
+UNITS = ("holdfast-redis", "holdfast-sentinel", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
 
 
-@pytest.mark.parametrize("unit", ["holdfast-haproxy", "holdfast-sentinel", "holdfast-node"])
+@pytest.mark.parametrize("unit", ["holdfast-haproxy", "holdfast-sentinel", "holdfast-node", "holdfast-keepalived"])
 def test_a_killed_helper_process_restarts_alone(healthy: Cluster, unit: str) -> None:
     before = healthy.status()
     leader = before["leader"]
