@@ -134,6 +134,16 @@ class IdentityStack(Stack):
             tags={"Name": names.program_key(program.sha256)},
             depends_on=[encryption],
         )
+        # By which the nodes tell one that is gone for good from one that comes back: see node/README.md.
+        S3Object(
+            self,
+            "members",
+            bucket=bucket.id,
+            key=names.MEMBERS_KEY,
+            content=json.dumps({node.name: str(node.address) for node in self.cluster.nodes}),
+            tags={"Name": names.MEMBERS_KEY},
+            depends_on=[encryption],
+        )
         return bucket
 
     def _keep_old_versions(self, bucket: S3Bucket) -> None:
@@ -295,7 +305,10 @@ def _node_policy(
             "Sid": "Read",
             "Effect": "Allow",
             "Action": "s3:GetObject",
-            "Resource": [f"{bucket}/{names.program_key('*')}", bootstrap, f"{bucket}/{names.FAILOVER_ORDER_KEY}"],
+            "Resource": [
+                f"{bucket}/{names.program_key('*')}",
+                *(f"{bucket}/{key}" for key in (names.BOOTSTRAP_KEY, names.FAILOVER_ORDER_KEY, names.MEMBERS_KEY)),
+            ],
         },
         {
             "Sid": "Write",

@@ -72,6 +72,7 @@ def program_key(sha256: str) -> str:
 
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
+MEMBERS_KEY = "members.json"
 REPORTS_PREFIX = "reports/"
 FAILOVER_ORDER_KEY = "orders/failover.json"
 

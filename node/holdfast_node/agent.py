@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from holdfast_node import gateway, lease, resp, watchdog
 from holdfast_node.aside import Aside
@@ -17,6 +17,7 @@ from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, de
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+from holdfast_node.membership import Membership
 from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
@@ -47,13 +48,16 @@ class Agent:
         self._servers = Servers(identity, credentials, self._changed)
         # A cloud of its own, for its own thread.
         self._floating = Floating(identity, Cloud(identity), self._sentinels.majority_speaks)
-        self._reporter = Reporter(identity, cloud, credentials, self._sentinels, self._servers, self._floating)
         self._haproxy: gateway.Haproxy | None = None
         self._usable = frozenset[gateway.Server]()
         self._due = False
         self._contradicts, self._leaderless, self._deaf = Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
         self._aside = Aside()
+        self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
+        self._reporter = Reporter(
+            identity, cloud, credentials, self._sentinels, self._servers, self._floating, self._membership
+        )
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -90,6 +94,26 @@ class Agent:
     def _look_around(self) -> None:
         self._sentinels.look_around()
         self._servers.look_around()
+        self._membership.look()
+
+    # What membership.py sees.
+
+    def known_by(self) -> dict[str, frozenset[str]]:
+        return self._sentinels.known_by()
+
+    def answers(self, address: str) -> bool:
+        return self._sentinels.answers(address) or self._servers.at(address) is not None
+
+    def steady(self, members: Collection[str]) -> bool:
+        named = self._sentinels.agree(members)
+        seen = self._servers.at(named) if named else None
+        return seen is not None and seen.server.role is Role.LEADER
+
+    def forget(self, address: str) -> None:
+        self._sentinels.forget(address)
+
+    def reset_own(self) -> None:
+        self._sentinels.reset_own()
 
     async def _look_at_promoted(self) -> None:
         while True:

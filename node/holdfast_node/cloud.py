@@ -12,6 +12,8 @@ from holdfast_node.identity import Identity
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 
+MEMBERS_KEY = "members.json"
+
 ORDER_KEY = "orders/failover.json"
 ORDER_COUNTS = 30.0
 """Seconds after which nobody waits for an order any more."""
@@ -122,6 +124,10 @@ class Cloud:
             return None
         now, written = (parsedate_to_datetime(self._api.headers[name]) for name in ("date", "last-modified"))
         return content if (now - written).total_seconds() <= ORDER_COUNTS else None
+
+    def members(self) -> dict[str, str]:
+        """Node → address, of all nodes that there are, as the last deploy wrote them; empty where none has yet."""
+        return self._read(MEMBERS_KEY) or {}
 
     def put_report(self, report: dict[str, Any]) -> None:
         self._api.s3("PUT", self._identity.bucket, f"reports/{self._identity.node}.json", json.dumps(report).encode())

@@ -17,6 +17,7 @@ from holdfast_node.floating import Floating
 from holdfast_node.handover import Failed, hand_over
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+from holdfast_node.membership import Membership
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Details, Servers
 
@@ -25,6 +26,9 @@ INTERVAL, MINIMUM = 5.0, 1.0
 
 ORDER_INTERVAL = 2.0
 """Seconds between two looks of a leader for an order."""
+
+MEMBERS_INTERVAL = 60.0
+"""Seconds between two looks at which nodes there are."""
 
 CONNECT_TIMEOUT = 0.2
 
@@ -42,9 +46,11 @@ class Reporter:
         sentinels: Sentinels,
         servers: Servers,
         floating: Floating,
+        membership: Membership,
     ) -> None:
         self._identity, self._cloud, self._credentials = identity, cloud, credentials
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
+        self._membership, self._members_at = membership, float("-inf")
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked = 0.0
@@ -61,6 +67,7 @@ class Reporter:
             try:
                 machine = machine or instance_id()
                 self._obey()
+                self._look_who_there_is(now)
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
                     continue
@@ -70,6 +77,11 @@ class Reporter:
                 # Without it the node is only not seen.
                 say(f"cannot report: {error}")
                 time.sleep(INTERVAL)
+
+    def _look_who_there_is(self, now: float) -> None:
+        if now - self._members_at >= MEMBERS_INTERVAL:
+            self._members_at = now
+            self._membership.members = frozenset(self._cloud.members().values())
 
     def _obey(self) -> None:
         """Hand over, where this node leads and an operator has ordered it."""

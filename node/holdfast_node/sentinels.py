@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -51,10 +51,15 @@ class Word:
 class View:
     """What one Sentinel knows of the cluster, looked at once a second."""
 
-    sentinels: int = 1
+    others: frozenset[str] = frozenset()
+    """Addresses of the other Sentinels that it knows."""
     replicas: frozenset[str] = frozenset()
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for 30 s."""
+
+    @property
+    def sentinels(self) -> int:
+        return len(self.others) + 1
 
 
 @dataclass
@@ -121,6 +126,35 @@ class Sentinels:
         leaders = {word.leader for word in list(self._words.values())}
         return frozenset(leaders).union(*(view.replicas for view in list(self._views.values())))
 
+    def known_by(self) -> dict[str, frozenset[str]]:
+        """Sentinel → addresses of all others, and of all replicas, that it knows; of those that answer."""
+        votes = self.votes()
+        return {address: view.others | view.replicas for address, view in self._views.items() if address in votes}
+
+    def answers(self, address: str) -> bool:
+        """Whether a Sentinel does at that address."""
+        return address in self._links and self._links[address].state is State.UP
+
+    def agree(self, members: Collection[str]) -> str | None:
+        """Whom every Sentinel among these addresses names, while nobody is being promoted."""
+        votes = self.votes()
+        named = {votes.get(address) for address in self.identity.sentinels.values() if address in members}
+        return next(iter(named)) if len(named) == 1 and not self._announcements else None
+
+    def forget(self, address: str) -> None:
+        """Count no more what the Sentinel that was there last knew."""
+        self._views.pop(address, None)
+
+    def reset_own(self) -> None:
+        """Have the own Sentinel forget all others and all replicas, and learn anew who is there."""
+        link = self._links[self.identity.address]
+
+        def reset(reply: resp.Reply) -> None:
+            if isinstance(reply, str) and reply.startswith("OK"):
+                link.ask(lambda _: None, "SENTINEL", "RESET", self.identity.environment)
+
+        link.ask(reset, *self._about("CKQUORUM"))
+
     def own_word(self) -> Word | None:
         word = self._words.get(self.identity.address)
         return word if word and word.at >= time.monotonic() - LEASE else None
@@ -175,9 +209,9 @@ class Sentinels:
 
         def others(reply: resp.Reply) -> None:
             if isinstance(reply, list):
-                view.sentinels = len(reply) + 1
-                for one in reply:
-                    self._watch(resp.pairs(one)["ip"])
+                view.others = frozenset(resp.pairs(one)["ip"] for one in reply)
+                for one in view.others:
+                    self._watch(one)
 
         def info(reply: resp.Reply) -> None:
             if isinstance(reply, str):

@@ -29,6 +29,7 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
         ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
+        ("s3:GetObject", f"{BUCKET}/members.json"),
         ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:PutObject", f"{BUCKET}/reports/*"),
         ("s3:ListBucket", BUCKET),
@@ -101,6 +102,12 @@ def test_the_node_program_lies_under_its_hash(stacks: Stacks) -> None:
     program = stacks["prod-identity"]["resource"]["aws_s3_object"]["program"]
     sha256 = re.fullmatch(r"node/([0-9a-f]{64})\.pyz", program["key"])
     assert sha256 and sha256[1] in program["source"]
+
+
+def test_the_nodes_that_there_are_lie_in_the_bucket(stacks: Stacks) -> None:
+    members = stacks["prod-identity"]["resource"]["aws_s3_object"]["members"]
+    assert members["key"] == "members.json"
+    assert json.loads(members["content"]) == {"prod-a1": "10.60.0.4", "prod-b1": "10.60.16.4", "prod-c1": "10.60.32.4"}
 
 
 def test_everything_at_rest_has_the_environments_key(stacks: Stacks) -> None:

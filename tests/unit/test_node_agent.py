@@ -119,7 +119,7 @@ WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
 
 def reporter_of(identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None) -> Any:
     parts: Any = (cloud, ("system", "secret"), sentinels, servers)
-    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True))
+    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def sentinels(identity: Identity, clock: Clock) -> Any:
     """Three of them, that name local-a1."""
     found: Any = Sentinels(identity)
-    found._views[A] = View(sentinels=3)
+    found._views[A] = View(others=frozenset({B, C}))
     name(found, clock, dict.fromkeys((A, B, C), A))
     return found
 

@@ -1,0 +1,112 @@
+"""A Sentinel that counts nodes which are gone for good is reset: alone, in peace, and for none that may come back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from holdfast_node.membership import Membership
+
+A, B, C, D, E = "10.40.0.4", "10.40.16.4", "10.40.32.4", "10.40.0.7", "10.40.16.7"
+ORDER = [A, B, C, D, E]
+EVERYBODY = frozenset(ORDER)
+
+
+class Cluster:
+    """Five nodes, of which three are left. A reset takes effect at once, on the Sentinel whose turn it was."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.known = {address: EVERYBODY - {address} for address in (A, B, C)}
+        self.there = {A, B, C}
+        self.well = True
+        self.resets: list[tuple[str, float]] = []
+        self.forgotten: set[str] = set()
+        self.nodes = {
+            address: Membership(address, ORDER, Eyes(self, address), lambda: self.now) for address in (A, B, C)
+        }
+        for node in self.nodes.values():
+            node.members = frozenset((A, B, C))
+
+    def run(self, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            self.now += 1
+            for node in self.nodes.values():
+                node.look()
+
+
+class Eyes:
+    def __init__(self, cluster: Cluster, me: str) -> None:
+        self._cluster, self._me = cluster, me
+
+    def known_by(self) -> dict[str, frozenset[str]]:
+        return dict(self._cluster.known)
+
+    def answers(self, address: str) -> bool:
+        return address in self._cluster.there
+
+    def steady(self, members: Collection[str]) -> bool:
+        assert frozenset(members) == frozenset((A, B, C))
+        return self._cluster.well
+
+    def forget(self, address: str) -> None:
+        self._cluster.forgotten.add(address)
+
+    def reset_own(self) -> None:
+        self._cluster.resets.append((self._me, self._cluster.now))
+        self._cluster.known[self._me] = frozenset((A, B, C)) - {self._me}
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+def test_one_after_the_other_is_reset_half_a_minute_apart(cluster: Cluster) -> None:
+    cluster.run(300)
+    assert [who for who, _ in cluster.resets] == [A, B, C]
+    times = [at for _, at in cluster.resets]
+    assert times[0] >= 60 + 30
+    assert all(later - earlier >= 30 for earlier, later in zip(times, times[1:], strict=False))
+    assert times[-1] <= 60 + 3 * 32
+    assert cluster.forgotten == {D, E}
+
+
+def test_a_node_that_still_answers_is_not_gone(cluster: Cluster) -> None:
+    cluster.there |= {D, E}
+    cluster.run(300)
+    assert cluster.resets == []
+
+
+def test_a_node_that_comes_back_within_a_minute_is_not_gone(cluster: Cluster) -> None:
+    for _ in range(10):
+        cluster.run(50)
+        cluster.there |= {D, E}
+        cluster.run(2)
+        cluster.there -= {D, E}
+    assert cluster.resets == []
+
+
+def test_a_member_is_never_gone_however_long_it_is_away(cluster: Cluster) -> None:
+    cluster.known = {address: frozenset((A, B, C)) - {address} for address in (A, B)}
+    cluster.there.remove(C)
+    cluster.run(1000)
+    assert cluster.resets == []
+
+
+def test_while_anything_is_not_well_nothing_is_reset(cluster: Cluster) -> None:
+    cluster.well = False
+    cluster.run(300)
+    assert cluster.resets == []
+    cluster.well = True
+    cluster.run(29)
+    assert cluster.resets == []
+    cluster.run(3)
+    assert [who for who, _ in cluster.resets] == [A]
+
+
+def test_where_nobody_has_said_which_nodes_there_are_nothing_is_reset(cluster: Cluster) -> None:
+    for node in cluster.nodes.values():
+        node.members = frozenset()
+    cluster.run(300)
+    assert cluster.resets == []
