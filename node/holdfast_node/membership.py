@@ -1,6 +1,6 @@
 """Sentinels never forget: what they know of nodes that are gone for good still counts for their majority.
 
-Which nodes there are is in the bucket, written by the deploy. A Sentinel that knows others, who have been silent for a
+Which nodes there are is in the bucket, written by the deploy. A Sentinel that knows others, who have been silent for half a
 minute, is reset, so that it learns anew who is there: one Sentinel at a time, half a minute apart, and only while all
 the others agree on a leader that is well. A reset at any other moment has cost others a day.
 """
@@ -13,8 +13,8 @@ from typing import Protocol
 
 from holdfast_node.log import say
 
-SILENT_FOR = 60.0
-"""Seconds: longer than a machine takes to come back."""
+SILENT_FOR = 30.0
+"""Seconds: a node that has just been deployed may be seen before the deploy that wrote of it is read."""
 APART = 30.0
 """Seconds in which nothing may have changed before one is reset; the next one comes as long after it."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 
+from holdfast import cli
 from holdfast.topology import ports
 from holdfast.twin import client
 from tests.twin import application
@@ -29,6 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("ends_the_cluster") is not None)
 
 
+def _answer(*arguments: str) -> dict[str, Any]:
+    """What a command prints as JSON. In this process: to start another one costs a core a second, which would be felt."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        cli.main(arguments)
+    content: dict[str, Any] = json.loads(printed.getvalue())
+    return content
+
+
 class Cluster:
     """The environment `local`, as an operator works with it: through the commands."""
 
@@ -41,12 +52,14 @@ class Cluster:
         return done
 
     def status(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.holdfast("status", self.name, "--json", check=False).stdout)
-        return content
+        return _answer("status", self.name, "--json")
 
     def endpoints(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.holdfast("endpoints", self.name, "--json", "--show-password").stdout)
-        return content
+        return _answer("endpoints", self.name, "--json", "--show-password")
+
+    def instances(self) -> dict[str, str]:
+        """Node → instance id."""
+        return {node["name"]: node["instance_id"] for node in self.status()["nodes"]}
 
     def fault(self, kind: str, *arguments: str) -> None:
         """As on the command line: a target, then options."""

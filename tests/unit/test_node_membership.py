@@ -66,9 +66,9 @@ def test_one_after_the_other_is_reset_half_a_minute_apart(cluster: Cluster) -> N
     cluster.run(300)
     assert [who for who, _ in cluster.resets] == [A, B, C]
     times = [at for _, at in cluster.resets]
-    assert times[0] >= 60 + 30
+    assert times[0] >= 30 + 30
     assert all(later - earlier >= 30 for earlier, later in zip(times, times[1:], strict=False))
-    assert times[-1] <= 60 + 3 * 32
+    assert times[-1] <= 30 + 3 * 32
     assert cluster.forgotten == {D, E}
 
 
@@ -78,9 +78,9 @@ def test_a_node_that_still_answers_is_not_gone(cluster: Cluster) -> None:
     assert cluster.resets == []
 
 
-def test_a_node_that_comes_back_within_a_minute_is_not_gone(cluster: Cluster) -> None:
+def test_a_node_that_comes_back_within_half_a_minute_is_not_gone(cluster: Cluster) -> None:
     for _ in range(10):
-        cluster.run(50)
+        cluster.run(25)
         cluster.there |= {D, E}
         cluster.run(2)
         cluster.there -= {D, E}

@@ -1,8 +1,6 @@
 """A change rolls out zone by zone behind the gate: data, addresses and writes survive it, and a bad canary stops it."""
 
 import json
-import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.topology.load import FOLDER_VARIABLE
 from tests.twin.conftest import REPOSITORY, Cluster, Judge
+from tests.twin.deploy import deploy, edited
 from tests.twin.writers import Writers
 
 ACCEPTED_OUTAGE = 5.0
@@ -21,29 +19,13 @@ ACCEPTED_OUTAGE = 5.0
 @pytest.fixture
 def changed(tmp_path: Path) -> dict[str, str]:
     """`local` with another eviction policy, on Debian 13 from a stock image: everything that user-data can change."""
-    folder = tmp_path / "environments"
-    shutil.copytree(REPOSITORY / "environments", folder)
-    file = folder / "local.yaml"
-    text = file.read_text()
-    for before, after in (
+    return edited(
+        tmp_path,
+        "local",
         ("memory: 256MB", "memory: 256MB\n  eviction: allkeys-lru"),
         ("image: debian-12", "image: debian-13"),
         ("images: baked", "images: stock"),
-    ):
-        assert before in text
-        text = text.replace(before, after)
-    file.write_text(text)
-    return dict(os.environ) | {FOLDER_VARIABLE: str(folder)}
-
-
-def deploy(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", "deploy", "ENV=local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=1500
     )
-
-
-def instances(cluster: Cluster) -> dict[str, str]:
-    return {node["name"]: node["instance_id"] for node in cluster.status()["nodes"]}
 
 
 def test_apply_then_plan_shows_no_changes(healthy: Cluster) -> None:
@@ -56,25 +38,25 @@ def test_apply_then_plan_shows_no_changes(healthy: Cluster) -> None:
 def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zone(
     healthy: Cluster, changed: dict[str, str], writers: Writers, judge: Judge
 ) -> None:
-    before = instances(healthy)
+    before = healthy.instances()
     with healthy.client() as application:
         application.set("kept", "through every replacement")
         assert application.wait(2, 2000) == 2
 
     healthy.fault("isolate", "a")
-    failed = deploy(changed | {"HOLDFAST_GATE_TIMEOUT": "45"})
+    failed = deploy("local", changed | {"HOLDFAST_GATE_TIMEOUT": "45"})
     assert failed.returncode != 0
     assert "the gate stayed closed for 45 s" in failed.stdout + failed.stderr
-    stopped = instances(healthy)
+    stopped = healthy.instances()
     assert (stopped["local-b1"], stopped["local-c1"]) == (before["local-b1"], before["local-c1"])
     writers.wait_writing(gateways=2)
 
     healthy.heal()
     started = time.monotonic()
-    done = deploy(changed)
+    done = deploy("local", changed)
     assert done.returncode == 0, done.stdout + done.stderr
     status = healthy.wait_healthy()
-    after = instances(healthy)
+    after = healthy.instances()
     assert all(after[node] != before[node] for node in before)
     assert {node["version"].split(".")[0] for node in status["nodes"]} == {"8"}
     writers.wait_writing(gateways=3)

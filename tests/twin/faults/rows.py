@@ -161,7 +161,7 @@ ROWS = [
     Row("leader killed while the API is down", both(do("api-outage"), do("kill", "leader")), moves=True),
     Row("leader's disk full", do("disk-full", "leader"), moves=None, stops=True),
     Row("memory full of large values", fill_memory, moves=False, stops=True),
-    Row("leader's cores busy", do("cpu", "leader"), moves=False, limit=1.0, hold=20),
+    Row("leader's cores busy", do("cpu", "leader"), moves=False, limit=1.0, hold=60),
     Row("leader's clock a minute ahead", do("clock", "leader"), moves=False),
     # Feeding both replicas at once, on shared cores, may cost the new leader its lead again.
     Row("leader killed during a full resync", kill_during_full_resync, moves=None, lost="replica", before=load),
