@@ -1,8 +1,8 @@
 """Sentinels never forget: what they know of nodes that are gone for good still counts for their majority.
 
-Which nodes there are is in the bucket, written by the deploy. A Sentinel that knows others, who have been silent for half a
-minute, is reset, so that it learns anew who is there: one Sentinel at a time, half a minute apart, and only while all
-the others agree on a leader that is well. A reset at any other moment has cost others a day.
+Which nodes there are is in the bucket, written by the deploy. A Sentinel that knows others, who have been silent for
+half a minute, is reset, so that it learns anew who is there: one Sentinel at a time, half a minute apart, and only
+while all the others agree on a leader that is well. A reset at any other moment has cost others a day.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _answer(*arguments: str) -> dict[str, Any]:
-    """What a command prints as JSON. In this process: to start another one costs a core a second, which would be felt."""
+    """What a command prints as JSON. In this process: starting another costs a core a second, which would be felt."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         cli.main(arguments)
     content: dict[str, Any] = json.loads(printed.getvalue())

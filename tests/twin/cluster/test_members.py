@@ -14,7 +14,7 @@ from tests.twin.deploy import deploy, edited
 from tests.twin.writers import Writers
 
 FORGOTTEN_WITHIN = 240
-"""Seconds after a deploy: half a minute of silence, then as long for each of the Sentinels, and a deploy takes its time."""
+"""Seconds after a deploy: half a minute of silence, then as long for each Sentinel, and some for the nodes to look."""
 
 ACCEPTED_OUTAGE = 1.0
 """Seconds without an acknowledged write: nothing that leads is touched."""
