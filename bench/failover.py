@@ -39,7 +39,13 @@ LOSSES = (
     Loss("leader frozen", lambda cluster, leader, _: cluster.fault("freeze", leader), 1.2, 1.8, survives=True),
     Loss("leader's machine power-cut", lambda cluster, leader, _: cluster.fault("power-cut", leader), 1.2, 1.8),
     Loss("leader's zone isolated", lambda cluster, _, zone: cluster.fault("isolate", zone), 1.2, 1.8),
-    Loss("planned", lambda cluster, *_: cluster.holdfast("failover", cluster.name, "--yes"), 0.25, 0.4, survives=True),
+    Loss(
+        "planned",
+        lambda cluster, *_: cluster.holdfast("failover", cluster.environment, "--yes"),
+        0.25,
+        0.4,
+        survives=True,
+    ),
 )
 
 

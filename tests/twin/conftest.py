@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,18 @@ def _answer(*arguments: str) -> dict[str, Any]:
     return content
 
 
+@dataclass(frozen=True)
 class Cluster:
-    """The environment `local`, as an operator works with it: through the commands."""
+    """An environment on the twin, as an operator works with it: through the commands."""
 
-    name = "local"
+    name: str = "local"
+    file: Path | None = None
+    """Where its file is, if not among the others."""
+
+    @property
+    def environment(self) -> str:
+        """As the commands take it."""
+        return str(self.file or self.name)
 
     def holdfast(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([HOLDFAST, *arguments], cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
@@ -52,10 +61,10 @@ class Cluster:
         return done
 
     def status(self) -> dict[str, Any]:
-        return _answer("status", self.name, "--json")
+        return _answer("status", self.environment, "--json")
 
     def endpoints(self) -> dict[str, Any]:
-        return _answer("endpoints", self.name, "--json", "--show-password")
+        return _answer("endpoints", self.environment, "--json", "--show-password")
 
     def instances(self) -> dict[str, str]:
         """Node → instance id."""
@@ -90,6 +99,8 @@ class Cluster:
         """The nodes whose Sentinel distrusts its clock, or says nothing."""
         found = []
         for node in status["nodes"]:
+            if "sentinel" not in node["roles"]:
+                continue
             try:
                 with client.connect_from_node(node["name"], node["address"], ports.SENTINEL, 1) as sentinel:
                     sentinel.sendall(b"INFO sentinel\r\n")
@@ -120,9 +131,10 @@ class Cluster:
         """Every node's own endpoints, to be used from that node's own network."""
         found = self.endpoints()
         leaders, replicas = found["leader"]["addresses"], found["replica"]["addresses"]
+        nodes = [node["name"] for node in self.status()["nodes"] if "gateway" in node["roles"]]
         return [
-            Gateway(node["name"], leader, replica, found["leader"]["port"], found["user"], found["password"])
-            for node, leader, replica in zip(self.status()["nodes"], leaders, replicas, strict=True)
+            Gateway(node, leader, replica, found["leader"]["port"], found["user"], found["password"])
+            for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
 
 

@@ -22,10 +22,27 @@ def edited(folder: Path, name: str, *edits: tuple[str, str]) -> dict[str, str]:
         assert before in text
         text = text.replace(before, after)
     file.write_text(text)
-    return dict(os.environ) | {FOLDER_VARIABLE: str(environments)}
+    return only(environments)
 
 
 def deploy(name: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "deploy", f"ENV={name}"], cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=1500
+        ["make", "deploy", f"ENV={name}", "YES=1"],
+        cwd=REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=1500,
+    )
+
+
+def only(folder: Path) -> dict[str, str]:
+    """The variables with which commands find the environments in `folder`, and no others."""
+    return dict(os.environ) | {FOLDER_VARIABLE: str(folder)}
+
+
+def destroy(name: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = f"source scripts/env.sh; HOLDFAST_ENVIRONMENTS={name} cdktf destroy '{name}-*' --auto-approve"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=900
     )

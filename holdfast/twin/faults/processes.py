@@ -9,7 +9,7 @@ from holdfast.twin import machines
 from holdfast.twin.faults.kind import Kind, Option, nothing
 from holdfast.twin.faults.record import Fault
 
-NAMES = {"redis": "redis-server", "sentinel": "redis-sentinel", "haproxy": "haproxy"}
+NAMES = {"redis": "redis-server", "sentinel": "redis-sentinel", "haproxy": "haproxy", "keepalived": "keepalived"}
 """What people call them → what the kernel calls them."""
 
 THAW = 'sleep "$0"; exec kill -CONT "$@"'

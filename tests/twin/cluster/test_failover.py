@@ -18,7 +18,7 @@ def test_the_one_that_is_asked_for_leads_and_no_write_is_lost(healthy: Cluster, 
     with Writers(healthy.gateways()) as writers:
         writers.wait_writing()
         struck = time.monotonic()
-        done = json.loads(healthy.holdfast("failover", healthy.name, "--to", heir, "--yes", "--json").stdout)
+        done = json.loads(healthy.holdfast("failover", healthy.environment, "--to", heir, "--yes", "--json").stdout)
         assert (done["from"], done["to"], done["done"]) == (status["leader"], heir, True)
         assert done["says"].startswith("handed over to ")
         writers.watch(1.0)
@@ -33,10 +33,10 @@ def test_the_one_that_is_asked_for_leads_and_no_write_is_lost(healthy: Cluster, 
 
 def test_who_cannot_lead_is_refused_and_nothing_moves(healthy: Cluster) -> None:
     leader = healthy.status()["leader"]
-    refused = healthy.holdfast("failover", healthy.name, "--to", leader, "--yes", check=False)
+    refused = healthy.holdfast("failover", healthy.environment, "--to", leader, "--yes", check=False)
     assert refused.returncode != 0
     assert f"--to {leader}: it is no replica in sync; accepted: " in refused.stderr
-    unasked = healthy.holdfast("failover", healthy.name, check=False)
+    unasked = healthy.holdfast("failover", healthy.environment, check=False)
     assert unasked.returncode == 1
     assert "not a terminal, so nobody can be asked: say --yes" in unasked.stderr
     assert healthy.status()["leader"] == leader

@@ -39,7 +39,7 @@ def test_writes_that_a_cut_off_leader_took_alone_are_in_what_it_sets_aside(healt
         assert int(there) == len(records)
     finally:
         healthy.exec(leader, "redis-cli", "-p", PORT, "SHUTDOWN", "NOSAVE", check=False)
-    said = healthy.holdfast("status", healthy.name).stdout
+    said = healthy.holdfast("status", healthy.environment).stdout
     assert f"{leader}: gave up leading beside another leader at " in said
 
 

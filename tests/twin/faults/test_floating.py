@@ -74,7 +74,7 @@ def test_the_pair_moves_to_a_gateway_that_lives(healthy: Cluster, floating: Gate
 def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway, judge: Judge) -> None:
     holder = holder_of(healthy)
     if healthy.status()["leader"] != holder:
-        done = json.loads(healthy.holdfast("failover", healthy.name, "--to", holder, "--yes", "--json").stdout)
+        done = json.loads(healthy.holdfast("failover", healthy.environment, "--to", holder, "--yes", "--json").stdout)
         assert done["done"] is True
         healthy.wait_healthy()
     with Writers([floating]) as writers:
