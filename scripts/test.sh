@@ -24,6 +24,6 @@ part 'make check' scripts/check.sh
 part 'tests/terraform' pytest tests/terraform
 # As root, Python and pytest must leave no files here that the owner cannot remove.
 part 'tests/twin' "$@" env "PATH=$PATH" PYTHONDONTWRITEBYTECODE=1 pytest -p no:cacheprovider \
-    tests/twin/parts tests/twin/faults tests/twin/tiered tests/twin/cluster
+    tests/twin/parts tests/twin/faults tests/twin/layouts tests/twin/cluster
 printf '\n%s\n' "${said[@]}"
 exit "$failed"

@@ -1,10 +1,11 @@
-"""Deploys of an edited environment, as a team makes them: the file changes, then `make deploy`."""
+"""Deploys of an edited environment, as a team makes them: the file changes, then `cdktf deploy`."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from holdfast.topology.load import ENVIRONMENTS, FOLDER_VARIABLE
@@ -25,24 +26,28 @@ def edited(folder: Path, name: str, *edits: tuple[str, str]) -> dict[str, str]:
     return only(environments)
 
 
-def deploy(name: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["make", "deploy", f"ENV={name}", "YES=1"],
-        cwd=REPOSITORY,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=1500,
-    )
-
-
 def only(folder: Path) -> dict[str, str]:
     """The variables with which commands find the environments in `folder`, and no others."""
     return dict(os.environ) | {FOLDER_VARIABLE: str(folder)}
 
 
-def destroy(name: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = f"source scripts/env.sh; HOLDFAST_ENVIRONMENTS={name} cdktf destroy '{name}-*' --auto-approve"
+def deploy(environ: Mapping[str, str], *names: str) -> subprocess.CompletedProcess[str]:
+    """Several of them side by side."""
+    return _cdktf("deploy", environ, names)
+
+
+def destroy(environ: Mapping[str, str], *names: str) -> subprocess.CompletedProcess[str]:
+    return _cdktf("destroy", environ, names)
+
+
+def _cdktf(verb: str, environ: Mapping[str, str], names: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    stacks = " ".join(f"'{name}-*'" for name in names)
+    command = f"source scripts/env.sh; cdktf {verb} {stacks} --auto-approve"
     return subprocess.run(
-        ["bash", "-c", command], cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=900
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=REPOSITORY,
+        env={**environ, "HOLDFAST_ENVIRONMENTS": ",".join(names), "CI": "true"},
+        capture_output=True,
+        text=True,
+        timeout=1500,
     )

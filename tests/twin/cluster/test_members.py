@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ ACCEPTED_OUTAGE = 1.0
 def test_two_nodes_more_and_two_nodes_less(healthy: Cluster, writers: Writers, judge: Judge, tmp_path: Path) -> None:
     before, struck = healthy.instances(), time.monotonic()
     five = edited(tmp_path, "local", ("layout: compact", "layout: {kind: compact, nodes: 5}"))
-    done = deploy("local", five)
+    done = deploy(five, "local")
     assert done.returncode == 0, done.stdout + done.stderr
     asked = subprocess.run(
         [HOLDFAST, "status", "local", "--json", "--wait", "60"],
@@ -38,7 +39,7 @@ def test_two_nodes_more_and_two_nodes_less(healthy: Cluster, writers: Writers, j
     assert status["sentinels"] == {"agreeing": 5, "total": 5}
     assert {node["name"]: node["instance_id"] for node in status["nodes"]}.items() >= before.items()
 
-    done = deploy("local")
+    done = deploy(os.environ, "local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert healthy.wait_healthy()["sentinels"] == {"agreeing": 3, "total": 3}
     assert healthy.instances() == before

@@ -44,7 +44,7 @@ def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zon
         assert application.wait(2, 2000) == 2
 
     healthy.fault("isolate", "a")
-    failed = deploy("local", changed | {"HOLDFAST_GATE_TIMEOUT": "45"})
+    failed = deploy(changed | {"HOLDFAST_GATE_TIMEOUT": "45"}, "local")
     assert failed.returncode != 0
     assert "the gate stayed closed for 45 s" in failed.stdout + failed.stderr
     stopped = healthy.instances()
@@ -53,7 +53,7 @@ def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zon
 
     healthy.heal()
     started = time.monotonic()
-    done = deploy("local", changed)
+    done = deploy(changed, "local")
     assert done.returncode == 0, done.stdout + done.stderr
     status = healthy.wait_healthy()
     after = healthy.instances()

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import yaml
 
-from holdfast.topology.load import ENVIRONMENTS
 from tests.twin import application
 from tests.twin.conftest import Cluster, Judge
-from tests.twin.deploy import deploy, destroy, only
 from tests.twin.writers import Gateway, Writers
 
 OUTAGE = 3.0
@@ -22,26 +16,8 @@ OUTAGE = 3.0
 
 
 @pytest.fixture(scope="module")
-def tiered(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """`environments/examples/tiered.yaml` on the twin beside `local`, on the same images."""
-    folder = tmp_path_factory.mktemp("tiered")
-    shutil.copy(ENVIRONMENTS / "examples" / "tiered.yaml", folder)
-    local: dict[str, Any] = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
-    file = folder / "tiered.yaml"
-    content = yaml.safe_load(file.read_text())
-    content |= {key: local[key] for key in ("images", "cloud", "protected")}
-    content["network"]["domain"] = "none"
-    content["redis"]["memory"] = local["redis"]["memory"]
-    file.write_text(yaml.safe_dump(content))
-    pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
-    (folder / "images.lock.json").write_text(json.dumps({"tiered": pins["local"]}))
-    done = deploy("tiered", only(folder))
-    try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield Cluster("tiered", file)
-    finally:
-        gone = destroy("tiered", only(folder))
-    assert gone.returncode == 0, gone.stdout + gone.stderr
+def tiered(others: dict[str, Cluster]) -> Cluster:
+    return others["tiered"]
 
 
 @pytest.fixture
