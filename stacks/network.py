@@ -28,7 +28,8 @@ from stacks.bindings.aws.vpc_security_group_ingress_rule import VpcSecurityGroup
 ANYWHERE = "0.0.0.0/0"
 HTTPS, HTTP = 443, 80
 VRRP = "112"
-"""IP protocol by which gateways elect the floating pair's holder."""
+"""IP protocol by which gateways elect the floating pair's holder. It has no ports, for which EC2 says -1."""
+NO_PORT = -1
 PACKAGE_PROXY = 3142
 """Where an emulated cloud offers the distributions' mirrors to its stock images (apt-cacher's port)."""
 
@@ -179,8 +180,8 @@ class NetworkStack(Stack):
                 self._egress(what, use.port, said, group=self._groups[user], group_id=self._groups[use.of].id)
         if self.cluster.elects:
             gateways, said = self._groups[Role.GATEWAY], "Election of the floating pair's holder"
-            self._ingress(gateways, "election", None, said, group_id=gateways.id, protocol=VRRP)
-            self._egress("election", None, said, group=gateways, group_id=gateways.id, protocol=VRRP)
+            self._ingress(gateways, "election", NO_PORT, said, group_id=gateways.id, protocol=VRRP)
+            self._egress("election", NO_PORT, said, group=gateways, group_id=gateways.id, protocol=VRRP)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
             what = f"endpoint-from-{_slug(cidr)}"
             said = "Clients to leader and replica endpoints"
@@ -221,7 +222,7 @@ class NetworkStack(Stack):
         self,
         group: SecurityGroup,
         what: str,
-        port: int | None,
+        port: int,
         description: str,
         cidr: str | None = None,
         *,
@@ -244,7 +245,7 @@ class NetworkStack(Stack):
     def _egress(
         self,
         what: str,
-        port: int | None,
+        port: int,
         description: str,
         cidr: str | None = None,
         *,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+
+DEVICE = Path("/run/holdfast-addresses/device.conf")
+"""What keepalived reads the interface's name from."""
 
 
 def take(identity: Identity) -> None:
@@ -18,6 +22,7 @@ def take(identity: Identity) -> None:
     for address in identity.endpoints():
         # /32: the subnet's own route belongs to the primary address.
         subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", device], check=True)
+    DEVICE.write_text(f"$DEVICE={device}\n", encoding="ascii")
     if len(identity.gateways) == 1:
         # Elsewhere keepalived takes them on, and gives them back.
         for address in identity.floating:

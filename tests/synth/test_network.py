@@ -22,12 +22,14 @@ def rules(network: dict[str, Any]) -> set[tuple[str, str, int | str, str]]:
     found = set()
     for direction in ("ingress", "egress"):
         for rule in network["resource"][f"aws_vpc_security_group_{direction}_rule"].values():
-            if rule["ip_protocol"] != VRRP:
-                assert rule["ip_protocol"] == "tcp" and rule["from_port"] == rule["to_port"]
+            assert rule["from_port"] == rule["to_port"]
+            assert (rule["ip_protocol"] == "tcp") is (rule["from_port"] != -1)
             assert rule["description"]
             peers = ("cidr_ipv4", "referenced_security_group_id", "prefix_list_id")
             (peer,) = (rule[key] for key in peers if key in rule)
-            found.add((rule["security_group_id"], direction, rule.get("from_port", VRRP), peer))
+            found.add(
+                (rule["security_group_id"], direction, VRRP if rule["ip_protocol"] == VRRP else rule["from_port"], peer)
+            )
     return found
 
 
