@@ -74,6 +74,10 @@ def _release(instance: Any) -> None:
 @around(Instance, "__init__")
 def _start_as_pending(original: Method, self: Any, *args: Any, **kwargs: Any) -> None:
     original(self, *args, **kwargs)
+    if not kwargs.get("nics"):
+        # An interface that was made for it, as it named a subnet alone, goes with it; moto would keep it.
+        for interface in self.nics.values():
+            interface.delete_on_termination = True
     self.reboots = 0
     self.terminated_at = 0.0
     _set(self, "pending")

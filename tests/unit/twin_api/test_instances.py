@@ -106,6 +106,9 @@ def test_an_instance_without_an_interface_of_its_own_gets_one(instant: Api) -> N
     assert refused(cloud.ec2.run_instances, **arguments, PrivateIpAddress="10.40.0.5") == "InvalidIPAddress.InUse"
     asked = cloud.ec2.run_instances(**arguments, PrivateIpAddress="10.40.0.9")["Instances"][0]
     assert asked["PrivateIpAddress"] == "10.40.0.9"
+    assert len(cloud.ec2.describe_network_interfaces()["NetworkInterfaces"]) == 3
+    cloud.ec2.terminate_instances(InstanceIds=[made["InstanceId"], asked["InstanceId"]])
+    assert len(cloud.ec2.describe_network_interfaces()["NetworkInterfaces"]) == 1
 
 
 def test_type_and_user_data_change_only_while_stopped(instant: Api) -> None:
