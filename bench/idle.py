@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.failover import switch
 from bench.record import Figure, record
 from holdfast.errors import HoldfastError
 from holdfast.topology import Cluster, find_environment, load_environment
-from holdfast.twin import cgroups, client
+from holdfast.twin import cgroups
 
 SECONDS = 60
 
@@ -109,12 +110,8 @@ def _machines() -> dict[str, str]:
     """Node → instance id of the running environment `local`."""
     if os.geteuid() != 0:
         raise HoldfastError("the machines' control groups are root's: sudo")
-    nodes = {node.name for node in Cluster.of(load_environment(find_environment("local"))).nodes}
-    running = {one["name"]: one["id"] for one in client.request("state")["instances"] if one["namespace"] is not None}
-    missing = sorted(nodes - running.keys())
-    if missing:
-        raise HoldfastError(f"{', '.join(missing)}: no such machine is running; is the cluster up? `make up`")
-    return {node: running[node] for node in sorted(nodes)}
+    nodes = Cluster.of(load_environment(find_environment("local"))).nodes
+    return {node.name: switch.instance(node) for node in nodes}
 
 
 def _usage(services: Path) -> dict[str, int]:

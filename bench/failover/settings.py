@@ -142,7 +142,9 @@ class Theirs:
         return leader
 
     def hand_over(self, leader: Node) -> None:
-        switch.run(leader, f"redis-cli -p {ports.SENTINEL} SENTINEL FAILOVER {self.site.cluster.name}")
+        said = switch.run(leader, f"redis-cli -p {ports.SENTINEL} SENTINEL FAILOVER {self.site.cluster.name}")
+        if said.strip() != "OK":
+            raise HoldfastError(f"{self.name}: the Sentinel of {leader.name} hands nothing over: {said.strip()}")
 
     def present(self, writers: Writers, *, ended: bool) -> set[str]:
         # Whom they name now keeps the lead, and a returning leader takes over its data set. Where nobody could write,

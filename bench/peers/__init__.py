@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jinja2
 
+from holdfast.rendering.files import templates as our_templates
 from holdfast.topology import Cluster, Node, ports
 
 FOLDER = Path(__file__).parent
@@ -30,13 +31,8 @@ PLACES = {
 }
 """Path on the machine → template, in the peer's own folder or else in `common`."""
 
-templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(FOLDER),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+templates = our_templates.overlay(loader=jinja2.FileSystemLoader(FOLDER))
+"""Rendered as ours are."""
 
 
 @dataclass(frozen=True)
