@@ -49,8 +49,9 @@ plan: setup ## what a deploy of one environment would do: make plan ENV=prod (do
 deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=1: without asking]
 	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*' $(if $(YES)$(filter local,$(ENV)),--auto-approve)
 
-bench: setup ## measure, and write docs/benchmarks.md (about half an hour)
-	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.failover'
+bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about an hour; python -m bench.failover: five)
+	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.idle && \
+		python -m bench.failover --settings holdfast && python -m bench.failover --runs 1'
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

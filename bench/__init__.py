@@ -1,1 +1,1 @@
-"""Benchmarks: what they measure is kept in docs/benchmarks.md."""
+"""Benchmarks: what they measure is kept in docs/benchmarks.md and docs/failover.md."""

@@ -53,6 +53,7 @@ def test_two_leaders_at_the_same_time_are_seen() -> None:
     # Its 30 writes from 2.0 s on, but for the first: that one was sent before the other had acknowledged.
     assert len(found.problems) == 29
     assert "waited:a1:22 was acknowledged by 11111111 through a1, sent 0.090 s after" in found.problems[0]
+    assert [ack.record for ack in found.doubled] == [f"waited:a1:{number}" for number in range(22, 51)]
 
 
 @pytest.mark.parametrize("copies", [0, 1])

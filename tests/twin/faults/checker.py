@@ -54,6 +54,8 @@ class Verdict:
     """What was acknowledged and is not there."""
     staleness: float
     """How far the worst read of a replica was behind. Seconds."""
+    doubled: tuple[Acknowledgement, ...]
+    """What an old leader acknowledged though it was sent after its successor's first acknowledgement."""
     problems: tuple[str, ...]
     """What must not be, one sentence each; empty is good."""
 
@@ -82,7 +84,8 @@ def judge(
     safe = [ack for ack in acknowledged if ack.copies]
     broken = [ack for ack in safe if ack.record not in present]
     staleness = _staleness(reads, (ack for ack in safe if ack.record in present))
-    problems = list(_two_leaders(acknowledged))
+    doubled = list(_two_leaders(acknowledged))
+    problems = [sentence for _, sentence in doubled]
     if wait_is_safe and broken:
         problems.append(f"{len(broken)} writes that WAIT acknowledged are lost; the first: {broken[0]}")
     if staleness > STALE_AFTER:
@@ -94,6 +97,7 @@ def judge(
         silence=_longest_gap(times, struck, ended),
         lost=lost,
         staleness=staleness,
+        doubled=tuple(ack for ack, _ in doubled),
         problems=tuple(problems),
     )
 
@@ -120,8 +124,10 @@ def _firsts(acknowledged: Iterable[Acknowledgement]) -> dict[str, float]:
     return firsts
 
 
-def _two_leaders(acknowledged: Iterable[Acknowledgement]) -> Iterable[str]:
+def _two_leaders(acknowledged: Iterable[Acknowledgement]) -> Iterable[tuple[Acknowledgement, str]]:
     """Writes that an old leader acknowledged though they were sent after its successor's first acknowledgement.
+
+    Each with a sentence that says so.
 
     One sent before that may be answered after it, since the way back takes its time.
     """
@@ -131,8 +137,9 @@ def _two_leaders(acknowledged: Iterable[Acknowledgement]) -> Iterable[str]:
         if later:
             after = ack.sent - min(firsts[other] for other in later)
             yield (
+                ack,
                 f"{ack.record} was acknowledged by {ack.run_id[:8]} through {ack.gateway}, "
-                f"sent {after:.3f} s after the first acknowledgement of {later[0][:8]}"
+                f"sent {after:.3f} s after the first acknowledgement of {later[0][:8]}",
             )
 
 

@@ -1,0 +1,135 @@
+"""`python -m bench.failover [--settings NAME …] [--faults NAME …] [--runs N]`, as root, with the cluster up.
+
+In every round each of the settings loses its leader once in each way; so wherever it is interrupted, what it has can be
+compared. Afterwards, and when it is interrupted, the machines have our own settings again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import pytest
+import redis
+
+from bench import peers
+from bench.failover import page, switch
+from bench.failover.losses import LOSSES, Loss
+from bench.failover.measure import measure
+from bench.failover.names import OURS, TITLES
+from bench.failover.runs import KEPT, keep, load, outcome
+from bench.failover.settings import Ours, Settings, Site, Theirs
+from bench.record import Figure, record
+from holdfast.errors import HoldfastError
+
+GIVE_UP_AFTER = 3
+"""Failed runs in a row after which settings are left alone."""
+
+
+def arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.failover", description="Write outages, ours and others'.")
+    names, faults = list(TITLES), [loss.name for loss in LOSSES]
+    parser.add_argument("--settings", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--faults", nargs="+", choices=faults, default=faults, metavar="NAME", help=", ".join(faults))
+    parser.add_argument("--runs", type=_runs, default=KEPT, metavar="N", help=f"of each (default, and most: {KEPT})")
+    return parser.parse_args(given)
+
+
+def _runs(given: str) -> int:
+    if not given.isdecimal() or not 1 <= int(given) <= KEPT:
+        raise argparse.ArgumentTypeError(f"{given!r}: accepted is 1 to {KEPT}, because so many are kept")
+    return int(given)
+
+
+def main(given: Sequence[str]) -> int:
+    chosen = arguments(given)
+    if os.geteuid() != 0:
+        raise HoldfastError("the benchmark breaks machines of the twin, and so needs root: sudo")
+    site = Site()
+    for node in site.layout.nodes:
+        switch.instance(node)
+    known: list[Settings] = [Ours(site), *(Theirs(site, peer) for peer in peers.PEERS)]
+    # As Ctrl-C does: the machines are given back.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        broken = _measure(
+            [settings for settings in known if settings.name in chosen.settings],
+            [loss for loss in LOSSES if loss.name in chosen.faults],
+            chosen.runs,
+        )
+    finally:
+        page.write(load())
+        site.restore()
+    if OURS in chosen.settings:
+        _record()
+    return 1 if broken else 0
+
+
+def _measure(compared: Sequence[Settings], losses: Sequence[Loss], rounds: int) -> bool:
+    """Returns whether one of our own runs failed, or broke what is held."""
+    broken, failed = False, Counter[str]()
+    for number in range(1, rounds + 1):
+        for settings in compared:
+            for loss in losses:
+                if failed[settings.name] >= GIVE_UP_AFTER:
+                    continue
+                what = f"round {number}, {settings.name}, {loss.what}"
+                try:
+                    run, verdict = measure(settings, loss)
+                except (HoldfastError, pytest.fail.Exception, redis.RedisError, OSError) as error:
+                    print(f"{what}: no run: {error}", flush=True)
+                    failed[settings.name] += 1
+                    broken |= settings.name == OURS
+                    settings.site.cluster.heal()
+                    continue
+                failed[settings.name] = 0
+                page.write(keep(run))
+                print(
+                    f"{what}: {_said(run.seconds, run.ended)}, lost {run.lost} + {run.lost_with_wait}, "
+                    f"by two leaders {run.doubled}",
+                    flush=True,
+                )
+                if settings.name == OURS and verdict.problems:
+                    broken = True
+                    print(f"{what}: {verdict.problems}", file=sys.stderr, flush=True)
+    return broken
+
+
+def _said(seconds: float, ended: bool) -> str:
+    return f"{seconds:.2f} s" if ended else f"no end within {seconds:.0f} s"
+
+
+def _record() -> None:
+    """Our own figures beside their bounds, in docs/benchmarks.md."""
+    runs = load()
+    for loss in LOSSES:
+        found = outcome(runs, OURS, loss.name)
+        if found:
+            safe = found.ended and not found.lost_with_wait and not found.doubled
+            record(
+                Figure(
+                    f"write outage, {loss.what}: p50 and p99",
+                    f"{found.p50:.2f} s, {found.p99:.2f} s of {found.runs} runs",
+                    f"{loss.p50} s, {loss.p99} s",
+                    safe and found.p50 <= loss.p50 and found.p99 <= loss.p99,
+                )
+            )
+
+
+def _interrupt(_: int, __: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (HoldfastError, pytest.fail.Exception) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was measured is kept, and the machines have our own settings again")

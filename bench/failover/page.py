@@ -1,0 +1,93 @@
+"""Makes docs/failover.md and its picture of the runs that are kept: `python -m bench.failover.page`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench import peers
+from bench.failover import picture
+from bench.failover.losses import LOSSES
+from bench.failover.names import OURS, TITLES
+from bench.failover.runs import KEPT, Outcome, Run, load, outcome
+from bench.record import DOCS
+
+HEAD = f"""\
+# Write outages, beside settings that others ship
+
+Made by `python -m bench.failover`, which adds runs, and rewrites this page and its picture after each of them. Compare
+the rows with each other, not with another machine's.
+
+![Seconds without a write, for each fault and each of the settings](failover.svg)
+
+## Seconds without a write
+
+The longest time in which one of the gateways that survive acknowledged no write: p50 / p99 of the newest {KEPT} runs,
+or of as many as stand in brackets.
+"""
+
+COSTS = """
+## What it cost
+
+In the worst run: acknowledged writes that were lost, without `WAIT` / with `WAIT 1`; then those that an old leader
+still acknowledged after its successor's first.
+"""
+
+METHOD = """
+## How it is measured
+
+- The three machines of the environment `local` on the twin, with the same Redis, Sentinel and HAProxy for all: only the
+  settings differ. Ours run as deployed; the others' are in `bench/peers/`, and nothing of ours runs beside them.
+- Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
+  between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.
+- *Killed*: the process gets SIGKILL, and its machine restarts it as these settings say. *For good*: nobody restarts it.
+- *Planned*: `holdfast failover` for ours, `SENTINEL FAILOVER` for the others. (Quiq has a script around it that closes
+  the gateways first; that is not measured here.)
+- Lost is what was acknowledged and is not in the data set of whoever leads in the end.
+"""
+
+
+def write(runs: Sequence[Run], folder: Path = DOCS) -> None:
+    (folder / "failover.md").write_text(text(runs), encoding="utf-8")
+    (folder / "failover.svg").write_text(picture.svg(runs), encoding="utf-8")
+
+
+def text(runs: Sequence[Run]) -> str:
+    return "".join(
+        [
+            HEAD,
+            _table(runs, _seconds),
+            COSTS,
+            _table(runs, lambda found: f"{found.lost} / {found.lost_with_wait} / {found.doubled}"),
+            "\n## What is compared\n\n",
+            *(f"- **{peer.title}** (`{peer.name}`): {peer.ships}.\n" for peer in peers.PEERS),
+            METHOD,
+            _when(runs),
+        ]
+    )
+
+
+def _table(runs: Sequence[Run], cell: Callable[[Outcome], str]) -> str:
+    lines = [["", *(loss.what for loss in LOSSES)], ["---"] * (1 + len(LOSSES))]
+    for name, title in TITLES.items():
+        found = [outcome(runs, name, loss.name) for loss in LOSSES]
+        lines.append([f"**{title}**" if name == OURS else title, *("–" if one is None else cell(one) for one in found)])
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _seconds(found: Outcome) -> str:
+    more = "" if found.ended else "> "
+    count = "" if found.runs == KEPT else f" ({found.runs})"
+    return f"{found.p50:.2f} / {more}{found.p99:.2f}{count}"
+
+
+def _when(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "\nNothing has been measured yet.\n"
+    days = sorted(run.at.partition("T")[0] for run in runs)
+    where = ", ".join(sorted({run.on for run in runs}))
+    return f"\nMeasured on {where}, {' to '.join(dict.fromkeys((days[0], days[-1])))}.\n"
+
+
+if __name__ == "__main__":
+    write(load())
