@@ -27,6 +27,9 @@ from tests.twin.writers import Gateway, Writers
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDFAST = REPOSITORY / ".venv" / "bin" / "holdfast"
 
+KEEPS = "HOLDFAST_TEST_KEEP" in os.environ
+"""For whoever works on these tests: a cluster that is up already is used as it is, and stays."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that end the cluster come last; everything else is independent of order."""
@@ -143,12 +146,10 @@ def cluster() -> Iterator[Cluster]:
     """`make up`, as the README says, and nothing left behind afterwards."""
     if os.geteuid() != 0:
         pytest.fail("the tests on the twin need root: sudo make test")
-    # For whoever works on these tests: a cluster that is up already is used as it is, and stays.
-    keep = "HOLDFAST_TEST_KEEP" in os.environ
-    if not keep:
+    if not KEEPS:
         subprocess.run(["make", "up"], cwd=REPOSITORY, check=True, timeout=1800)
     yield Cluster()
-    if not keep:
+    if not KEEPS:
         subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
 
 
@@ -194,9 +195,9 @@ Judge = Callable[..., Verdict]
 def judge(request: pytest.FixtureRequest, cluster: Cluster) -> Judge:
     """Ends the writing, reads back what was acknowledged, and notes the verdict for the table at the end."""
 
-    def verdict_on(what: str, writers: Writers, **how: Any) -> Verdict:
+    def verdict_on(what: str, writers: Writers, of: Cluster = cluster, **how: Any) -> Verdict:
         ended = writers.stop()
-        with cluster.client(socket_timeout=10) as reader:
+        with of.client(socket_timeout=10) as reader:
             present = writers.present(reader)
         verdict = checker.judge(writers.acknowledged, writers.reads, present, ended=ended, **how)
         request.config.stash.setdefault(VERDICTS, []).append((what, verdict))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from holdfast.ops import cloud
+from holdfast.topology import load_environment
 from holdfast.topology.load import ENVIRONMENTS
-from tests.twin.conftest import Cluster
+from tests.twin.conftest import KEEPS, Cluster
 from tests.twin.deploy import deploy, destroy, only
 
 NAMES = ("single", "tiered")
@@ -29,10 +32,21 @@ def others(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
     pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
     (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(NAMES, pins["local"])))
-    done = deploy(only(folder), *NAMES)
+    # With a state of its own, which goes with the folder: what is deployed goes with the twin.
+    environ = only(folder) | {"HOLDFAST_STATE_DIR": str(folder / "state")}
+    done = deploy(environ, *NAMES)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         yield {name: Cluster(name, folder / f"{name}.yaml") for name in NAMES}
     finally:
-        gone = destroy(only(folder), *NAMES)
-    assert gone.returncode == 0, gone.stdout + gone.stderr
+        if KEEPS:
+            destroy(environ, *NAMES)
+        else:
+            _terminate(folder / f"{NAMES[0]}.yaml")
+
+
+def _terminate(file: Path) -> None:
+    """What comes later shall have the machine for itself."""
+    ec2 = cloud.client(load_environment(file), "ec2")
+    found = ec2.describe_instances(Filters=[{"Name": "tag:Environment", "Values": list(NAMES)}])["Reservations"]
+    ec2.terminate_instances(InstanceIds=[one["InstanceId"] for group in found for one in group["Instances"]])

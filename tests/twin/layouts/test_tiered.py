@@ -63,7 +63,9 @@ def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judg
         writers.wait_writing()
         well.heal()
         well.wait_healthy()
-        verdict = judge(f"tiered: leader {kind}", writers, struck=struck, surviving=[one.node for one in gateways])
+        verdict = judge(
+            f"tiered: leader {kind}", writers, well, struck=struck, surviving=[one.node for one in gateways]
+        )
     assert verdict.problems == ()
     assert len(verdict.leaders) == 2
     assert verdict.outage <= OUTAGE
@@ -86,7 +88,7 @@ def test_a_zone_without_its_gateways_and_leader_is_survived_by_the_pair(
         writers.watch(OUTAGE)
         well.heal()
         after = well.wait_healthy()
-        verdict = judge("tiered: whole zone power cut", writers, struck=struck, surviving=[floating.node])
+        verdict = judge("tiered: whole zone power cut", writers, well, struck=struck, surviving=[floating.node])
     assert after["leader"] != f"tiered-data-{zone}1"
     assert verdict.problems == ()
     assert verdict.outage <= OUTAGE
@@ -99,7 +101,9 @@ def test_a_planned_failover_loses_nothing(well: Cluster, judge: Judge) -> None:
         struck = time.monotonic()
         well.holdfast("failover", well.environment, "--yes")
         writers.watch(1.0)
-        verdict = judge("tiered: planned failover", writers, struck=struck, surviving=[one.node for one in gateways])
+        verdict = judge(
+            "tiered: planned failover", writers, well, struck=struck, surviving=[one.node for one in gateways]
+        )
     assert verdict.problems == ()
     assert verdict.lost == ()
     assert len(verdict.leaders) == 2
