@@ -61,9 +61,12 @@ def bucket(environment: Environment) -> str:
     return f"{PROJECT}-{environment.name}-{environment.region}-{environment.suffix}"
 
 
+STATE_BUCKET_END = "-state"
+
+
 def state_bucket(environment: Environment) -> str:
     """The bucket of the environment's Terraform state, made by `holdfast bootstrap`."""
-    return f"{bucket(environment)}-state"
+    return bucket(environment) + STATE_BUCKET_END
 
 
 def secret(environment: Environment, purpose: str) -> str:

@@ -11,7 +11,16 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    WithJsonSchema,
+)
 
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.risks import Risk
@@ -252,8 +261,10 @@ class ReviewSpec(Spec):
 TEST_PREFIX = "test-"
 """Begins the names of test stacks, and of nothing else: what does not begin so is never reaped."""
 
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 """Who or what, as it fits into a tag."""
+
+Label = Annotated[str, Field(pattern=LABEL)]
 
 
 class TeststackSpec(Spec):
