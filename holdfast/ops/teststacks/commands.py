@@ -19,10 +19,13 @@ from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, exactly, expired_at
 from holdfast.ops.teststacks.removal import Removal
+from holdfast.ops.teststacks.sweep import Pace
 from holdfast.topology import Environment, environment_files, find_environment, load_environment, names
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+PACE = Pace()
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,8 +39,10 @@ def add_parser(subparsers: Any) -> None:
     made.add_argument("name", metavar="NAME", help="its name, with or without the prefix test-")
     made.add_argument("--from", dest="source", required=True, metavar="ENV", help="the environment that it is like")
     made.add_argument("--ttl", required=True, metavar="TIME", help="when it may be reaped: 90m, 4h, 2d")
-    made.add_argument("--owner", help="who answers for it (default: your login name)")
-    made.add_argument("--run", help="which run made it, as a CI's number (default: a random one)")
+    made.add_argument("--owner", metavar="NAME", help="who answers for it (default: your login name)")
+    made.add_argument(
+        "--run", dest="run_id", metavar="ID", help="which run made it, as a CI's number (default: a random one)"
+    )
 
     gone = _command(commands, "down", _down, "destroy one, and all that has exactly its tags")
     gone.add_argument("name", metavar="NAME", help="its name, with or without the prefix test-")
@@ -92,7 +97,7 @@ def _up(arguments: argparse.Namespace) -> int:
     wish = create.Wish(
         name=create.full_name(arguments.name),
         owner=create.label("--owner", arguments.owner or getpass.getuser()),
-        run=create.label("--run", arguments.run or secrets.token_hex(4)),
+        run=create.label("--run", arguments.run_id or secrets.token_hex(4)),
         decided=datetime.now(UTC).replace(microsecond=0),
         lifetime=create.lifetime(arguments.ttl),
     )
@@ -125,7 +130,7 @@ def _down(arguments: argparse.Namespace) -> int:
     (cloud,) = clouds.clouds_of([environment])
     account = clouds.require_listed(cloud)
     judge = exactly(names.tags(environment))
-    removing = Removal(cloud, judge, stored, _say, patience=arguments.patience)
+    removing = Removal(cloud, judge, files.stored, _say, patience=arguments.patience, pace=PACE)
     before = _look(removing.look, cloud)
     told = _carry_out(removing, before, account, quiet=arguments.json)
     if arguments.json:
@@ -138,7 +143,7 @@ def _reap(arguments: argparse.Namespace) -> int:
 
     def one(cloud: Cloud, stored: Sequence[Environment]) -> dict[str, Any]:
         account = clouds.require_listed(cloud)
-        removing = Removal(cloud, judge, stored, _say, patience=arguments.patience, lock=False)
+        removing = Removal(cloud, judge, files.stored, _say, arguments.patience, lock=False, pace=PACE)
         before = _look(removing.look, cloud)
         if arguments.yes:
             return _carry_out(removing, before, account, quiet=arguments.json)
@@ -224,12 +229,14 @@ def _each(named: Sequence[str], one: Callable[[Cloud, Sequence[Environment]], di
     told: list[dict[str, Any]] = []
     for cloud in clouds.clouds_of(environments):
         expected = any(environment.api_endpoint == cloud.endpoint for environment in stored)
-        if not named and not expected and not cloud.answers():
-            # An emulation that does not run holds nothing.
-            _say(f"{cloud} does not answer, and no test stack here says to be there: left out")
-            continue
         try:
-            told.append({"cloud": str(cloud), "error": None, **one(cloud, stored)})
+            if cloud.answers():
+                told.append({"cloud": str(cloud), "error": None, **one(cloud, stored)})
+            elif named or expected:
+                raise HoldfastError(f"{cloud} does not answer; is the twin up? `holdfast twin up`")
+            else:
+                # An emulation that does not run holds nothing.
+                _say(f"{cloud} does not answer, and no test stack here says to be there: left out")
         except HoldfastError as error:
             err.print(str(error), style="red", markup=False)
             told.append({"cloud": str(cloud), "error": str(error)})

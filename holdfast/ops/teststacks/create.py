@@ -19,7 +19,7 @@ POOL = IPv4Network("10.128.0.0/9")
 PREFIX = 20
 """Room for every layout, 2048 times in the pool."""
 
-SHORTEST, LONGEST = timedelta(minutes=10), timedelta(days=7)
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
@@ -68,7 +68,7 @@ def lifetime(text: str) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,5})([mhd])", text)
     span = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
     if not SHORTEST <= span <= LONGEST:
-        raise UsageError(f"--ttl {text}: accepted: from 10m to 7d, as 90m, 4h or 2d")
+        raise UsageError(f"--ttl {text}: accepted: from 1m to 7d, as 90m, 4h or 2d")
     return span
 
 
@@ -78,7 +78,7 @@ def label(option: str, text: str) -> str:
     Raises:
         UsageError: it does not.
     """
-    if not re.match(LABEL, text):
+    if not re.fullmatch(LABEL, text):
         raise UsageError(
             f"{option} {text!r}: accepted: 1 to 64 of letters, digits, . _ @ and -, no sign at its beginning"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -77,7 +77,7 @@ class Inventory:
         return sorted(names_of)
 
 
-def look(cloud: Cloud, judge: Judge, stored: Iterable[Environment]) -> Inventory:
+def look(cloud: Cloud, judge: Judge, stored: Sequence[Environment]) -> Inventory:
     """Ask every service, and read every state. `stored`: the test stacks that have a file here.
 
     Raises:
@@ -86,7 +86,7 @@ def look(cloud: Cloud, judge: Judge, stored: Iterable[Environment]) -> Inventory
     here = [environment for environment in stored if environment.api_endpoint == cloud.endpoint]
     found = tuple(it for kind in KINDS for it in look_for(cloud, kind, judge))
     places = {it.thing.id: it.thing.tags for it in found if it.is_place}
-    states = recorded.find(cloud, places, here)
+    states = recorded.find(cloud, places, stored)
     evidence = _evidence(states, places, here)
     return Inventory(
         found=found,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.ops.teststacks import files, recorded, terraform
@@ -34,7 +34,8 @@ class Removal:
 
     cloud: Cloud
     judge: Judge
-    stored: Sequence[Environment]
+    stored: Callable[[], Sequence[Environment]]
+    """Reads the test stacks that have a file here; fewer once some are gone."""
     say: Say
     patience: float = 600
     """Seconds for Terraform to destroy one stack."""
@@ -43,7 +44,7 @@ class Removal:
     pace: Pace = field(default_factory=Pace)
 
     def look(self) -> Inventory:
-        return look(self.cloud, self.judge, self.stored)
+        return look(self.cloud, self.judge, self.stored())
 
     def carry_out(self, before: Inventory) -> tuple[Inventory, list[Survivor]]:
         """Remove what goes; what there is then, and what should have gone.
@@ -88,6 +89,7 @@ class Removal:
         for name in done:
             if name not in kept:
                 recorded.forget(self.cloud, name)
+                terraform.forget(name)
                 files.remove(name)
         return reasons
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,8 +37,8 @@ def deploy(environment: Environment, file: Path) -> None:
     variables = tool_environment() | {"HOLDFAST_ENVIRONMENTS": str(file.resolve())}
     if not sys.stdout.isatty():
         variables["CI"] = "true"  # plain lines, not a picture that is drawn again and again
-    # A folder of its own: several test stacks may be deployed at the same time.
-    out = FOLDER / environment.name
+    out = _out(environment.name)
+    out.mkdir(parents=True, exist_ok=True)
     command = ["cdktf", "deploy", f"{environment.name}-*", "--auto-approve", "--output", str(out)]
     try:
         # What it says is progress: standard output is for the answer.
@@ -49,6 +50,16 @@ def deploy(environment: Environment, file: Path) -> None:
             f"{environment.name}: the deploy failed (cdktf ended with {done.returncode}, see above). What it made is "
             f"still there: try again with the same command, or take it down: holdfast teststack down {environment.name}"
         )
+
+
+def forget(environment: str) -> None:
+    """Remove what a deploy leaves here: a copy of the provider for each stack, perhaps."""
+    shutil.rmtree(_out(environment), ignore_errors=True)
+
+
+def _out(environment: str) -> Path:
+    """A folder of its own: several test stacks may be deployed at the same time."""
+    return FOLDER / "out" / environment
 
 
 def destroy(cloud: Cloud, state: State, *, patience: float, lock: bool) -> None:

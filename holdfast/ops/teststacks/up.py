@@ -31,6 +31,7 @@ def prepare(source: Environment, wish: Wish) -> tuple[Environment, bool]:
         return _same(known[wish.name], source, wish), True
     others = [*known.values(), *(load_environment(file) for file in environment_files())]
     taken = [environment.network.cidr for environment in others] + list(_networks(cloud))
+    terraform.forget(wish.name)  # of an earlier one of that name, which may have kept its states elsewhere
     return files.write(create.content(source, wish, taken)), False
 
 

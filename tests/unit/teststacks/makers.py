@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from holdfast.ops.teststacks.clouds import Cloud
+from holdfast.topology import Environment, load_environment
+from holdfast.topology.load import TESTSTACKS
+from holdfast.topology.spec import instant
 from tests.unit.teststacks.conftest import IMAGE
 
 Tags = Mapping[str, str]
@@ -252,3 +257,14 @@ MAKERS: dict[str, Callable[[Maker], str]] = {
     "role": Maker.role,
     "key": Maker.key,
 }
+
+
+def store(folder: Path, **change: str) -> Environment:
+    """The file of `test-one`, like `shop`, as somebody's `up` wrote it; it expires in an hour."""
+    expires = instant(datetime.now(UTC) + timedelta(hours=1))
+    test = {"source": "shop", "owner": "alice", "run": "r1", "expires": expires} | change
+    text = (folder / "shop.yaml").read_text().replace("name: shop", "name: test-one")
+    file = folder / TESTSTACKS / "test-one.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{text}teststack: {json.dumps(test)}\n")
+    return load_environment(file)

@@ -1,4 +1,4 @@
-"""Of each kind of resource what has expired goes, and no neighbour: all are made at once, reaped twice, and looked at."""
+"""Of each kind of resource what has expired goes, and no neighbour. All are made at once, and reaped twice."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     assert all(expired[kind.name] in there(cloud, kind) for kind in KINDS)
     neighbours = {kind: {make(maker) for maker in makers.values()} for kind, make in MAKERS.items()}
     pace = Pace(pauses=(), sleep=lambda seconds: None)
-    removal = Removal(cloud, expired_at(NOW), [], lambda sentence: None, pace=pace)
+    removal = Removal(cloud, expired_at(NOW), list, lambda sentence: None, pace=pace)
     left = [it for _ in range(2) for it in removal.carry_out(removal.look())[1]]
     left_over = survivors(cloud, removal.look(), (Fate.GOES, Fate.REFUSED))
     yield Swept(neighbours, {kind.name: there(cloud, kind) for kind in KINDS}, left, left_over)

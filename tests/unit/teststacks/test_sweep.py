@@ -22,7 +22,7 @@ AT_ONCE = Pace(sleep=lambda seconds: None)
 
 
 def reap(cloud: Cloud, pace: Pace = AT_ONCE) -> tuple[Inventory, list[Survivor]]:
-    removal = Removal(cloud, expired_at(NOW), [], lambda sentence: None, pace=pace)
+    removal = Removal(cloud, expired_at(NOW), list, lambda sentence: None, pace=pace)
     return removal.carry_out(removal.look())
 
 
@@ -233,7 +233,7 @@ def test_the_sweep_waits_for_a_machine_to_terminate_and_not_for_ever(cloud: Clou
 def test_tags_that_change_after_the_look_are_seen(cloud: Cloud) -> None:
     make = Maker(cloud, EXPIRED, "one")
     volume = make.volume()
-    removal = Removal(cloud, expired_at(NOW), [], lambda sentence: None, pace=AT_ONCE)
+    removal = Removal(cloud, expired_at(NOW), list, lambda sentence: None, pace=AT_ONCE)
     before = removal.look()
     assert [it.thing.id for it in before.going] == [volume]
     make.ec2.create_tags(Resources=[volume], Tags=[{"Key": "Expires", "Value": "2099-01-01T00:00:00Z"}])
@@ -247,6 +247,6 @@ def test_what_is_said_comes_before_what_is_done(cloud: Cloud, monkeypatch: pytes
     ec2: Any = cloud.client("ec2")
     delete: Callable[..., Any] = ec2.delete_volume
     monkeypatch.setattr(ec2, "delete_volume", lambda **asked: (order.append("done"), delete(**asked)))
-    removal = Removal(cloud, expired_at(NOW), [], order.append, pace=AT_ONCE)
+    removal = Removal(cloud, expired_at(NOW), list, order.append, pace=AT_ONCE)
     removal.carry_out(removal.look())
     assert order == [f"test-one: removing volume {volume}", "done"]
