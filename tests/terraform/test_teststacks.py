@@ -22,10 +22,12 @@ from holdfast.mirror import terraform_environment
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, expired_at
+from holdfast.ops.teststacks.removal import Removal
 from holdfast.topology import Environment, load_environment, names, pins
+from holdfast.topology.spec import CloudSpec
 from holdfast.twin.api import Api
 from tests.terraform.conftest import REPOSITORY, reporting
-from tests.unit.teststacks.makers import MAKERS, REGION, Maker
+from tests.unit.teststacks.makers import EXPIRED, MAKERS, REGION, Maker
 
 BASIS = """\
 name: basis
@@ -184,6 +186,38 @@ def test_reaping_again_is_harmless_and_only_what_is_refused_is_left_over(place: 
     assert {it["id"] for it in left} == place.incomplete
     assert {it["reason"].partition(";")[0] for it in left} == {"it has no tag Run"}
     assert [row["name"] for row in place.run("teststack", "ls")["clouds"][0]["teststacks"]] == ["test-proof"]
+
+
+def test_what_a_bucket_records_is_destroyed_where_there_is_no_file(
+    place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on AWS, whose endpoints the process's environment leads to the emulation."""
+    keys = {"AWS_ACCESS_KEY_ID": "holdfast", "AWS_SECRET_ACCESS_KEY": "holdfast", "AWS_EC2_METADATA_DISABLED": "true"}
+    for name, value in ({"AWS_ENDPOINT_URL": api.url} | keys).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    basis = place.cloud.regions[REGION]
+    aws = Cloud({REGION: basis.model_copy(update={"cloud": CloudSpec()})})
+    make = Maker(aws, EXPIRED, "place")
+    volume, bucket = make.volume(), make.bucket(f"holdfast-test-one-{REGION}-0123-state")
+    instance = {"schema_version": 0, "attributes": {"id": volume, "tags_all": EXPIRED}}
+    resource = {
+        "mode": "managed",
+        "type": "aws_ebs_volume",
+        "name": "data",
+        "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+        "instances": [instance],
+    }
+    state = {"version": 4, "terraform_version": "1.11.0", "serial": 1, "lineage": "x", "resources": [resource]}
+    aws.client("s3").put_object(Bucket=bucket, Key="test-one-zone-a.tfstate", Body=json.dumps(state))
+    said: list[str] = []
+    removal = Removal(aws, expired_at(datetime.now(UTC)), list, said.append, patience=120, lock=False)
+    assert removal.carry_out(removal.look())[1] == []
+    assert said == [
+        "test-one: terraform destroy of test-one-zone-a (1 recorded)",
+        f"test-one: removing bucket {bucket}",
+    ]
+    assert "test-one" not in {it.environment for it in removal.look().found}
 
 
 def _make_neighbours(place: Place, tags: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -84,10 +84,11 @@ def look(cloud: Cloud, judge: Judge, stored: Sequence[Environment]) -> Inventory
         CloudError: a service did not answer.
     """
     here = [environment for environment in stored if environment.api_endpoint == cloud.endpoint]
-    found = tuple(it for kind in KINDS for it in look_for(cloud, kind, judge))
+    everything = [it for kind in KINDS for it in look_for(cloud, kind, judge)]
+    found = tuple(it for it in everything if it.judgement.fate is not Fate.FOREIGN)
     places = {it.thing.id: it.thing.tags for it in found if it.is_place}
     states = recorded.find(cloud, places, stored)
-    evidence = _evidence(states, places, here)
+    evidence = _evidence(states, everything, here)
     return Inventory(
         found=found,
         states=tuple((state, of_evidence(evidence[state.environment], judge)) for state in states),
@@ -96,27 +97,28 @@ def look(cloud: Cloud, judge: Judge, stored: Sequence[Environment]) -> Inventory
 
 
 def look_for(cloud: Cloud, kind: Kind, judge: Judge) -> Iterator[Found]:
-    """What there is of one kind, without what is not a test stack's."""
+    """What there is of one kind, whosever it is."""
     for region in [cloud.home] if kind.everywhere else cloud.regions:
         try:
-            things = list(kind.find(cloud.client(kind.service, region)))
+            for thing in kind.find(cloud.client(kind.service, region)):
+                yield Found(kind, region, thing, judge(thing.tags))
         except (BotoCoreError, ClientError) as error:
             raise cloud.explain(f"looking for {kind.name}s", error) from None
-        for thing in things:
-            judgement = judge(thing.tags)
-            if judgement.fate is not Fate.FOREIGN:
-                yield Found(kind, region, thing, judgement)
 
 
 def _evidence(
-    states: Iterable[State], places: Mapping[str, Tags], here: Iterable[Environment]
+    states: Iterable[State], everything: Iterable[Found], here: Iterable[Environment]
 ) -> dict[str, list[Tags]]:
+    """All that is known of each environment's states: by its file, their place, and each resource, recorded and real.
+
+    Somebody may have changed the tags of a resource since it was recorded; Terraform would destroy it all the same.
+    """
+    tags = {it.thing.id: it.thing.tags for it in everything}
     evidence: dict[str, list[Tags]] = {}
     for state in states:
         known = evidence.setdefault(state.environment, [])
         known += state.tags
-        if state.bucket is not None:
-            known.append(places[state.bucket])
+        known += [tags[id] for id in (*state.ids, state.bucket) if id in tags]
     for environment in here:
         if environment.name in evidence:
             evidence[environment.name].append(names.tags(environment))

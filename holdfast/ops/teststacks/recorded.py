@@ -33,6 +33,8 @@ class State:
     """Resources in it."""
     tags: tuple[Tags, ...]
     """Of each resource in it that has any, as recorded."""
+    ids: frozenset[str]
+    """Of the resources in it, as the cloud knows them."""
 
 
 def is_place(bucket: str) -> bool:
@@ -87,13 +89,15 @@ def _read(stack: str, environment: str, region: str, bucket: str | None, content
         # Terraform makes the file before it has anything to write into it.
         resources: list[dict[str, Any]] = json.loads(content)["resources"] if content else []
         managed = [it for resource in resources if resource["mode"] == "managed" for it in resource["instances"]]
-        tags = tuple(it["attributes"]["tags_all"] for it in managed if it.get("attributes", {}).get("tags_all"))
+        attributes = [it.get("attributes", {}) for it in managed]
+        tags = tuple(it["tags_all"] for it in attributes if it.get("tags_all"))
+        ids = frozenset(it["id"] for it in attributes if "id" in it)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HoldfastError(
             f"{where}: found no valid Terraform state ({error!r}); take back an older version of it, or move it away: "
             "what it recorded is then found by its tags"
         ) from None
-    return State(environment, stack, region, bucket, len(managed), tags)
+    return State(environment, stack, region, bucket, len(managed), tags, ids)
 
 
 def forget(cloud: Cloud, environment: str) -> None:

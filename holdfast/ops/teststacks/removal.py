@@ -62,7 +62,7 @@ class Removal:
             seen = self.look()
             if not _left(seen):
                 break
-        if any(name not in _left(seen) for name in seen.ending):
+        if _done(seen):
             reasons |= self._forget(seen)
             seen = self.look()
         return seen, survivors(self.cloud, seen, (Fate.GOES,), reasons, failed)
@@ -80,23 +80,27 @@ class Removal:
         return failed
 
     def _forget(self, seen: Inventory) -> dict[Key, str]:
-        """The states and the file of each environment of which nothing is left."""
-        left = _left(seen)
-        done = [name for name in seen.ending if name not in left]
-        places = [it for it in seen.going if it.is_place and it.environment in done]
+        """The states and the file of each environment of which nothing is left; what of it could not be removed."""
+        places = [it for it in seen.going if it.is_place and it.environment in _done(seen)]
         reasons = sweep(self.cloud, places, self.judge, self.pace, self.say)
-        kept = {it.environment for it in places if it.key in reasons}
-        for name in done:
-            if name not in kept:
-                recorded.forget(self.cloud, name)
-                terraform.forget(name)
-                files.remove(name)
+        done = _done(seen) - {it.environment for it in places if it.key in reasons}
+        for name in done & {state.environment for state, judgement in seen.states if judgement.fate is Fate.GOES}:
+            recorded.forget(self.cloud, name)
+        for name in done & {environment.name for environment, judgement in seen.files if judgement.fate is Fate.GOES}:
+            terraform.forget(name)
+            files.remove(name)
         return reasons
 
 
 def _left(seen: Inventory) -> set[str]:
-    """The environments of which something is left besides their bucket of states and their file."""
+    """The environments of which something is to go besides their bucket of states and their file."""
     return {it.environment for it in seen.going if not it.is_place} | {state.environment for state in seen.going_states}
+
+
+def _done(seen: Inventory) -> set[str]:
+    """Those of which only these are to go. A state that records anything is kept, were it only to know of it."""
+    recording = {state.environment for state, _ in seen.states if state.holds}
+    return set(seen.ending) - _left(seen) - recording
 
 
 def survivors(

@@ -52,7 +52,9 @@ def test_local_states_are_found_in_the_order_in_which_they_are_destroyed(cloud: 
         "test-one-identity",
         "test-one-network",
     ]
-    assert recorded.find(cloud, {}, [])[0] == State("test-one", "test-one-watch", "eu-central-1", None, 3, (EXPIRED,))
+    assert recorded.find(cloud, {}, [])[0] == State(
+        "test-one", "test-one-watch", "eu-central-1", None, 3, (EXPIRED,), frozenset({"x", "y"})
+    )
 
 
 def test_a_state_that_holds_something_else_is_not_destroyed(cloud: Cloud) -> None:
@@ -82,6 +84,23 @@ def test_what_one_stack_of_it_says_holds_for_all(cloud: Cloud) -> None:
     local("test-one-network", content(LATER))
     local("test-one-zone-a", content(EXPIRED))
     assert set(fates(look(cloud, judge, [])).values()) == {Fate.STAYS}
+
+
+@pytest.mark.parametrize(
+    ("tags", "fate"),
+    [
+        (LATER, Fate.STAYS),
+        ({**EXPIRED, "Run": ""}, Fate.REFUSED),
+        ({"Project": "holdfast", "Environment": "prod", "ManagedBy": "cdktf"}, Fate.REFUSED),
+        (EXPIRED, Fate.GOES),
+    ],
+)
+def test_a_recorded_resource_whose_tags_are_others_now_keeps_the_state(
+    cloud: Cloud, tags: dict[str, str], fate: Fate
+) -> None:
+    volume = Maker(cloud, tags, "one").volume()
+    local("test-one-zone-a", content(EXPIRED).replace('"x"', f'"{volume}"'))
+    assert fates(look(cloud, judge, [])) == {"test-one-zone-a": fate}
 
 
 def test_its_file_speaks_for_a_state_without_tags(cloud: Cloud, stored: Environment) -> None:
@@ -125,16 +144,41 @@ def test_the_bucket_of_states_goes_last_and_only_when_nothing_else_is_left(
     aws = in_buckets(shop)
     make = Maker(aws, EXPIRED, "one")
     bucket = make.bucket("holdfast-test-one-eu-central-1-0123-state")
+    other = Maker(aws, {**EXPIRED, "Environment": "test-two"}, "two").bucket(
+        "holdfast-test-two-eu-central-1-0123-state"
+    )
     instance = make.instance()
     make.ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
     said: list[str] = []
     removal = Removal(aws, judge, list, said.append, pace=AT_ONCE)
     assert {it.kind for it in removal.carry_out(removal.look())[1]} == {"instance", "bucket"}
-    assert not [it for it in said if bucket in it]
+    assert [it for it in said if "bucket" in it] == [f"test-two: removing bucket {other}"]
     make.ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": False})
     said.clear()
     assert removal.carry_out(removal.look())[1] == []
     assert said[-1] == f"test-one: removing bucket {bucket}"
+
+
+def test_a_state_that_may_not_go_keeps_its_bucket(shop: Environment) -> None:
+    aws = in_buckets(shop)
+    bucket = Maker(aws, EXPIRED, "one").bucket("holdfast-test-one-eu-central-1-0123-state")
+    prod = {"Project": "holdfast", "Environment": "prod", "ManagedBy": "cdktf"}
+    aws.client("s3").put_object(Bucket=bucket, Key="test-one-network.tfstate", Body=content(prod))
+    removal = Removal(aws, judge, list, lambda sentence: None, pace=AT_ONCE)
+    assert [it.id for it in removal.carry_out(removal.look())[1]] == [bucket]
+
+
+def test_what_an_earlier_run_left_takes_no_file_of_the_one_that_is_there(shop: Environment, folder: Path) -> None:
+    aws = in_buckets(shop)
+    bucket = Maker(aws, {**EXPIRED, "Run": "r0"}, "one").bucket("holdfast-test-one-eu-central-1-0123-state")
+    store(folder, expires="2099-01-01T12:00:00Z")
+    file = files.path("test-one")
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith("cloud:")) + "\n")
+    said: list[str] = []
+    removal = Removal(aws, judge, files.stored, said.append, pace=AT_ONCE)
+    assert removal.carry_out(removal.look())[1] == []
+    assert said == [f"test-one: removing bucket {bucket}"]
+    assert [it.name for it in files.stored()] == ["test-one"]
 
 
 def test_terraform_is_first_and_asked_again_after_the_sweep(
