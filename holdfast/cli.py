@@ -25,6 +25,7 @@ from holdfast import rendering
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
 from holdfast.ops.review import markdown, page, run
+from holdfast.ops.teststacks import commands as teststack_commands
 from holdfast.topology import (
     Cluster,
     Environment,
@@ -130,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
 
+    teststack_commands.add_parser(commands)
     twin_commands.add_parser(commands)
     return parser
 

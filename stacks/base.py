@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from cdktf import App, LocalBackend, S3Backend, TerraformResourceLifecycle, TerraformStack
 
-from holdfast.topology import Cluster, names
+from holdfast.topology import Cluster, emulation, names
 from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -18,11 +17,6 @@ TERRAFORM_VERSION = ">= 1.11.0"
 
 RUN_TIME_TAGS = "holdfast:"
 """Tags of this prefix are set by the nodes while they run: Terraform leaves them alone."""
-
-EMULATED_SERVICES = ("cloudwatch", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts")
-
-EMULATION_RETRIES = 3
-"""An API call that an emulation does not know is otherwise retried for minutes."""
 
 
 class Stack(TerraformStack):
@@ -66,26 +60,14 @@ class Stack(TerraformStack):
 
     def _use_cloud(self) -> None:
         endpoint = self.environment.api_endpoint
-        emulated: dict[str, Any] = {}
-        if endpoint is not None:
-            # An emulation takes any key, and must not see real ones.
-            emulated = {
-                "access_key": "holdfast",
-                "secret_key": "holdfast",
-                "max_retries": EMULATION_RETRIES,
-                "s3_use_path_style": True,
-                "skip_credentials_validation": True,
-                "skip_metadata_api_check": "true",
-                "skip_region_validation": True,
-            }
         provider = AwsProvider(
             self,
             "aws",
             region=self.environment.region,
             default_tags=[AwsProviderDefaultTags(tags=names.tags(self.environment))],
             ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[RUN_TIME_TAGS])],
-            **emulated,
+            **({} if endpoint is None else emulation.PROVIDER),
         )
         if endpoint is not None:
             # By override: the bindings leave out the provider's 250 endpoints, which would make every synth slower.
-            provider.add_override("endpoints", [dict.fromkeys(EMULATED_SERVICES, endpoint)])
+            provider.add_override("endpoints", emulation.endpoints(endpoint))

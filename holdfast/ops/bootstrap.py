@@ -23,6 +23,11 @@ def bootstrap(environment: Environment) -> list[str]:
     s3 = cloud.client(environment, "s3")
     try:
         done = [_create(s3, bucket, environment)]
+        # At once: what has no tags is found by nobody.
+        s3.put_bucket_tagging(
+            Bucket=bucket,
+            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in names.tags(environment).items()]},
+        )
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         done.append("versioned: every state can be brought back")
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
@@ -40,10 +45,6 @@ def bootstrap(environment: Environment) -> list[str]:
         done.append("closed to the public")
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket)))
         done.append("reached over TLS only")
-        s3.put_bucket_tagging(
-            Bucket=bucket,
-            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in names.tags(environment).items()]},
-        )
     except (BotoCoreError, ClientError) as error:
         raise cloud.explain(environment, f"creating the state bucket {bucket}", error) from None
     return done

@@ -16,10 +16,10 @@ class CloudError(HoldfastError):
     """The cloud's API did not do what was asked."""
 
 
-def client(environment: Environment, service: str) -> Any:
+def client(environment: Environment, service: str, attempts: int = 3) -> Any:
     """A boto3 client for `service` in the environment's region."""
     endpoint = environment.api_endpoint
-    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": 3, "mode": "standard"})
+    config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": attempts, "mode": "standard"})
     if endpoint is None:
         return boto3.client(service, region_name=environment.region, config=config)
     return boto3.client(

@@ -19,7 +19,7 @@ class NoImage(HoldfastError):
 
 def pinned(environment: Environment) -> dict[str, Pin]:
     """The environment's pins by image key (`debian-12/stock/amd64`)."""
-    return pins.read().get(environment.name, {})
+    return pins.read().get(pins.owner(environment), {})
 
 
 def newest(environment: Environment) -> dict[str, Pin]:

@@ -17,6 +17,7 @@ from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
 from holdfast.topology.spec import (
     FLOATING_PREFIX,
+    TEST_PREFIX,
     Durability,
     Egress,
     Environment,
@@ -58,6 +59,23 @@ def _reads(*paths: str) -> Callable[[Check], Check]:
         return check
 
     return register
+
+
+@_reads("name", "teststack")
+def test_names_are_reserved(environment: Environment) -> Iterator[Problem]:
+    """What begins with the prefix may be reaped, and nothing else may."""
+    reserved, test = environment.name.startswith(TEST_PREFIX), environment.teststack is not None
+    if reserved and not test:
+        accepted = "another name (only `holdfast teststack up` makes such ones)"
+        yield Problem("name", f"{environment.name}, which begins as test stacks do", accepted)
+    if test and not reserved:
+        yield Problem("teststack", f"it, in {environment.name}", f"nothing, or a name that begins with {TEST_PREFIX}")
+
+
+@_reads("teststack", "protected")
+def test_stacks_can_be_destroyed(environment: Environment) -> Iterator[Problem]:
+    if environment.teststack is not None and environment.protected:
+        yield Problem("protected", "true, in a test stack", "false")
 
 
 @_reads("zones")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Hashable, Sequence
 from itertools import takewhile
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 import yaml
@@ -16,7 +17,7 @@ from pydantic_core import ErrorDetails
 from holdfast.errors import HoldfastError
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import LAYOUTS, Environment, MachineKey, MachineSpec
+from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, Environment, MachineKey, MachineSpec
 
 FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
 """Environment variable that names another folder of environment files; child processes of a deploy see it too."""
@@ -48,19 +49,24 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
         return mapping
 
 
+TESTSTACKS = "teststacks"
+"""The folder beside the environment files that has those of test stacks: written by a command, in no repository."""
+
+
 def environment_files(folder: Path = ENVIRONMENTS) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
 def find_environment(name: str, folder: Path = ENVIRONMENTS) -> Path:
-    """The file of the environment `name`, which may also be a path to a file.
+    """The file of the environment `name`, a test stack's too. `name` may also be a path to a file.
 
     Raises:
         UnknownEnvironment: naming those that there are.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    home = folder / TESTSTACKS if name.startswith(TEST_PREFIX) else folder
+    path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(file.stem for file in environment_files(folder)) or "none yet"
+        known = ", ".join(file.stem for file in environment_files(home)) or "none yet"
         raise UnknownEnvironment(f"environment {name}: there is no file {path}; there are: {known}")
     return path
 
@@ -128,6 +134,7 @@ _VALID: dict[str, Any] = {
     "network": {"cidr": "10.0.0.0/16"},
     "machines": {key: {"type": "m6i.large"} for key in get_args(MachineKey)},
     "redis": {"memory": "1GB"},
+    "teststack": {"source": "sample", "owner": "sample", "run": "sample", "expires": "2026-12-31T16:00:00Z"},
 }
 
 
@@ -195,4 +202,6 @@ def _siblings(location: Sequence[int | str]) -> str:
     for part in location[:-1]:
         # A number is a place in a list: what may stand there is the list's own type argument.
         model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
+        if isinstance(model, UnionType):  # a section that may be left out
+            model = get_args(model)[0]
     return ", ".join(model.model_fields)

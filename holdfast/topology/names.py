@@ -11,14 +11,18 @@ from holdfast.topology.cluster import Node, Zone
 from holdfast.topology.spec import Environment
 
 PROJECT = "holdfast"
+MANAGED_BY = "cdktf"
 
 LOCAL_STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or Path(__file__).resolve().parents[2] / ".holdfast" / "state")
 """Terraform state of environments whose cloud is an emulation."""
 
 
 def tags(environment: Environment) -> dict[str, str]:
-    """The tags of everything in an environment."""
-    return {"Project": PROJECT, "Environment": environment.name, "ManagedBy": "cdktf"}
+    """The tags of everything in an environment. Those of a test stack say whose it is and when it may go."""
+    tags = {"Project": PROJECT, "Environment": environment.name, "ManagedBy": MANAGED_BY}
+    if (test := environment.teststack) is None:
+        return tags
+    return tags | {"Owner": test.owner, "Run": test.run, "Expires": test.expires_text}
 
 
 def node_tags(node: Node) -> dict[str, str]:
@@ -57,9 +61,12 @@ def bucket(environment: Environment) -> str:
     return f"{PROJECT}-{environment.name}-{environment.region}-{environment.suffix}"
 
 
+STATE_BUCKET_END = "-state"
+
+
 def state_bucket(environment: Environment) -> str:
     """The bucket of the environment's Terraform state, made by `holdfast bootstrap`."""
-    return f"{bucket(environment)}-state"
+    return bucket(environment) + STATE_BUCKET_END
 
 
 def secret(environment: Environment, purpose: str) -> str:

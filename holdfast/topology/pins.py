@@ -61,6 +61,11 @@ def key(environment: Environment, machine: MachineSpec) -> str:
     return f"{machine.image}/{environment.images}/{machine.instance.arch}"
 
 
+def owner(environment: Environment) -> str:
+    """Under which environment's name the pins are: a test stack's are those of the one that it is like."""
+    return environment.teststack.source if environment.teststack else environment.name
+
+
 def image_id(environment: Environment, machine: MachineSpec, folder: Path = ENVIRONMENTS) -> str:
     """The pinned image id of a machine.
 
@@ -68,11 +73,12 @@ def image_id(environment: Environment, machine: MachineSpec, folder: Path = ENVI
         UnpinnedImage: saying how to pin one.
     """
     wanted = key(environment, machine)
-    pin = read(folder).get(environment.name, {}).get(wanted)
+    whose = owner(environment)
+    pin = read(folder).get(whose, {}).get(wanted)
     if pin is None:
         raise UnpinnedImage(
-            f"{folder / FILE}: {environment.name} has no image id for {wanted}; "
-            f"pin the newest release with: holdfast images update {environment.name}"
+            f"{folder / FILE}: {whose} has no image id for {wanted}; "
+            f"pin the newest release with: holdfast images update {whose}"
         )
     return pin.id
 
@@ -114,7 +120,8 @@ def read(folder: Path = ENVIRONMENTS) -> dict[str, dict[str, Pin]]:
 def write(environment: Environment, pins: dict[str, Pin], folder: Path = ENVIRONMENTS) -> None:
     """Replace the named pins of one environment; those of the others stay as they are."""
     everything = read(folder)
-    everything[environment.name] = everything.get(environment.name, {}) | pins
+    whose = owner(environment)
+    everything[whose] = everything.get(whose, {}) | pins
     content = {
         name: {key: asdict(pin) for key, pin in sorted(of_one.items())} for name, of_one in sorted(everything.items())
     }

@@ -6,12 +6,21 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    WithJsonSchema,
+)
 
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.risks import Risk
@@ -261,6 +270,36 @@ class ReviewSpec(Spec):
     """Findings that may not stop a change for now. Remove each when its change is deployed."""
 
 
+TEST_PREFIX = "test-"
+"""Begins the names of test stacks, and of nothing else: what does not begin so is never reaped."""
+
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
+"""Who or what, as it fits into a tag."""
+
+Label = Annotated[str, Field(pattern=LABEL)]
+
+
+class TeststackSpec(Spec):
+    """What makes an environment one that goes away: written by `holdfast teststack up`, once, and by nobody else."""
+
+    source: Name
+    """The environment that it is like: its image pins apply."""
+    owner: Label
+    run: Label
+    expires: AwareDatetime
+    """From when on it may be reaped, as 2026-12-31T16:00:00Z."""
+
+    @property
+    def expires_text(self) -> str:
+        """The same text for ever: it is a tag of everything in the test stack."""
+        return instant(self.expires)
+
+
+def instant(moment: datetime) -> str:
+    """A moment as tags and files have it: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _layout(value: Any) -> Any:
     """`tiered` is short for `{kind: tiered}`, and `compact` is the kind where none is given."""
     if isinstance(value, dict):
@@ -283,6 +322,8 @@ class Environment(Spec):
     tls: TlsSpec = TlsSpec()
     cloud: CloudSpec = CloudSpec()
     review: ReviewSpec = ReviewSpec()
+    teststack: TeststackSpec | None = None
+    """Only of test stacks: `holdfast teststack up` writes it."""
     protected: bool = True
     """Termination protection, and no destruction of data with the stacks."""
 

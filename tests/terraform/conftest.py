@@ -1,7 +1,8 @@
 """The environment `planned`, applied to the emulated API once for every test here, and driven as cdktf drives it.
 
-`test_review.py` looks at it; `test_stacks_plan.py`, the later of the two by its name, changes and destroys it. Reports
-that machines would write come from a thread, so that the gates are the real ones.
+`test_review.py` looks at it; `test_stacks_plan.py`, the later of the two by its name, changes and destroys it.
+`test_teststacks.py` comes after both, and has an environment of its own. Reports that machines would write come from a
+thread, so that the gates are the real ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,18 +140,30 @@ def terraform(environment: Environment, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def reports(environment: Environment) -> Iterator[None]:
     """Every running instance says that all is well, as its machine would."""
+    with reporting(environment):
+        yield
+
+
+@contextmanager
+def reporting(environment: Environment) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(target=_report_until, args=(stop, environment))
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _report_until(stop: threading.Event, environment: Environment) -> None:
     ec2, s3 = cloud.client(environment, "ec2"), cloud.client(environment, "s3")
+    running_here = [
+        {"Name": "instance-state-name", "Values": ["running"]},
+        {"Name": "tag:Environment", "Values": [environment.name]},
+    ]
     while not stop.wait(REPORT_EVERY):
-        running = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+        running = ec2.describe_instances(Filters=running_here)
         for reservation in running["Reservations"]:
             for instance in reservation["Instances"]:
                 name = next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Node")

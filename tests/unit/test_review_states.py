@@ -44,6 +44,12 @@ def test_an_environment_without_a_file_is_abandoned(local: Environment, tmp_path
     assert look(local, "local", "other") == States(place=True, left_behind=(), abandoned=("old-name",))
 
 
+def test_a_test_stack_is_the_former_name_of_none(local: Environment, tmp_path: Path) -> None:
+    (tmp_path / "test-network.tfstate").write_text(FULL)
+    (tmp_path / "test-one-network.tfstate").write_text(FULL)
+    assert look(local, "local").abandoned == ("test",)
+
+
 def test_an_environment_that_exists_took_nobodys_place(local: Environment, tmp_path: Path) -> None:
     (tmp_path / "local-network.tfstate").write_text(FULL)
     (tmp_path / "old-network.tfstate").write_text(FULL)

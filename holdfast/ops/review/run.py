@@ -30,7 +30,7 @@ def review(environment: Environment, file: Path) -> Report:
         HoldfastError: a stack cannot be synthesised or planned, the states cannot be listed.
     """
     stacks = _stacks(environment)
-    known = {other.stem for other in environment_files(file.parent)}
+    known = _known(environment, file)
     with _outdir(environment.name) as outdir, ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2) as pool:
         environ = terraform.variables(file, outdir)
         synthesised = pool.submit(terraform.synthesise, environ)
@@ -73,9 +73,15 @@ def review_offline(environment: Environment, file: Path, base_name: str) -> Repo
         ),
         left_behind=tuple(_short(environment, stack) for stack in before.stacks if stack not in after),
         status_unknown="nothing was asked",
-        abandoned=tuple(sorted(before.environments - {other.stem for other in environment_files(file.parent)})),
+        abandoned=tuple(sorted(before.environments - _known(environment, file))),
     )
     return report.make(facts, environment.review.overrides, _provenance(base_commit=commit))
+
+
+def _known(environment: Environment, file: Path) -> set[str]:
+    """The environments that have a file. A test stack's is one folder below theirs, and is the former name of none."""
+    folder = file.resolve().parent
+    return {other.stem for other in environment_files(folder.parent if environment.teststack else folder)}
 
 
 def _short(environment: Environment, stack: str) -> str:

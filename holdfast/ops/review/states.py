@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.ops import cloud
 from holdfast.topology import Environment, names
+from holdfast.topology.spec import TEST_PREFIX
 
 STACK = re.compile(r"(?P<environment>.+)-(?:network|identity|zone-[a-h]|watch|names)\.tfstate")
 
@@ -48,7 +49,11 @@ def _look(environment: Environment, synthesised: Collection[str], known: Collect
     place = keys.has_place()
     own = [stack for stack in keys.own(environment) if keys.holds(stack)] if place else []
     others = [] if own else keys.others(environment)
-    abandoned = {name for stack in others if (name := _environment(stack)) not in known and keys.holds(stack)}
+    abandoned = {
+        name
+        for stack in others
+        if (name := _environment(stack)) not in known and not name.startswith(TEST_PREFIX) and keys.holds(stack)
+    }
     return States(
         place=place,
         left_behind=tuple(stack.removeprefix(f"{environment.name}-") for stack in own if stack not in synthesised),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.mirror import REPOSITORY, terraform_environment
+from holdfast.mirror import REPOSITORY, tool_environment
 from holdfast.ops.review import plan, synthesis
 from holdfast.ops.review.facts import Stack
 
@@ -35,15 +34,9 @@ class PlanFailed(HoldfastError):
 
 def variables(environment_file: Path, outdir: Path) -> dict[str, str]:
     """The process environment of every command here."""
-    bins = [REPOSITORY / ".venv" / "bin", REPOSITORY / "node_modules" / ".bin"]
-    paths = [*map(str, bins), os.environ.get("PATH", ""), str(REPOSITORY / ".holdfast" / "bin")]
-    return terraform_environment() | {
-        "PATH": os.pathsep.join(paths),
+    return tool_environment() | {
         "HOLDFAST_ENVIRONMENTS": str(environment_file.resolve()),
         "CDKTF_OUTDIR": str(outdir),
-        # The provider's schema is most of the work, and most of that is collecting garbage: a quarter less time.
-        "GOGC": os.environ.get("GOGC", "400"),
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
 
 
@@ -55,7 +48,7 @@ def synthesise(environ: Mapping[str, str], source: Path = REPOSITORY) -> None:
     """
     done = _run([sys.executable, "main.py"], source, environ)
     if done.returncode:
-        raise HoldfastError(f"the stacks cannot be synthesised from {source}:\n{_last(done.stderr)}")
+        raise HoldfastError(f"the stacks cannot be synthesised from {source}:\n{last_lines(done.stderr)}")
 
 
 def configuration(outdir: Path, stack: str) -> dict[str, Any]:
@@ -87,7 +80,7 @@ def plan_stack(environment: str, stack: str, outdir: Path, environ: Mapping[str,
         if init.returncode == 0 and needs_others(done.stderr):
             listed = _terraform(folder, environ, "state", "list")
             return synthesis.described(environment, name, synthesised, _managed(listed.stdout))
-        raise PlanFailed(f"{stack} cannot be planned:\n{_last(done.stderr)}")
+        raise PlanFailed(f"{stack} cannot be planned:\n{last_lines(done.stderr)}")
     finally:
         (folder / PLAN).unlink(missing_ok=True)  # it has what Terraform knows, in plain text
 
@@ -135,6 +128,7 @@ def _run(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> su
         raise HoldfastError(f"{command[0]} is not installed; install it with: make setup") from None
 
 
-def _last(text: str) -> str:
+def last_lines(text: str) -> str:
+    """What Terraform said at the end, without its frames."""
     lines = [line for line in text.splitlines() if line.strip(" │╷╵")]
     return "\n".join(lines[-25:])

@@ -8,6 +8,7 @@ from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.internet_gateways import InternetGatewayBackend
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 
+from holdfast.twin.api.interfaces import free_public_addresses
 from holdfast.twin.api.patching import Method, around, refuse
 
 
@@ -26,9 +27,7 @@ def _delete_nat_gateway(original: Method, self: Any, nat_gateway_id: str) -> Any
     if gateway is None:
         raise refuse("NatGatewayNotFound", f"NAT gateway {nat_gateway_id} was not found")
     if gateway.state != "deleted":
-        for address in self.addresses:
-            if address.eni is gateway._eni:
-                address.eni, address.association_id = None, None
+        free_public_addresses(self, gateway._eni)
         gateway.state = "deleted"
         gateway._eni.delete()
     return gateway

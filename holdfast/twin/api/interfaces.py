@@ -139,6 +139,14 @@ def _delete(original: Method, self: Any, eni_id: str) -> None:
     if interface is not None and (interface.instance is not None or _is_of_nat_gateway(interface)):
         raise refuse("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
     original(self, eni_id)
+    free_public_addresses(self, interface)
+
+
+def free_public_addresses(ec2: Any, interface: Any) -> None:
+    """What a deleted interface had is free for others, or to be released; moto keeps it there."""
+    for address in ec2.addresses:
+        if address.eni is interface:
+            address.eni, address.association_id = None, None
 
 
 def _is_of_nat_gateway(interface: Any) -> bool:

@@ -89,6 +89,19 @@ def test_an_interface_in_use_is_neither_given_nor_deleted(api: Api) -> None:
     assert refused(cloud.ec2.detach_network_interface, AttachmentId=found) == "OperationNotPermitted"
 
 
+def test_a_public_address_is_free_when_its_interface_is_gone(api: Api) -> None:
+    cloud = Cloud(api)
+    interface = cloud.interface(cloud.a, "10.40.0.4")
+    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    cloud.ec2.associate_address(AllocationId=address, NetworkInterfaceId=interface)
+    assert refused(cloud.ec2.release_address, AllocationId=address) == "InvalidIPAddress.InUse"
+    cloud.ec2.delete_network_interface(NetworkInterfaceId=interface)
+    (free,) = cloud.ec2.describe_addresses()["Addresses"]
+    assert "AssociationId" not in free
+    assert not free.get("NetworkInterfaceId")
+    cloud.ec2.release_address(AllocationId=address)
+
+
 def test_a_refused_launch_leaves_nothing(api: Api) -> None:
     cloud = Cloud(api)
     interface = cloud.interface(cloud.a, "10.40.0.4")
