@@ -28,8 +28,8 @@ from stacks.bindings.aws.vpc_security_group_ingress_rule import VpcSecurityGroup
 ANYWHERE = "0.0.0.0/0"
 HTTPS, HTTP = 443, 80
 VRRP = "112"
-"""IP protocol by which gateways elect the floating pair's holder. It has no ports; EC2 keeps the 0 that it is given."""
-NO_PORT = 0
+"""IP protocol by which gateways elect the floating pair's holder. It has no ports, for which EC2 says -1."""
+NO_PORT = -1
 PACKAGE_PROXY = 3142
 """Where an emulated cloud offers the distributions' mirrors to its stock images (apt-cacher's port)."""
 

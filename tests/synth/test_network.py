@@ -23,7 +23,7 @@ def rules(network: dict[str, Any]) -> set[tuple[str, str, int | str, str]]:
     for direction in ("ingress", "egress"):
         for rule in network["resource"][f"aws_vpc_security_group_{direction}_rule"].values():
             assert rule["from_port"] == rule["to_port"]
-            assert (rule["ip_protocol"] == "tcp") is (rule["from_port"] != 0)
+            assert (rule["ip_protocol"] == "tcp") is (rule["from_port"] != -1)
             assert rule["description"]
             peers = ("cidr_ipv4", "referenced_security_group_id", "prefix_list_id")
             (peer,) = (rule[key] for key in peers if key in rule)
