@@ -24,6 +24,7 @@ from rich.live import Live
 from holdfast import rendering
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
+from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
 from holdfast.topology import (
     Cluster,
@@ -130,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
 
+    retire_commands.add_parser(commands)
     twin_commands.add_parser(commands)
     return parser
 

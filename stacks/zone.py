@@ -49,12 +49,9 @@ class ZoneStack(Stack):
             private_ip_list_enabled=True,
             private_ip_list=[str(address) for address in node.addresses],
             tags=names.node_tags(node) | names.endpoint_tags(node),
-            lifecycle=self.lasting,
         )
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
-        # No termination protection, in protected environments neither: it would keep Terraform from replacing the
-        # machine, which is how every change arrives. What must not be lost is protected above.
         return Instance(
             self,
             node.name,
@@ -95,5 +92,4 @@ class ZoneStack(Stack):
             encrypted=True,
             kms_key_id=self._key,
             tags=names.data_volume_tags(node),
-            lifecycle=self.lasting,
         )

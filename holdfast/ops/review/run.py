@@ -13,10 +13,11 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import PROVIDER_VERSION, REPOSITORY
-from holdfast.ops import reports, status
-from holdfast.ops.review import base, report, states, synthesis, terraform
+from holdfast.ops import reports, status, terraform
+from holdfast.ops.review import base, report, states, synthesis
 from holdfast.ops.review.facts import Facts
 from holdfast.ops.review.report import Provenance, Report
+from holdfast.ops.review.terraform import plan_stack
 from holdfast.topology import Cluster, Environment, environment_files, names
 
 FOLDER = REPOSITORY / ".holdfast" / "review"
@@ -39,8 +40,7 @@ def review(environment: Environment, file: Path) -> Report:
         synthesised.result()
         stateless = not found.result().place
         planned = [
-            pool.submit(terraform.plan_stack, environment.name, stack, outdir, environ, stateless=stateless)
-            for stack in stacks
+            pool.submit(plan_stack, environment.name, stack, outdir, environ, stateless=stateless) for stack in stacks
         ]
         running, unknown = asked.result()
         facts = Facts(

@@ -104,7 +104,7 @@ def _version(version: tuple[int, int]) -> str:
     "A machine that is stopped in place keeps its id, so no gate waits for it: the next zone goes down beside it.",
 )
 def ungated_restart(facts: Facts) -> Iterator[Hit]:
-    gated = {gate.stack for gate in facts.of_kind("terraform_data") if gate.destroyed}
+    gated = {gate.stack for gate in facts.of_kind("terraform_data") if gate.name == "gate" and gate.destroyed}
     for node in _of_fate(facts, Fate.RESTARTED):
         if node.stack not in gated:
             yield Hit(node.path, f"{node.name} is stopped and started, and zone {node.zone} has no gate for it")
