@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,13 @@ def api() -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("planned")
-    file = folder / "planned.yaml"
-    file.write_text(ENVIRONMENT.format(endpoint=api.url, memory="256MB"))
+    return written(folder, "planned", ENVIRONMENT.format(endpoint=api.url, memory="256MB"))
+
+
+def written(folder: Path, name: str, text: str) -> Environment:
+    """The environment of a file of that text, with pins beside it."""
+    file = folder / f"{name}.yaml"
+    file.write_text(text)
     environment = load_environment(file)
     images = {
         "debian-12/baked/amd64": pins.Pin("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", "a test"),
@@ -125,31 +131,49 @@ def applied(terraform: Terraform, reports: None) -> Terraform:
 @pytest.fixture(scope="session")
 def terraform(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
     folder = next(tmp_path_factory.getbasetemp().glob("planned*"))
+    return driven(folder, environment.name)
+
+
+def driven(folder: Path, name: str) -> Terraform:
+    """The environment of that name in `folder`, synthesised there, with its states."""
     variables = terraform_environment() | {
         "HOLDFAST_ENVIRONMENTS_DIR": str(folder),
         "HOLDFAST_STATE_DIR": str(folder / "state"),
         "CDKTF_OUTDIR": str(folder / "out"),
     }
-    terraform = Terraform(folder, environment.name, variables)
+    terraform = Terraform(folder, name, variables)
     terraform.synth()
     return terraform
 
 
 @pytest.fixture(scope="session")
 def reports(environment: Environment) -> Iterator[None]:
+    with reporting(environment):
+        yield
+
+
+@contextmanager
+def reporting(environment: Environment) -> Iterator[None]:
     """Every running instance says that all is well, as its machine would."""
     stop = threading.Event()
     thread = threading.Thread(target=_report_until, args=(stop, environment))
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _report_until(stop: threading.Event, environment: Environment) -> None:
     ec2, s3 = cloud.client(environment, "ec2"), cloud.client(environment, "s3")
     while not stop.wait(REPORT_EVERY):
-        running = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+        running = ec2.describe_instances(
+            Filters=[
+                {"Name": "instance-state-name", "Values": ["running"]},
+                {"Name": "tag:Environment", "Values": [environment.name]},
+            ]
+        )
         for reservation in running["Reservations"]:
             for instance in reservation["Instances"]:
                 name = next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Node")
