@@ -125,7 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page too")
     found.add_argument("--offline", action="store_true", help="without credentials: compare two commits' synth output")
     found.add_argument(
-        "--base", default="origin/main", metavar="COMMIT", help="what --offline compares with (default: %(default)s)"
+        "--base",
+        default="origin/main",
+        metavar="COMMIT",
+        help="what --offline compares with, and checkov's findings (default: %(default)s)",
     )
 
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
@@ -283,7 +286,7 @@ def _review(arguments: argparse.Namespace) -> int:
         if arguments.offline:
             made = run.review_offline(environment, file, arguments.base)
         else:
-            made = run.review(environment, file)
+            made = run.review(environment, file, arguments.base)
     if arguments.html:
         arguments.html.write_text(page.render(made), encoding="utf-8")
     if arguments.markdown:

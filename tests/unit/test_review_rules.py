@@ -237,6 +237,22 @@ def test_a_refusal_that_is_taken_away_between_two_commits() -> None:
     assert hits("protection-removed", facts(synthesis.diff("shop", "identity", KEPT, KEPT))) == []
 
 
+def test_a_machine_that_anybody_may_terminate_from_now_on() -> None:
+    protected, bare = instance("a", disable_api_termination=True), instance("a", disable_api_termination=False)
+    lifted = zone("a", change("aws_instance.shop-a1", UPDATE, protected, bare))
+    assert hits("protection-removed", facts(lifted)) == [
+        "shop-zone-a/shop-a1: `disable_api_termination`: whoever may use the console can terminate the machine"
+    ]
+    assert hits("protection-removed", facts(zone("a", change("aws_instance.shop-a1", UPDATE, bare, protected)))) == []
+
+
+def test_an_environment_that_does_not_refuse_its_destruction_any_more() -> None:
+    gone = stack("watch", change("terraform_data.refusal", DELETE, {}, None))
+    assert hits("protection-removed", facts(gone)) == ["shop-watch/refusal: `cdktf destroy` is not refused any more"]
+    other = stack("watch", change("terraform_data.refusal", REPLACE, {}, {}))
+    assert hits("protection-removed", facts(other)) == []
+
+
 def test_what_terraform_will_refuse() -> None:
     gone = stack("identity", change("aws_kms_key.key", REPLACE, {}, {}), configuration=KEPT)
     assert hits("refused-by-terraform", facts(gone)) == [
@@ -315,6 +331,8 @@ def test_a_machine_that_is_stopped_in_place_without_a_gate() -> None:
     assert hits("ungated-restart", facts(zone("a", restarted))) == [
         "shop-zone-a/shop-a1: shop-a1 is stopped and started, and zone a has no gate for it"
     ]
+    refusal = change("terraform_data.refusal", REPLACE, {}, {})
+    assert len(hits("ungated-restart", facts(zone("a", restarted, refusal)))) == 1
     gate = change("terraform_data.gate", REPLACE, {}, {})
     assert hits("ungated-restart", facts(zone("a", restarted, gate))) == []
 

@@ -113,6 +113,9 @@ def _body(report: Report) -> Iterator[str]:
         if section.sentences:
             yield f"<dt>{section.name}</dt><dd>{''.join(f'<p>{inline(it)}</p>' for it in section.sentences)}</dd>"
     yield "</dl>"
+    if report.checked.sentences:
+        yield "<h2>New findings of checkov</h2>"
+        yield f"<ul>{''.join(f'<li>{inline(sentence)}</li>' for sentence in report.checked.sentences)}</ul>"
     if folds := blocks(report):
         yield "<h2>Changes</h2>"
         yield from map(_fold, folds)
