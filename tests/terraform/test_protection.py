@@ -19,6 +19,8 @@ from holdfast.topology import Environment, load_environment, names
 from holdfast.twin.api import Api
 from tests.terraform.conftest import REPOSITORY, Terraform, driven, reporting, written
 
+pytestmark = pytest.mark.xdist_group("shielded")
+
 TIMEOUT = 300
 
 ENVIRONMENT = """\

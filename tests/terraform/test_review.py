@@ -17,14 +17,19 @@ from tests.terraform.conftest import REPOSITORY, Terraform
 
 TIMEOUT = 300
 
+pytestmark = pytest.mark.xdist_group("planned")
+
+NO_BASE = "no-such-commit"
+"""For checkov, which most of these tests do not ask."""
+
 Report = dict[str, Any]
 Review = Callable[..., Report]
 
 
-def run(name: str, variables: dict[str, str]) -> Report:
+def run(name: str, variables: dict[str, str], base: str = NO_BASE) -> Report:
     """`holdfast review NAME --json`."""
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("holdfast")), "review", name, "--json"],
+        [str(Path(sys.executable).with_name("holdfast")), "review", name, "--json", "--base", base],
         cwd=REPOSITORY,
         env=variables,
         text=True,
@@ -42,7 +47,9 @@ def run(name: str, variables: dict[str, str]) -> Report:
 def review(applied: Terraform, tmp_path: Path) -> Review:
     """Reviews `planned` with pieces of its file's text replaced; `name` renames it."""
 
-    def edited(*edits: tuple[str, str], name: str = "planned", state: Path | None = None) -> Report:
+    def edited(
+        *edits: tuple[str, str], name: str = "planned", state: Path | None = None, base: str = NO_BASE
+    ) -> Report:
         text = (applied.folder / "planned.yaml").read_text()
         for before, after in edits:
             assert before in text
@@ -53,7 +60,7 @@ def review(applied: Terraform, tmp_path: Path) -> Review:
         variables = applied.variables | {"HOLDFAST_ENVIRONMENTS_DIR": str(tmp_path)}
         if state:
             variables["HOLDFAST_STATE_DIR"] = str(state)
-        return run(name, variables)
+        return run(name, variables, base)
 
     return edited
 
@@ -80,6 +87,11 @@ def test_nothing_changed(review: Review) -> None:
     report = review()
     assert report["headline"] == "planned: nothing changes"
     assert (counts(report), findings(report)) == ({}, {})
+    assert report["checkov"] == {
+        "new": [],
+        "not_asked": "--base no-such-commit: this checkout has no such commit, or nothing in common with it; accepted: "
+        "a branch, tag or commit (in a shallow clone, fetch it first)",
+    }
     assert fates(report) == each_zone("kept")
     assert report["meaning"]["Leader"] == ["planned-a1 leads now, and stays the leader."]
 
@@ -146,8 +158,34 @@ def test_network_moved(review: Review) -> None:
     assert report["meaning"]["Write pause"] == ["**From the loss of the majority until it is back.**"]
 
 
+def test_zone_added(review: Review) -> None:
+    report = review(("zones: [a, b, c]", "zones: [a, b, c, d]"))
+    assert report["headline"] == "?"
+    assert counts(report) == {}
+    assert findings(report) == {}
+    assert fates(report) == each_zone("kept") | {"planned-d1": "added"}
+    assert report["meaning"]["Write pause"] == ["None is expected."]
+
+
+def test_endpoint_renamed(review: Review) -> None:
+    report = review(("10.77.0.0/16", "10.77.0.0/16, domain: cache.internal"))
+    assert report["headline"] == "planned: blocked by address-changed"
+    assert counts(report) == {}
+    assert findings(report) == {}
+    assert fates(report) == each_zone("kept")
+    assert report["meaning"]["Endpoints"] == []
+
+
+def test_construct_renamed(review: Review, applied: Terraform, tmp_path: Path) -> None:
+    """The data volume of planned-b1 was applied by another name of its construct."""
+    report = review(state=as_if_named_otherwise(applied, tmp_path / "state"))
+    assert report["headline"] == "?"
+    assert counts(report) == {}
+    assert findings(report) == {}
+
+
 def test_environment_renamed(review: Review) -> None:
-    report = review(("name: planned", "name: fresh"), name="fresh")
+    report = review(("name: planned", "name: fresh"), name="fresh", base="HEAD")
     assert report["headline"] == "fresh: blocked by environment-renamed"
     assert findings(report) == {
         "environment-renamed": ["planned exists and has no file any more, fresh is new: its data is not carried over"]
@@ -163,6 +201,11 @@ def test_environment_renamed(review: Review) -> None:
         "names": "synthesis",
     }
     assert counts(report)["zone-a"] == [4, 0, 0, 0]
+    # The base has no `fresh`, so all of it is new, and what is not waived for it is told.
+    assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
+        ("CKV2_AWS_61", "fresh-identity/bucket"),
+        ("CKV_AWS_21", "fresh-identity/bucket"),
+    ]
 
 
 def test_image_changed_volume_shrunk_endpoints_opened_and_protection_removed(
@@ -203,7 +246,7 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     report = run("prod", variables)
     assert report["headline"] == "prod: a new environment"
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
-    assert counts(report)["zone-c"] == [4, 0, 0, 0]
+    assert counts(report)["zone-c"] == [5, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
 
 
@@ -214,4 +257,14 @@ def as_if_protected(applied: Terraform, folder: Path) -> Path:
     text = file.read_text()
     assert '"deletion_window_in_days": 7' in text
     file.write_text(text.replace('"deletion_window_in_days": 7', '"deletion_window_in_days": 30'))
+    return folder
+
+
+def as_if_named_otherwise(applied: Terraform, folder: Path) -> Path:
+    """A copy of the states, as if a construct of zone b had had another id when it was applied."""
+    shutil.copytree(applied.folder / "state", folder)
+    file = folder / "planned-zone-b.tfstate"
+    text = file.read_text()
+    assert text.count('"name": "planned-b1-data"') == 1
+    file.write_text(text.replace('"name": "planned-b1-data"', '"name": "planned-b1-disk"'))
     return folder
