@@ -1,8 +1,8 @@
 """Times a warm `holdfast review` of a three-zone environment with a change in it. Bound, on two cores: 40 s.
 
-`python -m bench.review`. The environment is applied to the emulated API first, without machines, which takes some minutes;
-what is timed is the whole command: synth, a plan of each of its seven stacks, checkov on what differs from the base. The
-best of three runs after one to warm up.
+`python -m bench.review`. The environment is applied to the emulated API first, without machines, which takes some
+minutes; what is timed is the whole command: synth, a plan of each of its seven stacks, checkov on what differs from the
+base. The best of three runs after one to warm up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def seconds() -> float:
             times = []
             for _ in range(1 + RUNS):
                 started = time.monotonic()
-                command = [REPOSITORY / ".venv" / "bin" / "holdfast", "review", environment.name, "--base", "HEAD"]
+                command = [str(REPOSITORY / ".venv/bin/holdfast"), "review", environment.name, "--base", "HEAD"]
                 subprocess.run(command, cwd=REPOSITORY, env=terraform.variables, check=True, capture_output=True)
                 times.append(time.monotonic() - started)
             return min(times[1:])
