@@ -255,6 +255,14 @@ def test_environments_on_this_machine_are_no_business_of_a_runner(
     assert "environment $(id): there is no file" in refused.stderr
 
 
+def test_a_commit_from_which_nothing_differs_concerns_none(
+    environments: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    if subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, check=False).returncode != 0:
+        pytest.skip("not a git checkout")
+    assert environments("--since", "HEAD").stdout == "found=[]\n"
+
+
 def test_a_commit_that_is_not_here_concerns_all(environments: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = environments("--since", "0" * 40)
     assert done.stdout == f"found={json.dumps([PROD, STAGING])}\n"

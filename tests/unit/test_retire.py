@@ -95,8 +95,11 @@ def test_only_the_environments_own_name_goes_on(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(("typed", "goes_on"), [("prod", True), ("staging", False), ("", False)])
 def test_at_a_terminal_the_name_is_typed(monkeypatch: pytest.MonkeyPatch, typed: str, goes_on: bool) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda question: typed)
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{typed}\n" if typed else ""))
     if goes_on:
         confirm("prod", None)
     else:

@@ -81,7 +81,8 @@ def confirm(name: str, given: str | None) -> None:
     if given is None:
         if not sys.stdin.isatty():
             raise NotConfirmed(f"not a terminal, so nobody can be asked; nothing was done. Say: --yes-really {name}")
-        given = input(f"To go on, type the environment's name ({name}): ").strip()
+        err.print(f"To go on, type the environment's name ({name}): ", end="", markup=False)
+        given = sys.stdin.readline().strip()
     if given != name:
         raise WrongName(f"found {given!r}; accepted: {name}. Nothing was done")
 
