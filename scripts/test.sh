@@ -21,8 +21,8 @@ part() { # part NAME COMMAND...
 }
 
 part 'make check' scripts/check.sh
-# Most of it waits for the provider; what must stay together is a group.
-part 'tests/terraform' pytest -n 2 --dist loadgroup tests/terraform
+# Most of it waits for the provider. What shares an environment stays together (tests/terraform/conftest.py).
+part 'tests/terraform' pytest -n 2 --dist loadfile tests/terraform
 # As root, Python and pytest must leave no files here that the owner cannot remove.
 part 'tests/twin' "$@" env "PATH=$PATH" PYTHONDONTWRITEBYTECODE=1 pytest -p no:cacheprovider \
     tests/twin/parts tests/twin/faults tests/twin/cluster

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from holdfast.mirror import require_provider
 from holdfast.ops import cloud
 from holdfast.topology import Environment, load_environment, names
 from holdfast.twin.api import Api
-from tests.terraform.conftest import REPOSITORY, Terraform, driven, reporting, written
-
-pytestmark = pytest.mark.xdist_group("shielded")
+from tests.terraform.conftest import REPOSITORY, Terraform, driven, emulated, reporting, written
 
 TIMEOUT = 300
 
@@ -37,6 +36,14 @@ cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}"}}
 """
 
 ORDER = [["network", "identity"], ["zone-a"], ["watch"]]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    """Its own: others look whether theirs is empty."""
+    require_provider()
+    with emulated() as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

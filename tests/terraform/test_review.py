@@ -17,8 +17,6 @@ from tests.terraform.conftest import REPOSITORY, Terraform
 
 TIMEOUT = 300
 
-pytestmark = pytest.mark.xdist_group("planned")
-
 NO_BASE = "no-such-commit"
 """For checkov, which most of these tests do not ask."""
 
@@ -158,30 +156,36 @@ def test_network_moved(review: Review) -> None:
     assert report["meaning"]["Write pause"] == ["**From the loss of the majority until it is back.**"]
 
 
-def test_zone_added(review: Review) -> None:
-    report = review(("zones: [a, b, c]", "zones: [a, b, c, d]"))
-    assert report["headline"] == "?"
-    assert counts(report) == {}
-    assert findings(report) == {}
-    assert fates(report) == each_zone("kept") | {"planned-d1": "added"}
-    assert report["meaning"]["Write pause"] == ["None is expected."]
+def test_zone_added_and_endpoint_renamed(review: Review) -> None:
+    """A fourth zone needs more nodes than three; the names have nothing to do with it.
 
-
-def test_endpoint_renamed(review: Review) -> None:
-    report = review(("10.77.0.0/16", "10.77.0.0/16, domain: cache.internal"))
-    assert report["headline"] == "planned: blocked by address-changed"
-    assert counts(report) == {}
-    assert findings(report) == {}
-    assert fates(report) == each_zone("kept")
-    assert report["meaning"]["Endpoints"] == []
-
-
-def test_construct_renamed(review: Review, applied: Terraform, tmp_path: Path) -> None:
-    """The data volume of planned-b1 was applied by another name of its construct."""
-    report = review(state=as_if_named_otherwise(applied, tmp_path / "state"))
-    assert report["headline"] == "?"
-    assert counts(report) == {}
-    assert findings(report) == {}
+    It takes the place of the fourth node, which the others knew in another zone: so they are replaced.
+    """
+    report = review(
+        ("zones: [a, b, c]", "zones: [a, b, c, d]\nlayout: {kind: compact, nodes: 5}"),
+        ("10.77.0.0/16", "10.77.0.0/16, domain: cache.internal"),
+    )
+    assert report["headline"] == "planned: blocked by address-changed; 3 nodes replaced; 2 nodes added; 2 to know"
+    assert counts(report) == {
+        "network": [8, 1, 0, 0],
+        "zone-a": [3, 0, 2, 0],
+        "zone-b": [0, 0, 2, 0],
+        "zone-c": [0, 0, 2, 0],
+        "zone-d": [4, 0, 0, 0],
+        "watch": [2, 0, 0, 0],
+        "names": [2, 0, 7, 0],
+    }
+    assert findings(report) == {
+        "address-changed": ["the names under planned.holdfast.internal are no more"],
+        "quorum-raised": ["Sentinels: 3 → 5; a majority is 2 → 3"],
+        "not-planned": ["needs outputs that come with this very change"] * 2,
+    }
+    assert fates(report) == each_zone("replaced") | {"planned-a2": "added", "planned-d1": "added"}
+    assert report["meaning"]["Endpoints"] == [
+        "**Gone**: every name under planned.holdfast.internal.",
+        "New: planned-a2 with leader endpoint 10.77.0.8 and replica endpoint 10.77.0.9.",
+        "New: planned-d1 with leader endpoint 10.77.48.5 and replica endpoint 10.77.48.6.",
+    ]
 
 
 def test_environment_renamed(review: Review) -> None:
@@ -208,26 +212,31 @@ def test_environment_renamed(review: Review) -> None:
     ]
 
 
-def test_image_changed_volume_shrunk_endpoints_opened_and_protection_removed(
+def test_image_changed_volume_shrunk_endpoints_opened_protection_removed_and_construct_renamed(
     review: Review, applied: Terraform, tmp_path: Path
 ) -> None:
-    """Four edits that have nothing to do with each other, and one override that is for another risk."""
+    """Five changes that have nothing to do with each other, and one override that is for another risk."""
     overrides = "{overrides: [{rule: key-destroyed, reason: none, expires: 2999-01-01}]}"
     report = review(
         ("10.77.0.0/16", "10.77.0.0/16, clients: [0.0.0.0/0]"),
         ("image: debian-12", "image: debian-13, data_volume_gib: 2"),
         ("protected: false", f"review: {overrides}\nprotected: false"),
-        state=as_if_protected(applied, tmp_path / "state"),
+        state=as_it_might_have_been(applied, tmp_path / "state"),
     )
     assert report["headline"] == (
-        "planned: blocked by opened-to-the-world, protection-removed, volume-shrunk; 3 nodes replaced; 1 to know"
+        "planned: blocked by data-destroyed, stateful-renamed, opened-to-the-world, protection-removed, volume-shrunk; "
+        "3 nodes replaced; 1 to know"
     )
     assert findings(report) == {
+        "data-destroyed": ["the data volume is destroyed"],
+        "stateful-renamed": [
+            "aws_ebs_volume.planned-b1-disk is destroyed, and aws_ebs_volume.planned-b1-data takes its place"
+        ],
         "opened-to-the-world": [
             "the whole internet (0.0.0.0/0) may reach port 6379 (the leader and replica endpoints)"
         ],
         "protection-removed": ["`deletion_window_in_days`: 30 → 7 days in which a deletion can be taken back"],
-        "volume-shrunk": ["4 GiB → 2 GiB"] * 3,
+        "volume-shrunk": ["4 GiB → 2 GiB"] * 2,
         "major-upgrade": ["Redis 7.0 → 8.0"] * 3,
     }
     assert [it["rule"] for it in report["unused_overrides"]] == ["key-destroyed"]
@@ -250,21 +259,16 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
 
 
-def as_if_protected(applied: Terraform, folder: Path) -> Path:
-    """A copy of the states, as if the key had been applied with the window of a protected one, which no API tells."""
+def as_it_might_have_been(applied: Terraform, folder: Path) -> Path:
+    """A copy of the states: the key with the window of a protected one, which no API tells; a volume's construct as it
+    was called before."""
     shutil.copytree(applied.folder / "state", folder)
-    file = folder / "planned-identity.tfstate"
-    text = file.read_text()
-    assert '"deletion_window_in_days": 7' in text
-    file.write_text(text.replace('"deletion_window_in_days": 7', '"deletion_window_in_days": 30'))
-    return folder
-
-
-def as_if_named_otherwise(applied: Terraform, folder: Path) -> Path:
-    """A copy of the states, as if a construct of zone b had had another id when it was applied."""
-    shutil.copytree(applied.folder / "state", folder)
-    file = folder / "planned-zone-b.tfstate"
-    text = file.read_text()
-    assert text.count('"name": "planned-b1-data"') == 1
-    file.write_text(text.replace('"name": "planned-b1-data"', '"name": "planned-b1-disk"'))
+    for stack, now, then in (
+        ("identity", '"deletion_window_in_days": 7', '"deletion_window_in_days": 30'),
+        ("zone-b", '"name": "planned-b1-data"', '"name": "planned-b1-disk"'),
+    ):
+        file = folder / f"planned-{stack}.tfstate"
+        text = file.read_text()
+        assert text.count(now) == 1
+        file.write_text(text.replace(now, then))
     return folder

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names
 from holdfast.twin.api import Api
 from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, STACKS, Terraform, quick_environment
-
-pytestmark = pytest.mark.xdist_group("planned")
 
 
 def test_a_new_environment_is_applied_and_then_plans_no_change(applied: Terraform) -> None:

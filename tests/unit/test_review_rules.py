@@ -1,5 +1,6 @@
 """Each risk is found where it is, and not where it is not: on fragments of plans, rule by rule."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from holdfast.ops.review import synthesis
 from holdfast.ops.review.facts import Facts
 from holdfast.ops.review.rules import RULES, Severity
+from holdfast.ops.status import SentinelStatus
 from holdfast.topology.risks import Risk
 from tests.unit.review_values import (
     ADDRESSES,
@@ -363,3 +365,14 @@ def test_a_rollout_over_a_sick_cluster() -> None:
     known = facts(zone("a", replaced("a")), status=sick)
     assert hits("unhealthy-now", known) == ["not well now: shop-c1; 2 of 3 Sentinels agree"]
     assert hits("unhealthy-now", facts(status=sick)) == []
+
+
+def test_nodes_that_the_change_brings_are_not_called_sick() -> None:
+    """The running cluster of a and b is well; c is new in the file, so its status is not."""
+    well = replace(status("shop-a1", sick="shop-c1"), sentinels=SentinelStatus(2, 3))
+    new = zone("c", change("aws_instance.shop-c1", CREATE, None, instance("c")))
+    assert hits("unhealthy-now", facts(zone("a", replaced("a")), new, status=well)) == []
+    alone = replace(well, sentinels=SentinelStatus(1, 3))
+    assert hits("unhealthy-now", facts(zone("a", replaced("a")), new, status=alone)) == [
+        "not well now: none of the nodes by itself; 1 of 2 Sentinels agree"
+    ]
