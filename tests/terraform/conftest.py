@@ -51,16 +51,16 @@ AT_ONCE = 4
 """Plans that run side by side, with a gigabyte each: two fill two cores, more fill what one of them waits for."""
 
 
-class ByEnvironment(LoadScopeScheduling):
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With `-n`, what shares an applied environment stays in one process, in its order."""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _environment_of
+    return scheduler
 
-    def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.split("::")[0]).name
-        return "planned" if file in ("test_review.py", "test_stacks_plan.py") else file
 
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByEnvironment:
-    return ByEnvironment(config, log)
+def _environment_of(nodeid: str) -> str:
+    file = Path(nodeid.split("::")[0]).name
+    return "planned" if file in ("test_review.py", "test_stacks_plan.py") else file
 
 
 @dataclass
