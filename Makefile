@@ -50,7 +50,7 @@ deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=
 	@source scripts/env.sh; HOLDFAST_ENVIRONMENTS=$(ENV) cdktf deploy '$(ENV)-*' $(if $(YES)$(filter local,$(ENV)),--auto-approve)
 
 bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about an hour; python -m bench.failover: five)
-	@source scripts/env.sh; python -m bench.synth; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.idle && \
+	@source scripts/env.sh; python -m bench.synth; python -m bench.review; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.idle && \
 		python -m bench.failover --settings holdfast && python -m bench.failover --runs 1'
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate

@@ -24,6 +24,7 @@ from rich.live import Live
 from holdfast import rendering
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
+from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
 from holdfast.ops.teststacks import commands as teststack_commands
 from holdfast.topology import (
@@ -125,12 +126,16 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page too")
     found.add_argument("--offline", action="store_true", help="without credentials: compare two commits' synth output")
     found.add_argument(
-        "--base", default="origin/main", metavar="COMMIT", help="what --offline compares with (default: %(default)s)"
+        "--base",
+        default="origin/main",
+        metavar="COMMIT",
+        help="what --offline compares with, and checkov's findings (default: %(default)s)",
     )
 
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
 
+    retire_commands.add_parser(commands)
     teststack_commands.add_parser(commands)
     twin_commands.add_parser(commands)
     return parser
@@ -283,7 +288,7 @@ def _review(arguments: argparse.Namespace) -> int:
         if arguments.offline:
             made = run.review_offline(environment, file, arguments.base)
         else:
-            made = run.review(environment, file)
+            made = run.review(environment, file, arguments.base)
     if arguments.html:
         arguments.html.write_text(page.render(made), encoding="utf-8")
     if arguments.markdown:

@@ -21,7 +21,8 @@ part() { # part NAME COMMAND...
 }
 
 part 'make check' scripts/check.sh
-part 'tests/terraform' pytest tests/terraform
+# Most of it waits for the provider. What shares an environment stays together (tests/terraform/conftest.py).
+part 'tests/terraform' pytest -n 2 --dist loadfile tests/terraform
 # As root, Python and pytest must leave no files here that the owner cannot remove.
 part 'tests/twin' "$@" env "PATH=$PATH" PYTHONDONTWRITEBYTECODE=1 pytest -p no:cacheprovider \
     tests/twin/parts tests/twin/faults tests/twin/layouts tests/twin/cluster

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cdktf import App, LocalBackend, S3Backend, TerraformResourceLifecycle, TerraformStack
+from cdktf import App, LocalBackend, S3Backend, TerraformStack
 
 from holdfast.topology import Cluster, emulation, names
 from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
+from stacks.protection import protect
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -31,15 +32,12 @@ class Stack(TerraformStack):
         self.add_override("terraform.required_version", TERRAFORM_VERSION)
         self._keep_state()
         self._use_cloud()
+        if self.environment.protected:
+            protect(self)
 
     def tags(self, what: str) -> dict[str, str]:
         """A resource's own tags; those of the environment come from the provider."""
         return {"Name": names.resource(self.environment, what)}
-
-    @property
-    def lasting(self) -> TerraformResourceLifecycle:
-        """For what holds data, or an identity that clients know: a protected environment refuses to destroy it."""
-        return TerraformResourceLifecycle(prevent_destroy=self.environment.protected or None)
 
     def from_here(self, path: Path) -> str:
         """`path` relative to the folder that Terraform runs in, so that the output names no place on this machine."""

@@ -11,6 +11,7 @@ from stacks.base import Stack
 from stacks.identity import IdentityStack
 from stacks.names import NamesStack
 from stacks.network import NetworkStack
+from stacks.protection import refuse_destroy
 from stacks.watch import WatchStack
 from stacks.zone import ZoneStack
 
@@ -26,7 +27,11 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     zones[0].add_dependency(identity)
     for before, after in pairwise([*zones, watch]):
         after.add_dependency(before)
-    return [network, identity, *zones, watch, *_names(app, cluster, network)]
+    stacks = [network, identity, *zones, watch, *_names(app, cluster, network)]
+    if cluster.environment.protected:
+        for stack in stacks:
+            refuse_destroy(stack, cluster.environment.name)
+    return stacks
 
 
 def _names(app: App, cluster: Cluster, network: NetworkStack) -> list[Stack]:

@@ -68,7 +68,6 @@ class IdentityStack(Stack):
             deletion_window_in_days=30 if environment.protected else 7,
             policy=json.dumps(_key_policy(self.account, environment.region)),
             tags=self.tags("key"),
-            lifecycle=self.lasting,
         )
         KmsAlias(self, "key-alias", name=f"alias/{names.resource(environment, 'key')}", target_key_id=key.key_id)
         return key
@@ -81,7 +80,6 @@ class IdentityStack(Stack):
             bucket=names.bucket(environment),
             force_destroy=not environment.protected,
             tags={"Name": names.bucket(environment)},
-            lifecycle=self.lasting,
         )
         closed = S3BucketPublicAccessBlock(
             self,
@@ -185,7 +183,6 @@ class IdentityStack(Stack):
             kms_key_id=self.key.arn,
             recovery_window_in_days=30 if self.environment.protected else 0,
             tags={"Name": names.secret(self.environment, user)},
-            lifecycle=self.lasting,
         )
         self.add_override(
             f"ephemeral.aws_secretsmanager_random_password.{user}",

@@ -71,14 +71,11 @@ class ZoneStack(Stack):
             # The floating pair's addresses are none of the interface's own.
             source_dest_check=False if gateway and self.cluster.floating else None,
             tags=names.node_tags(node) | names.endpoint_tags(node),
-            lifecycle=self.lasting,
         )
 
     def _add_node(self, node: Node) -> Instance:
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
-        # No termination protection, in protected environments neither: it would keep Terraform from replacing the
-        # machine, which is how every change arrives. What must not be lost is protected above.
         return Instance(
             self,
             node.name,
@@ -121,5 +118,4 @@ class ZoneStack(Stack):
             encrypted=True,
             kms_key_id=self._key,
             tags=names.data_volume_tags(node),
-            lifecycle=self.lasting,
         )

@@ -57,6 +57,7 @@ def test_a_change_between_two_commits_is_told_as_what_it_means(tmp_path: Path) -
     assert {stack["known_from"] for stack in report["stacks"]} == {"diff"}
     assert "Redis `maxmemory`: 256mb → 300mb (every node)." in report["meaning"]["Settings"]
     assert [it["rule"] for it in report["findings"] if it["blocks"]] == ["opened-to-the-world"]
+    assert report["checkov"] == {"new": [], "not_asked": ""}
     assert report["meaning"]["Leader"][0] == "Who leads now is unknown (nothing was asked)."
     assert "base" not in git("worktree", "list").stdout
 
@@ -68,6 +69,11 @@ def test_a_renamed_environment_is_found_by_the_file_that_is_gone(tmp_path: Path)
     report: dict[str, Any] = json.loads(done.stdout)
     assert "local exists and has no file any more, fresh is new: its data is not carried over" in [
         hit["sentence"] for finding in report["findings"] for hit in finding["hits"]
+    ]
+    # An unprotected one keeps no old versions: waived for `local`, which this one is not any more.
+    assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
+        ("CKV2_AWS_61", "fresh-identity/bucket"),
+        ("CKV_AWS_21", "fresh-identity/bucket"),
     ]
 
 

@@ -103,28 +103,6 @@ def test_user_data_is_small_gzip_that_terraform_does_not_read(stacks: Stacks) ->
             assert gzip.decompress(raw).startswith(b"#cloud-config\n")
 
 
-PROTECTED = {
-    ("prod-identity", "aws_kms_key"),
-    ("prod-identity", "aws_s3_bucket"),
-    ("prod-identity", "aws_secretsmanager_secret"),
-    *((f"prod-zone-{letter}", kind) for letter in "abc" for kind in ("aws_ebs_volume", "aws_network_interface")),
-}
-
-
-def test_a_protected_environment_refuses_to_destroy_data_and_identity_and_nothing_else(stacks: Stacks) -> None:
-    found = {
-        (name, kind)
-        for name, stack in stacks.items()
-        for kind, resources in stack["resource"].items()
-        if not name.startswith(("single-", "tiered-"))
-        if any("prevent_destroy" in resource.get("lifecycle", {}) for resource in resources.values())
-    }
-    assert found == PROTECTED
-    bucket = "aws_s3_bucket"
-    assert stacks["prod-identity"]["resource"][bucket]["bucket"]["force_destroy"] is False
-    assert stacks["local-identity"]["resource"][bucket]["bucket"]["force_destroy"] is True
-
-
 def test_a_zone_ends_in_a_gate_for_its_own_instances_that_waits_for_nothing_else(stacks: Stacks) -> None:
     gate = stacks["local-zone-a"]["resource"]["terraform_data"]["gate"]
     assert gate["triggers_replace"] == {"local-a1": "${aws_instance.local-a1.id}"}

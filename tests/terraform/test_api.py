@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
-from holdfast.mirror import require_provider, terraform_environment
+from holdfast.mirror import require_provider
 from holdfast.twin.api import Api
+from tests.terraform.conftest import quick_environment
 
 TIMEOUT = 300
 SERVICES = ("ec2", "iam", "kms", "route53", "s3", "secretsmanager", "ssm", "sts")
@@ -39,7 +40,7 @@ class Terraform:
 
     def __init__(self, folder: Path, api: Api) -> None:
         self.folder = folder
-        self._environment = terraform_environment() | {"AWS_EC2_METADATA_DISABLED": "true"}
+        self._environment = quick_environment() | {"AWS_EC2_METADATA_DISABLED": "true"}
         provider = {
             "region": api.region,
             "access_key": "holdfast",

@@ -17,14 +17,17 @@ from tests.terraform.conftest import REPOSITORY, Terraform
 
 TIMEOUT = 300
 
+NO_BASE = "no-such-commit"
+"""For checkov, which most of these tests do not ask."""
+
 Report = dict[str, Any]
 Review = Callable[..., Report]
 
 
-def run(name: str, variables: dict[str, str]) -> Report:
+def run(name: str, variables: dict[str, str], base: str = NO_BASE) -> Report:
     """`holdfast review NAME --json`."""
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("holdfast")), "review", name, "--json"],
+        [str(Path(sys.executable).with_name("holdfast")), "review", name, "--json", "--base", base],
         cwd=REPOSITORY,
         env=variables,
         text=True,
@@ -42,7 +45,9 @@ def run(name: str, variables: dict[str, str]) -> Report:
 def review(applied: Terraform, tmp_path: Path) -> Review:
     """Reviews `planned` with pieces of its file's text replaced; `name` renames it."""
 
-    def edited(*edits: tuple[str, str], name: str = "planned", state: Path | None = None) -> Report:
+    def edited(
+        *edits: tuple[str, str], name: str = "planned", state: Path | None = None, base: str = NO_BASE
+    ) -> Report:
         text = (applied.folder / "planned.yaml").read_text()
         for before, after in edits:
             assert before in text
@@ -53,7 +58,7 @@ def review(applied: Terraform, tmp_path: Path) -> Review:
         variables = applied.variables | {"HOLDFAST_ENVIRONMENTS_DIR": str(tmp_path)}
         if state:
             variables["HOLDFAST_STATE_DIR"] = str(state)
-        return run(name, variables)
+        return run(name, variables, base)
 
     return edited
 
@@ -80,6 +85,11 @@ def test_nothing_changed(review: Review) -> None:
     report = review()
     assert report["headline"] == "planned: nothing changes"
     assert (counts(report), findings(report)) == ({}, {})
+    assert report["checkov"] == {
+        "new": [],
+        "not_asked": "--base no-such-commit: this checkout has no such commit, or nothing in common with it; accepted: "
+        "a branch, tag or commit (in a shallow clone, fetch it first)",
+    }
     assert fates(report) == each_zone("kept")
     assert report["meaning"]["Leader"] == ["planned-a1 leads now, and stays the leader."]
 
@@ -146,8 +156,40 @@ def test_network_moved(review: Review) -> None:
     assert report["meaning"]["Write pause"] == ["**From the loss of the majority until it is back.**"]
 
 
+def test_zone_added_and_endpoint_renamed(review: Review) -> None:
+    """A fourth zone needs more nodes than three; the names have nothing to do with it.
+
+    It takes the place of the fourth node, which the others knew in another zone: so they are replaced.
+    """
+    report = review(
+        ("zones: [a, b, c]", "zones: [a, b, c, d]\nlayout: {kind: compact, nodes: 5}"),
+        ("10.77.0.0/16", "10.77.0.0/16, domain: cache.internal"),
+    )
+    assert report["headline"] == "planned: blocked by address-changed; 3 nodes replaced; 2 nodes added; 2 to know"
+    assert counts(report) == {
+        "network": [8, 1, 0, 0],
+        "zone-a": [3, 0, 2, 0],
+        "zone-b": [0, 0, 2, 0],
+        "zone-c": [0, 0, 2, 0],
+        "zone-d": [4, 0, 0, 0],
+        "watch": [2, 0, 0, 0],
+        "names": [2, 0, 7, 0],
+    }
+    assert findings(report) == {
+        "address-changed": ["the names under planned.holdfast.internal are no more"],
+        "quorum-raised": ["Sentinels: 3 → 5; a majority is 2 → 3"],
+        "not-planned": ["needs outputs that come with this very change"] * 2,
+    }
+    assert fates(report) == each_zone("replaced") | {"planned-a2": "added", "planned-d1": "added"}
+    assert report["meaning"]["Endpoints"] == [
+        "**Gone**: every name under planned.holdfast.internal.",
+        "New: planned-a2 with leader endpoint 10.77.0.8 and replica endpoint 10.77.0.9.",
+        "New: planned-d1 with leader endpoint 10.77.48.5 and replica endpoint 10.77.48.6.",
+    ]
+
+
 def test_environment_renamed(review: Review) -> None:
-    report = review(("name: planned", "name: fresh"), name="fresh")
+    report = review(("name: planned", "name: fresh"), name="fresh", base="HEAD")
     assert report["headline"] == "fresh: blocked by environment-renamed"
     assert findings(report) == {
         "environment-renamed": ["planned exists and has no file any more, fresh is new: its data is not carried over"]
@@ -163,28 +205,38 @@ def test_environment_renamed(review: Review) -> None:
         "names": "synthesis",
     }
     assert counts(report)["zone-a"] == [4, 0, 0, 0]
+    # The base has no `fresh`, so all of it is new, and what is not waived for it is told.
+    assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
+        ("CKV2_AWS_61", "fresh-identity/bucket"),
+        ("CKV_AWS_21", "fresh-identity/bucket"),
+    ]
 
 
-def test_image_changed_volume_shrunk_endpoints_opened_and_protection_removed(
+def test_image_changed_volume_shrunk_endpoints_opened_protection_removed_and_construct_renamed(
     review: Review, applied: Terraform, tmp_path: Path
 ) -> None:
-    """Four edits that have nothing to do with each other, and one override that is for another risk."""
+    """Five changes that have nothing to do with each other, and one override that is for another risk."""
     overrides = "{overrides: [{rule: key-destroyed, reason: none, expires: 2999-01-01}]}"
     report = review(
         ("10.77.0.0/16", "10.77.0.0/16, clients: [0.0.0.0/0]"),
         ("image: debian-12", "image: debian-13, data_volume_gib: 2"),
         ("protected: false", f"review: {overrides}\nprotected: false"),
-        state=as_if_protected(applied, tmp_path / "state"),
+        state=as_it_might_have_been(applied, tmp_path / "state"),
     )
     assert report["headline"] == (
-        "planned: blocked by opened-to-the-world, protection-removed, volume-shrunk; 3 nodes replaced; 1 to know"
+        "planned: blocked by data-destroyed, stateful-renamed, opened-to-the-world, protection-removed, volume-shrunk; "
+        "3 nodes replaced; 1 to know"
     )
     assert findings(report) == {
+        "data-destroyed": ["the data volume is destroyed"],
+        "stateful-renamed": [
+            "aws_ebs_volume.planned-b1-disk is destroyed, and aws_ebs_volume.planned-b1-data takes its place"
+        ],
         "opened-to-the-world": [
             "the whole internet (0.0.0.0/0) may reach port 6379 (the leader and replica endpoints)"
         ],
         "protection-removed": ["`deletion_window_in_days`: 30 → 7 days in which a deletion can be taken back"],
-        "volume-shrunk": ["4 GiB → 2 GiB"] * 3,
+        "volume-shrunk": ["4 GiB → 2 GiB"] * 2,
         "major-upgrade": ["Redis 7.0 → 8.0"] * 3,
     }
     assert [it["rule"] for it in report["unused_overrides"]] == ["key-destroyed"]
@@ -203,15 +255,20 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     report = run("prod", variables)
     assert report["headline"] == "prod: a new environment"
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
-    assert counts(report)["zone-c"] == [4, 0, 0, 0]
+    assert counts(report)["zone-c"] == [5, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
 
 
-def as_if_protected(applied: Terraform, folder: Path) -> Path:
-    """A copy of the states, as if the key had been applied with the window of a protected one, which no API tells."""
+def as_it_might_have_been(applied: Terraform, folder: Path) -> Path:
+    """A copy of the states: the key with the window of a protected one, which no API tells; a volume's construct as it
+    was called before."""
     shutil.copytree(applied.folder / "state", folder)
-    file = folder / "planned-identity.tfstate"
-    text = file.read_text()
-    assert '"deletion_window_in_days": 7' in text
-    file.write_text(text.replace('"deletion_window_in_days": 7', '"deletion_window_in_days": 30'))
+    for stack, now, then in (
+        ("identity", '"deletion_window_in_days": 7', '"deletion_window_in_days": 30'),
+        ("zone-b", '"name": "planned-b1-data"', '"name": "planned-b1-disk"'),
+    ):
+        file = folder / f"planned-{stack}.tfstate"
+        text = file.read_text()
+        assert text.count(now) == 1
+        file.write_text(text.replace(now, then))
     return folder

@@ -12,17 +12,14 @@ from typing import Any
 
 import boto3
 
-from holdfast.mirror import terraform_environment
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names
 from holdfast.twin.api import Api
-from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, Terraform
+from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, STACKS, Terraform, quick_environment
 
 
 def test_a_new_environment_is_applied_and_then_plans_no_change(applied: Terraform) -> None:
-    for row in ORDER:
-        for stack in row:
-            assert applied.plan(stack) == {}, stack
+    assert applied.plans(STACKS) == dict.fromkeys(STACKS, {})
 
 
 def test_an_interface_has_its_addresses_in_order_and_a_machine_only_that_interface(
@@ -61,10 +58,10 @@ def test_changed_user_data_replaces_the_machine_and_nothing_that_lasts(
     file = terraform.folder / "planned.yaml"
     file.write_text(ENVIRONMENT.format(endpoint=api.url, memory="300MB"))
     terraform.synth()
-    assert terraform.plan("network") == terraform.plan("identity") == {}
-    assert terraform.plan("zone-b") == {
-        "aws_instance.planned-b1": ["delete", "create"],
-        "terraform_data.gate": ["delete", "create"],
+    assert terraform.plans(["network", "identity", "zone-b"]) == {
+        "network": {},
+        "identity": {},
+        "zone-b": {"aws_instance.planned-b1": ["delete", "create"], "terraform_data.gate": ["delete", "create"]},
     }
 
 
@@ -104,7 +101,7 @@ def test_destroy_leaves_nothing(terraform: Terraform, environment: Environment, 
 
 def test_prod_plans(api: Api, tmp_path: Path) -> None:
     """Every stack of it as it is, with AWS's own endpoints led to the emulation by the environment."""
-    variables = terraform_environment() | {
+    variables = quick_environment() | {
         "HOLDFAST_ENVIRONMENTS": "prod",
         "CDKTF_OUTDIR": str(tmp_path / "out"),
         "AWS_ENDPOINT_URL": api.url,
@@ -117,9 +114,8 @@ def test_prod_plans(api: Api, tmp_path: Path) -> None:
     terraform = Terraform(tmp_path, "prod", variables)
     terraform.synth()
     _publish_outputs(tmp_path / "out", api)
-    stacks = [stack for row in ORDER for stack in row]
-    terraform.each(terraform.init, [stacks])
-    planned = {stack: terraform.plan(stack) for stack in stacks}
+    terraform.each(terraform.init, [STACKS])
+    planned = terraform.plans(STACKS)
     assert all(actions == ["create"] for changes in planned.values() for actions in changes.values())
     golden = (REPOSITORY / "tests" / "synth" / "golden" / "prod.txt").read_text().splitlines()
     assert sorted(f"prod-{stack} {address}" for stack, changes in planned.items() for address in changes) == sorted(

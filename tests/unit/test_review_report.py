@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from holdfast.ops.review import markdown, page, synthesis
+from holdfast.ops.review.checkov import Finding
 from holdfast.ops.review.facts import Facts
-from holdfast.ops.review.report import Provenance, Report, make
+from holdfast.ops.review.report import Checked, Provenance, Report, make
 from holdfast.topology.risks import Risk
 from holdfast.topology.spec import OverrideSpec
 from tests.unit.review_values import CREATE, REPLACE, UPDATE, change, facts, of, replaced, stack, status, zone
@@ -16,9 +17,10 @@ PROVENANCE = Provenance("c0ffee", "", {"holdfast": "0.1.0", "terraform": "1.11.4
 SHRUNK = change("aws_ebs_volume.shop-a1-data", UPDATE, of("a", size=16), of("a", size=8))
 
 
-def report(known: Facts, *overrides: Risk, base: str = "") -> Report:
+def report(known: Facts, *overrides: Risk, base: str = "", checked: Checked | None = None) -> Report:
     specs = [OverrideSpec(rule=risk, reason="looked at", expires=date(2026, 12, 31)) for risk in overrides]
-    return make(known, specs, Provenance(PROVENANCE.commit, base, PROVENANCE.versions, PROVENANCE.made))
+    provenance = Provenance(PROVENANCE.commit, base, PROVENANCE.versions, PROVENANCE.made)
+    return make(known, specs, checked or Checked(), provenance)
 
 
 def test_nothing_changes() -> None:
@@ -138,6 +140,21 @@ def test_a_first_review_is_marked_as_one() -> None:
     made = report(new)
     assert made.headline == "shop: a new environment"
     assert "A first review: what can be planned is planned" in markdown.render(made)
+
+
+def test_new_findings_of_checkov_are_told_and_nothing_where_there_is_none() -> None:
+    found = Finding("CKV_AWS_79", "shop-zone-a/shop-a1", "Ensure IMDSv1 is not enabled")
+    made = report(facts(), checked=Checked((found,)))
+    assert "### New findings of checkov\n\n- `shop-zone-a/shop-a1`: CKV_AWS_79 Ensure IMDSv1" in markdown.render(made)
+    assert "<li><code>shop-zone-a/shop-a1</code>: CKV_AWS_79 Ensure IMDSv1" in page.render(made)
+    assert made.as_json()["checkov"]["new"][0]["check"] == "CKV_AWS_79"
+    nothing = report(facts())
+    assert "checkov" not in markdown.render(nothing) + page.render(nothing)
+
+
+def test_why_checkov_was_not_asked_is_one_sentence() -> None:
+    made = report(facts(), checked=Checked(not_asked="checkov is not installed"))
+    assert "- checkov was not asked: checkov is not installed.\n" in markdown.render(made)
 
 
 def test_what_only_the_provider_computes_is_not_told() -> None:

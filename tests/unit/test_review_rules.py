@@ -1,5 +1,6 @@
 """Each risk is found where it is, and not where it is not: on fragments of plans, rule by rule."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from holdfast.ops.review import synthesis
 from holdfast.ops.review.facts import Facts
 from holdfast.ops.review.rules import RULES, Severity
+from holdfast.ops.status import SentinelStatus
 from holdfast.topology.risks import Risk
 from tests.unit.review_values import (
     ADDRESSES,
@@ -237,6 +239,22 @@ def test_a_refusal_that_is_taken_away_between_two_commits() -> None:
     assert hits("protection-removed", facts(synthesis.diff("shop", "identity", KEPT, KEPT))) == []
 
 
+def test_a_machine_that_anybody_may_terminate_from_now_on() -> None:
+    protected, bare = instance("a", disable_api_termination=True), instance("a", disable_api_termination=False)
+    lifted = zone("a", change("aws_instance.shop-a1", UPDATE, protected, bare))
+    assert hits("protection-removed", facts(lifted)) == [
+        "shop-zone-a/shop-a1: `disable_api_termination`: whoever may use the console can terminate the machine"
+    ]
+    assert hits("protection-removed", facts(zone("a", change("aws_instance.shop-a1", UPDATE, bare, protected)))) == []
+
+
+def test_an_environment_that_does_not_refuse_its_destruction_any_more() -> None:
+    gone = stack("watch", change("terraform_data.refusal", DELETE, {}, None))
+    assert hits("protection-removed", facts(gone)) == ["shop-watch/refusal: `cdktf destroy` is not refused any more"]
+    other = stack("watch", change("terraform_data.refusal", REPLACE, {}, {}))
+    assert hits("protection-removed", facts(other)) == []
+
+
 def test_what_terraform_will_refuse() -> None:
     gone = stack("identity", change("aws_kms_key.key", REPLACE, {}, {}), configuration=KEPT)
     assert hits("refused-by-terraform", facts(gone)) == [
@@ -315,6 +333,8 @@ def test_a_machine_that_is_stopped_in_place_without_a_gate() -> None:
     assert hits("ungated-restart", facts(zone("a", restarted))) == [
         "shop-zone-a/shop-a1: shop-a1 is stopped and started, and zone a has no gate for it"
     ]
+    refusal = change("terraform_data.refusal", REPLACE, {}, {})
+    assert len(hits("ungated-restart", facts(zone("a", restarted, refusal)))) == 1
     gate = change("terraform_data.gate", REPLACE, {}, {})
     assert hits("ungated-restart", facts(zone("a", restarted, gate))) == []
 
@@ -345,3 +365,14 @@ def test_a_rollout_over_a_sick_cluster() -> None:
     known = facts(zone("a", replaced("a")), status=sick)
     assert hits("unhealthy-now", known) == ["not well now: shop-c1; 2 of 3 Sentinels agree"]
     assert hits("unhealthy-now", facts(status=sick)) == []
+
+
+def test_nodes_that_the_change_brings_are_not_called_sick() -> None:
+    """The running cluster of a and b is well; c is new in the file, so its status is not."""
+    well = replace(status("shop-a1", sick="shop-c1"), sentinels=SentinelStatus(2, 3))
+    new = zone("c", change("aws_instance.shop-c1", CREATE, None, instance("c")))
+    assert hits("unhealthy-now", facts(zone("a", replaced("a")), new, status=well)) == []
+    alone = replace(well, sentinels=SentinelStatus(1, 3))
+    assert hits("unhealthy-now", facts(zone("a", replaced("a")), new, status=alone)) == [
+        "not well now: none of the nodes by itself; 1 of 2 Sentinels agree"
+    ]

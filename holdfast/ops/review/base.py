@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
-from holdfast.ops.review import terraform
+from holdfast.ops import terraform
 from holdfast.topology.load import FOLDER_VARIABLE
 
 BINDINGS = Path("stacks") / "bindings"

@@ -42,9 +42,8 @@ def _stacks(report: Report) -> list[Block]:
     for stack in report.facts.stacks:
         if stack.changes:
             lines = [line for resource in sorted(stack.changes, key=lambda it: it.path) for line in _resource(resource)]
-            found.append(
-                Block(f"{report.facts.environment}-{stack.name}: {len(stack.changes)} changes", "\n".join(lines))
-            )
+            number = f"{len(stack.changes)} change{'s' * (len(stack.changes) != 1)}"
+            found.append(Block(f"{report.facts.environment}-{stack.name}: {number}", "\n".join(lines)))
     return found
 
 

@@ -73,8 +73,8 @@ def _lines(side: Side) -> list[str]:
     return [
         f"{side.type}, {side.image or side.image_id}",
         f"{own}{f' · {redis}' if redis else ''}",
-        f"leader {endpoints[0]}" if endpoints else "no leader endpoint",
-        f"replica {endpoints[1]}" if len(endpoints) > 1 else "no replica endpoint",
+        f"leader {endpoints[0]}" if endpoints else "no endpoints",
+        f"replica {endpoints[1]}" if len(endpoints) > 1 else "",
         " · ".join(part for part in (roles, size) if part),
     ]
 

@@ -16,6 +16,10 @@ SIGNS = {Verdict.BLOCKED: "⛔", Verdict.ROLLOUT: "🔁", Verdict.TOGETHER: "⚠
 NOTE = "\n_Cut here: a comment holds {limit:,} characters. {left} more folds are in the HTML page (`--html`)._\n"
 
 
+SHOWN_OF_A_FINDING, SHOWN_OF_CHECKOV = 8, 20
+"""Lines of each; the page has all."""
+
+
 def marker(environment: str) -> str:
     """By which a workflow finds its one comment for this environment."""
     return f"<!-- holdfast review {environment} -->"
@@ -70,6 +74,11 @@ def _head(report: Report) -> Iterator[str]:
             yield f"- **{section.name}**:"
             yield from (f"  - {sentence}" for sentence in section.sentences)
     yield ""
+    if report.checked.sentences:
+        yield "### New findings of checkov"
+        yield ""
+        yield from _some([f"- {sentence}" for sentence in report.checked.sentences], SHOWN_OF_CHECKOV, "- ")
+        yield ""
 
 
 def label(report: Report) -> str:
@@ -103,10 +112,14 @@ def _finding(finding: Finding) -> Iterator[str]:
         )
     else:
         yield f"- **{'⛔ blocking' if finding.blocks else 'to know'}** `{finding.rule}`: {finding.reason}"
-    shown = finding.hits[:8]
-    yield from (f"  - {f'`{where}`: ' if where else ''}{sentence}" for where, sentence in shown)
-    if len(finding.hits) > len(shown):
-        yield f"  - and {len(finding.hits) - len(shown)} more"
+    hits = [f"  - {f'`{where}`: ' if where else ''}{sentence}" for where, sentence in finding.hits]
+    yield from _some(hits, SHOWN_OF_A_FINDING, "  - ")
+
+
+def _some(lines: list[str], number: int, bullet: str) -> Iterator[str]:
+    yield from lines[:number]
+    if len(lines) > number:
+        yield f"{bullet}and {len(lines) - number} more"
 
 
 def _fold(block: Block) -> str:

@@ -182,7 +182,8 @@ def _reach(facts: Facts) -> Iterator[str]:
     changed = reach.compare(facts)
     for way in changed.opened:
         if way.inward or not facts.new:
-            yield f"{'New: ' if not facts.new else ''}{way}."
+            said = str(way) if facts.new else f"New: {way}"
+            yield f"{said[0].upper()}{said[1:]}."
     for way in changed.closed:
         yield f"No more: {way}."
     if not (changed.opened or changed.closed):

@@ -32,6 +32,7 @@ table { border-collapse: collapse; min-width: 24rem; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right;
   font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+td:first-child { white-space: nowrap; } td .dim { white-space: normal; }
 th, .dim, footer, .nothing { color: var(--dim); font-weight: normal; }
 .finding { border-left: 4px solid var(--amber); padding: .1rem 0 .1rem .9rem; margin: .8rem 0; }
 .finding.blocks { border-color: var(--red); }
@@ -67,6 +68,12 @@ svg .mark.added { fill: var(--green); } svg .mark.removed { fill: var(--red); }
 svg .volume * { fill: none; stroke: var(--dim); stroke-width: 1.5; }
 svg .volume.lost * { stroke: var(--red); } svg .volume.create * { stroke: var(--green); }
 svg .volume.update * { stroke: var(--amber); }
+@media (max-width: 40rem) {
+  body { padding: .8rem; }
+  h1 { font-size: 1.1rem; }
+  table { min-width: 0; font-size: .85rem; } th, td { padding: .3rem 0 .3rem .7rem; }
+  dl { display: block; } dt { margin-top: .7rem; }
+}
 footer { margin-top: 2rem; font-size: .85rem; overflow-wrap: anywhere; }
 """
 
@@ -113,6 +120,9 @@ def _body(report: Report) -> Iterator[str]:
         if section.sentences:
             yield f"<dt>{section.name}</dt><dd>{''.join(f'<p>{inline(it)}</p>' for it in section.sentences)}</dd>"
     yield "</dl>"
+    if report.checked.sentences:
+        yield "<h2>New findings of checkov</h2>"
+        yield f"<ul>{''.join(f'<li>{inline(sentence)}</li>' for sentence in report.checked.sentences)}</ul>"
     if folds := blocks(report):
         yield "<h2>Changes</h2>"
         yield from map(_fold, folds)

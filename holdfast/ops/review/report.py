@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from holdfast.ops.review import meaning
+from holdfast.ops.review import checkov, meaning
 from holdfast.ops.review.facts import UNKNOWN, Action, Facts, Planned, Resource
 from holdfast.ops.review.meaning import Section
 from holdfast.ops.review.nodes import Fate, Node, nodes, taken_together
@@ -43,6 +43,20 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Checked:
+    """What checkov finds that it did not find in the base. `not_asked`: why it was not; empty: it was."""
+
+    new: tuple[checkov.Finding, ...] = ()
+    not_asked: str = ""
+
+    @property
+    def sentences(self) -> list[str]:
+        if self.not_asked:
+            return [f"checkov was not asked: {self.not_asked}."]
+        return [f"`{it.construct}`: {it.check} {it.title}" for it in self.new]
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where the report comes from. `base` is the commit compared with, offline; else empty."""
 
@@ -60,6 +74,7 @@ class Report:
     unused_overrides: tuple[OverrideSpec, ...]
     meaning: tuple[Section, ...]
     nodes: tuple[Node, ...]
+    checked: Checked
     provenance: Provenance
 
     @property
@@ -136,11 +151,12 @@ class Report:
                 for stack in self.facts.stacks
                 for it in stack.changes
             ],
+            "checkov": asdict(self.checked),
             "provenance": asdict(self.provenance),
         }
 
 
-def make(facts: Facts, overrides: Iterable[OverrideSpec], provenance: Provenance) -> Report:
+def make(facts: Facts, overrides: Iterable[OverrideSpec], checked: Checked, provenance: Provenance) -> Report:
     """Judge the facts. `overrides` are those of the environment file, none of them expired."""
     by_rule = {override.rule.value: override for override in overrides}
     found = [_judge(rule, facts, by_rule) for rule in RULES]
@@ -152,6 +168,7 @@ def make(facts: Facts, overrides: Iterable[OverrideSpec], provenance: Provenance
         unused_overrides=tuple(override for rule, override in by_rule.items() if rule not in used),
         meaning=meaning.explain(facts),
         nodes=nodes(facts),
+        checked=checked,
         provenance=provenance,
     )
 

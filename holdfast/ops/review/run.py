@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import PROVIDER_VERSION, REPOSITORY
-from holdfast.ops import reports, status
-from holdfast.ops.review import base, report, states, synthesis, terraform
+from holdfast.ops import reports, status, terraform
+from holdfast.ops.review import base, checkov, report, states, synthesis
+from holdfast.ops.review.base import Base
+from holdfast.ops.review.checkov import CheckovFailed, Configuration
 from holdfast.ops.review.facts import Facts
-from holdfast.ops.review.report import Provenance, Report
+from holdfast.ops.review.report import Checked, Provenance, Report
+from holdfast.ops.review.terraform import plan_stack
 from holdfast.topology import Cluster, Environment, environment_files, names
 
 FOLDER = REPOSITORY / ".holdfast" / "review"
 """Kept between reviews: Terraform's initialisation is a third of the time where it starts anew."""
 
 
-def review(environment: Environment, file: Path) -> Report:
-    """Plan every stack with the environment's credentials.
+def review(environment: Environment, file: Path, base_name: str) -> Report:
+    """Plan every stack with the environment's credentials. The commit `base_name` is for checkov alone.
 
     Raises:
         HoldfastError: a stack cannot be synthesised or planned, the states cannot be listed.
@@ -34,13 +37,15 @@ def review(environment: Environment, file: Path) -> Report:
     with _outdir(environment.name) as outdir, ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2) as pool:
         environ = terraform.variables(file, outdir)
         synthesised = pool.submit(terraform.synthesise, environ)
+        before = pool.submit(_base, base_name, environment.name)
         found = pool.submit(states.look, environment, stacks, known)
         asked = pool.submit(_status, environment)
         synthesised.result()
+        after = {stack: terraform.configuration(outdir, stack) for stack in stacks}
+        checked = pool.submit(_check, before, after)
         stateless = not found.result().place
         planned = [
-            pool.submit(terraform.plan_stack, environment.name, stack, outdir, environ, stateless=stateless)
-            for stack in stacks
+            pool.submit(plan_stack, environment.name, stack, outdir, environ, stateless=stateless) for stack in stacks
         ]
         running, unknown = asked.result()
         facts = Facts(
@@ -51,7 +56,7 @@ def review(environment: Environment, file: Path) -> Report:
             abandoned=found.result().abandoned,
             left_behind=found.result().left_behind,
         )
-    return report.make(facts, environment.review.overrides, _provenance(base_commit=""))
+        return report.make(facts, environment.review.overrides, checked.result(), _provenance(base_commit=""))
 
 
 def review_offline(environment: Environment, file: Path, base_name: str) -> Report:
@@ -75,7 +80,27 @@ def review_offline(environment: Environment, file: Path, base_name: str) -> Repo
         status_unknown="nothing was asked",
         abandoned=tuple(sorted(before.environments - _known(environment, file))),
     )
-    return report.make(facts, environment.review.overrides, _provenance(base_commit=commit))
+    checked = _checked(before.stacks, after)
+    return report.make(facts, environment.review.overrides, checked, _provenance(base_commit=commit))
+
+
+def _base(name: str, environment: str) -> Base:
+    return base.synthesise(base.commit(name), environment)
+
+
+def _check(before: Future[Base], after: Mapping[str, Configuration]) -> Checked:
+    try:
+        return _checked(before.result().stacks, after)
+    except HoldfastError as error:
+        return Checked(not_asked=str(error).splitlines()[0])
+
+
+def _checked(before: Mapping[str, Configuration], after: Mapping[str, Configuration]) -> Checked:
+    """A review does without checkov where it is not installed."""
+    try:
+        return Checked(checkov.new_findings(before, after, date.today()))
+    except CheckovFailed as error:
+        return Checked(not_asked=str(error).splitlines()[0])
 
 
 def _known(environment: Environment, file: Path) -> set[str]:

@@ -35,14 +35,35 @@ def look(environment: Environment, synthesised: Collection[str], known: Collecti
     Raises:
         CloudError: the states cannot be listed.
     """
-    keys = _Local() if environment.api_endpoint else _S3(environment)
     try:
-        return _look(environment, synthesised, known, keys)
+        return _look(environment, synthesised, known, _keys(environment))
     except (BotoCoreError, ClientError) as error:
         raise cloud.CloudError(
             f"{cloud.explain(environment, 'listing the Terraform states', error)}; "
             f"without credentials: holdfast review {environment.name} --offline"
         ) from None
+
+
+def read(environment: Environment) -> dict[str, dict[str, Any]]:
+    """Stack → its whole state, of each stack of the environment that has resources.
+
+    Raises:
+        CloudError: the states cannot be read.
+    """
+    keys = _keys(environment)
+    try:
+        held = {stack: keys.content(stack) for stack in keys.own(environment)} if keys.has_place() else {}
+    except (BotoCoreError, ClientError) as error:
+        raise cloud.explain(environment, "reading the Terraform states", error) from None
+    return {stack: state for stack, state in held.items() if _managed(state)}
+
+
+def _keys(environment: Environment) -> _Keys:
+    return _Local() if environment.api_endpoint else _S3(environment)
+
+
+def _managed(state: dict[str, Any]) -> bool:
+    return any(resource["mode"] == "managed" for resource in state.get("resources", ()))
 
 
 def _look(environment: Environment, synthesised: Collection[str], known: Collection[str], keys: _Keys) -> States:
@@ -80,8 +101,11 @@ class _Keys:
 
     def holds(self, stack: str) -> bool:
         """Its state has resources."""
-        content = json.loads(self._read(stack))
-        return any(resource["mode"] == "managed" for resource in content.get("resources", ()))
+        return _managed(self.content(stack))
+
+    def content(self, stack: str) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self._read(stack))
+        return state
 
     def _all(self) -> list[str]:
         raise NotImplementedError

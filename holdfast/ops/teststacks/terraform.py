@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import PROVIDER_VERSION, REPOSITORY, tool_environment
-from holdfast.ops.review.terraform import last_lines
+from holdfast.ops.terraform import last
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.recorded import State
 from holdfast.topology import Environment, emulation, names
@@ -110,13 +110,13 @@ def _terraform(state: State, folder: Path, patience: float, command: str, *argum
     except subprocess.TimeoutExpired:
         said = _stop(running)
         raise DestroyFailed(
-            f"terraform {command} of {state.stack} was stopped after {patience:.0f} s:\n{last_lines(said)}"
+            f"terraform {command} of {state.stack} was stopped after {patience:.0f} s:\n{last(said)}"
         ) from None
     except KeyboardInterrupt:
         running.communicate()  # the terminal told it too: it writes its state, and ends
         raise
     if running.returncode:
-        raise DestroyFailed(f"terraform {command} of {state.stack} failed:\n{last_lines(said)}")
+        raise DestroyFailed(f"terraform {command} of {state.stack} failed:\n{last(said)}")
 
 
 def _stop(running: subprocess.Popen[str]) -> str:

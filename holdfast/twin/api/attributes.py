@@ -1,4 +1,4 @@
-"""What may be changed of an instance: type and user-data while it is stopped, within EC2's limits, and monitoring."""
+"""Attributes of an instance: type and user-data, changed while it is stopped; monitoring; termination protection."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.responses import instances as responses
+from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.monitoring import Monitoring
 
 from holdfast.twin.api.instances import check_user_data
@@ -61,3 +62,13 @@ def _monitor_instances(original: Method, self: Any) -> ActionResult:
 @around(Monitoring, "unmonitor_instances")
 def _unmonitor_instances(original: Method, self: Any) -> ActionResult:
     return _monitor(self, "disabled")
+
+
+@around(InstanceResponse, "run_instances")
+def _protect_from_termination(original: Method, self: Any) -> ActionResult:
+    """moto refuses to terminate what is protected, and forgets that a new instance shall be."""
+    answer: ActionResult = original(self)
+    made: Any = answer.result
+    for instance in made.instances:
+        instance.disable_api_termination = bool(self._get_param("DisableApiTermination"))
+    return answer

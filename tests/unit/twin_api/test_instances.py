@@ -43,6 +43,17 @@ def test_without_machines_states_are_reached_at_once(instant: Api) -> None:
     assert cloud.described(instance)["State"]["Name"] == "terminated"
 
 
+def test_a_protected_instance_is_terminated_only_after_its_protection_was_lifted(instant: Api) -> None:
+    cloud = Cloud(instant)
+    instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4"), DisableApiTermination=True)
+    told = cloud.ec2.describe_instance_attribute(InstanceId=instance, Attribute="disableApiTermination")
+    assert told["DisableApiTermination"] == {"Value": True}
+    assert refused(cloud.ec2.terminate_instances, InstanceIds=[instance]) == "OperationNotPermitted"
+    cloud.ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": False})
+    cloud.ec2.terminate_instances(InstanceIds=[instance])
+    assert cloud.described(instance)["State"]["Name"] == "terminated"
+
+
 def test_reboots_are_counted(api: Api) -> None:
     cloud = Cloud(api)
     instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4"))

@@ -104,7 +104,7 @@ def _version(version: tuple[int, int]) -> str:
     "A machine that is stopped in place keeps its id, so no gate waits for it: the next zone goes down beside it.",
 )
 def ungated_restart(facts: Facts) -> Iterator[Hit]:
-    gated = {gate.stack for gate in facts.of_kind("terraform_data") if gate.destroyed}
+    gated = {gate.stack for gate in facts.of_kind("terraform_data") if gate.name == "gate" and gate.destroyed}
     for node in _of_fate(facts, Fate.RESTARTED):
         if node.stack not in gated:
             yield Hit(node.path, f"{node.name} is stopped and started, and zone {node.zone} has no gate for it")
@@ -112,10 +112,16 @@ def ungated_restart(facts: Facts) -> Iterator[Hit]:
 
 @caution("unhealthy-now", "A rollout takes one zone away at a time: it should start from a cluster that can spare it.")
 def unhealthy_now(facts: Facts) -> Iterator[Hit]:
-    status = facts.status
-    if status is not None and not status.healthy and any(node.down for node in nodes(facts)):
-        sick = ", ".join(node.name for node in status.nodes if not node.healthy) or "none of the nodes by itself"
-        yield Hit("", f"not well now: {sick}; {status.sentinels.agreeing} of {status.sentinels.total} Sentinels agree")
+    status, found = facts.status, nodes(facts)
+    if status is None or not any(node.down for node in found):
+        return
+    # The status is that of the file's nodes: those that the change brings cannot be well yet.
+    there = {node.name for node in found if node.before}
+    sick = [node.name for node in status.nodes if node.name in there and not node.healthy]
+    agreeing, total = status.sentinels.agreeing, sum(node.had(Role.SENTINEL) for node in found)
+    if sick or status.leader is None or agreeing < total:
+        named = ", ".join(sick) or "none of the nodes by itself"
+        yield Hit("", f"not well now: {named}; {agreeing} of {total} Sentinels agree")
 
 
 def _of_fate(facts: Facts, fate: Fate) -> list[Node]:

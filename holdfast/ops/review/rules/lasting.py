@@ -75,8 +75,13 @@ def protection_removed(facts: Facts) -> Iterator[Hit]:
             and not resource.before.get("force_destroy")
         ):
             yield Hit(resource.path, "`force_destroy`: the bucket can be destroyed with what is in it")
+        if resource.before.get("disable_api_termination") and not resource.after.get("disable_api_termination"):
+            yield Hit(resource.path, "`disable_api_termination`: whoever may use the console can terminate the machine")
         if resource.was_kept and not resource.kept:
             yield Hit(resource.path, "`prevent_destroy` is taken away")
+    for refusal in facts.of_kind("terraform_data"):
+        if refusal.name == "refusal" and not refusal.remains:
+            yield Hit(refusal.path, "`cdktf destroy` is not refused any more")
     for versioning in facts.of_kind("aws_s3_bucket_versioning"):
         if versioning.destroyed:
             yield Hit(versioning.path, "old versions of the bucket's objects are no longer kept")

@@ -1,0 +1,4 @@
+"""`holdfast retire`: the deliberate end of an environment, its data included.
+
+`plan` is pure: recorded states to what will be done and what stays, in words. `run` does it; `commands` asks first.
+"""

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# One environment's review, as a workflow runs it: review.sh ENV [OPTIONS OF holdfast review]
+# Leaves review/ENV.md and review/ENV.html. The Markdown goes to the job's summary and, with PULL_REQUEST set, into the one
+# comment that this environment has there. Exit code: that of the review.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source scripts/env.sh
+
+environment=$1
+shift
+mkdir -p review
+report=review/$environment
+rm -f "$report".*
+code=0
+holdfast review "$environment" "$@" --markdown "$report.md" --html "$report.html" 2>"$report.err" || code=$?
+cat "$report.err" >&2
+if [[ ! -s $report.md ]]; then
+    # An old comment must not stand there as if it were about this commit.
+    {
+        echo "<!-- holdfast review $environment -->"
+        echo "## ⛔ $environment: there is no review of this commit"
+        printf '\n~~~~\n%s\n~~~~\n' "$(tail -c 4000 "$report.err")"
+    } >"$report.md"
+fi
+if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
+    cat "$report.md" >>"$GITHUB_STEP_SUMMARY"
+fi
+if [[ -n ${PULL_REQUEST:-} ]]; then
+    python scripts/ci/comment.py "$PULL_REQUEST" "$report.md"
+fi
+exit "$code"
