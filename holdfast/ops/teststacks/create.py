@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import Environment
-from holdfast.topology.spec import LABEL, NO_DOMAIN, TEST_PREFIX, instant
+from holdfast.topology.spec import LABEL, NO_DOMAIN, NO_FLOATING, TEST_PREFIX, instant
 
 POOL = IPv4Network("10.128.0.0/9")
 PREFIX = 20
@@ -100,9 +100,10 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
         "protected": False,
     }
     made["network"]["cidr"] = str(free_network(wish.name, [*taken, *source.network.peered]))
-    # Under a name of its own where the source has one.
-    if made["network"].get("domain") != NO_DOMAIN:
-        made["network"].pop("domain", None)
+    # Of its own, by its name, where the source has them.
+    for key, none in (("domain", NO_DOMAIN), ("floating", NO_FLOATING)):
+        if made["network"].get(key) != none:
+            made["network"].pop(key, None)
     # A bucket's name is unique in the world, and not free at once when a bucket is gone.
     made["cloud"]["suffix"] = hashlib.sha256(f"{wish.name}/{wish.run}".encode()).hexdigest()[:8]
     made["redis"]["memory"] = f"{source.redis.memory}MB"

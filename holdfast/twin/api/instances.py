@@ -114,16 +114,6 @@ def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any,
         raise
 
 
-@around(Instance, "prep_nics")
-def _make_interfaces(original: Method, self: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
-    """An interface that is made with an instance goes with it unless said otherwise. moto keeps it."""
-    new = [nic for nic in nic_spec or [{"DeviceIndex": 0}] if not nic.get("NetworkInterfaceId")]
-    going = [int(nic["DeviceIndex"]) for nic in new if nic.get("DeleteOnTermination") is None]
-    original(self, nic_spec, *args, **kwargs)
-    for index in going:
-        self.nics[index].delete_on_termination = True
-
-
 @around(Instance, "attach_eni")
 def _attach_interface(original: Method, self: Any, eni: Any, device_index: int) -> Any:
     """The instance is where its first interface is."""

@@ -34,6 +34,7 @@ def test_it_is_like_its_environment_and_shares_no_name_with_it(file: Path, folde
         assert getattr(made, same) == getattr(source, same)
     assert not made.network.cidr.overlaps(source.network.cidr)
     assert made.protected is False
+    assert made.floating is None or made.floating != source.floating
     assert made.domain == (None if source.domain is None else "test-one.holdfast.internal")
     assert names.bucket(made) != names.bucket(source)
     assert {node.name for node in Cluster.of(made).nodes}.isdisjoint(node.name for node in Cluster.of(source).nodes)
@@ -50,11 +51,17 @@ def test_it_is_like_its_environment_and_shares_no_name_with_it(file: Path, folde
 def test_what_its_environment_has_for_itself_alone_it_has_not(shop: Environment) -> None:
     own = shop.model_dump() | {
         "redis": {"memory": "256MB"},
-        "network": {"cidr": "10.40.0.0/16", "domain": "shop.internal", "peered": ["10.128.0.0/10"]},
+        "network": {
+            "cidr": "10.40.0.0/16",
+            "domain": "shop.internal",
+            "floating": "100.127.0.0/31",
+            "peered": ["10.128.0.0/10"],
+        },
         "review": {"overrides": [{"rule": "volume-shrunk", "reason": "once", "expires": "2026-12-31"}]},
     }
     made = create.content(shop.model_validate(own), WISH, [])
     assert "domain" not in made["network"]
+    assert "floating" not in made["network"]
     assert "review" not in made
     assert made["cloud"]["suffix"] != "shop1"
     assert IPv4Network(made["network"]["cidr"]).subnet_of(IPv4Network("10.192.0.0/10"))

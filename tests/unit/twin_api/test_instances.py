@@ -197,21 +197,3 @@ def test_a_request_that_is_repeated_with_its_token_gets_the_instance_it_made(api
     assert cloud.run(another, ClientToken="another") != made
     with pytest.raises(ClientError, match="InvalidNetworkInterface.InUse"):
         cloud.run(interface, ClientToken="later")
-
-
-def test_an_interface_made_with_a_machine_goes_with_it_unless_said_otherwise(instant: Api) -> None:
-    cloud = Cloud(instant)
-    launch = {"ImageId": IMAGE, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
-    listed = {"DeviceIndex": 0, "SubnetId": cloud.a}
-    machines = [
-        cloud.ec2.run_instances(**launch, **given)["Instances"][0]["InstanceId"]
-        for given in (
-            {"SubnetId": cloud.a},
-            {"NetworkInterfaces": [listed]},
-            {"NetworkInterfaces": [{**listed, "DeleteOnTermination": False, "Description": "kept"}]},
-        )
-    ]
-    assert len(instant.view().interfaces) == 3
-    cloud.ec2.terminate_instances(InstanceIds=machines)
-    (left,) = cloud.ec2.describe_network_interfaces()["NetworkInterfaces"]
-    assert left["Status"] == "available"
