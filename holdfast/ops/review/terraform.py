@@ -39,18 +39,31 @@ def plan_stack(environment: str, stack: str, outdir: Path, environ: Mapping[str,
         planned["terraform"] = {**planned["terraform"], "backend": {"local": {"path": "none.tfstate"}}}
     terraform.file(outdir, stack).write_text(json.dumps(planned, indent=2), encoding="utf-8")
     try:
-        # Without a lock: a review only reads, and must neither wait for a deploy nor stop one.
-        init = terraform.run(folder, environ, "init", "-reconfigure", "-input=false")
-        done = init if init.returncode else terraform.run(folder, environ, "plan", "-lock=false", f"-out={PLAN}")
+        done = _plan(folder, environ)
         if done.returncode == 0:
             shown = terraform.run(folder, environ, "show", "-json", PLAN)
             return plan.read(environment, name, json.loads(shown.stdout), synthesised)
-        if init.returncode == 0 and needs_others(done.stderr):
+        if needs_others(done.stderr):
             listed = terraform.run(folder, environ, "state", "list")
             return synthesis.described(environment, name, synthesised, _managed(listed.stdout))
         raise PlanFailed(f"{stack} cannot be planned:\n{terraform.last(done.stderr)}")
     finally:
         (folder / PLAN).unlink(missing_ok=True)  # it has what Terraform knows, in plain text
+
+
+def _plan(folder: Path, environ: Mapping[str, str]) -> terraform.Done:
+    """Without a lock: a review only reads, and must neither wait for a deploy nor stop one.
+
+    A folder that an earlier review has initialised is planned at once; Terraform says at once, too, where it is not.
+    """
+    plan = ("plan", "-lock=false", "-input=false", f"-out={PLAN}")
+    done = terraform.run(folder, environ, *plan)
+    if done.returncode == 0 or needs_others(done.stderr):
+        return done
+    init = terraform.run(folder, environ, "init", "-reconfigure", "-input=false")
+    if init.returncode:
+        raise PlanFailed(f"{folder.name} cannot be planned:\n{terraform.last(init.stderr)}")
+    return terraform.run(folder, environ, *plan)
 
 
 def needs_others(errors: str) -> bool:
