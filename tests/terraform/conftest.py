@@ -1,8 +1,8 @@
 """The environment `planned`, applied to the emulated API once for every test here, and driven as cdktf drives it.
 
-`test_review.py` looks at it; `test_stacks_plan.py`, the later of the two by its name, changes and destroys it.
-`test_teststacks.py` comes after both, and has an environment of its own. Reports that machines would write come from a
-thread, so that the gates are the real ones.
+`test_review.py` looks at it; `test_stacks_plan.py`, the later of the two by its name, changes and destroys it. Other
+files have an account of their own. Reports that machines would write come from a thread, so that the gates are the real
+ones.
 """
 
 from __future__ import annotations

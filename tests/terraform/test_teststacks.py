@@ -6,6 +6,7 @@ One test stack goes through its life in the order of these tests.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from holdfast.mirror import terraform_environment
+from holdfast.mirror import require_provider
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, expired_at
 from holdfast.ops.teststacks.removal import Removal
-from holdfast.topology import Environment, load_environment, names, pins
+from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.spec import CloudSpec
 from holdfast.twin.api import Api
-from tests.terraform.conftest import REPOSITORY, reporting
+from tests.terraform.conftest import REPOSITORY, emulated, reporting, written
 from tests.unit.teststacks.makers import EXPIRED, MAKERS, REGION, Maker
 
 BASIS = """\
@@ -95,21 +96,22 @@ def wait(condition: Any, seconds: float, what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def api() -> Iterator[Api]:
+    """Its own: others look whether theirs is empty."""
+    require_provider()
+    with emulated() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def place(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("teststacks")
-    (folder / "basis.yaml").write_text(BASIS.format(endpoint=api.url))
+    basis = written(folder, "basis", BASIS.format(endpoint=api.url))
     (folder / ACCOUNTS).write_text(api.account)
-    basis = load_environment(folder / "basis.yaml")
-    pin = pins.Pin("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", "a test")
-    pins.write(basis, {"debian-12/baked/amd64": pin}, folder)
     state = folder / "state"
     state.mkdir()
-    variables = terraform_environment() | {
-        "HOLDFAST_ENVIRONMENTS_DIR": str(folder),
-        "HOLDFAST_STATE_DIR": str(state),
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
-    }
-    yield Place(folder, state, Cloud({REGION: basis}), variables)
+    variables = {**os.environ, "HOLDFAST_ENVIRONMENTS_DIR": str(folder), "HOLDFAST_STATE_DIR": str(state)}
+    return Place(folder, state, Cloud({REGION: basis}), variables)
 
 
 def test_everything_that_up_makes_bears_all_the_tags(place: Place) -> None:
