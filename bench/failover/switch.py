@@ -71,8 +71,8 @@ def to_peer(peer: Peer, cluster: Cluster, leader: Node, in_sync: Callable[[], ob
     _everywhere(cluster, lambda node: f"systemctl start {peers.REDIS}\n" + _assign(node, leader))
     # Sentinels that begin before have to find the replicas one by one, with ten seconds between two looks.
     in_sync()
-    # One after the other: Sentinels that begin together ask the leader in step, and so miss it in the same instant, when
-    # each would vote for itself. And each unit by its name: the start of a target says nothing of what failed in it.
+    # One after the other: Sentinels that begin together ask the leader in step, so they miss it together, and
+    # each votes for itself. And each unit by name: the start of a target says nothing of what failed in it.
     for node in cluster.nodes:
         run(node, f"systemctl start {peers.TARGET} {' '.join(peers.UNITS)}")
 
