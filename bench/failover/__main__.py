@@ -89,7 +89,7 @@ def _measure(compared: Sequence[Settings], faults: Collection[str], rounds: int)
                     print(f"{what}: no run: {error}", flush=True)
                     failed[settings.name] += 1
                     broken |= settings.name == OURS
-                    settings.site.cluster.heal()
+                    settings.site.heal()
                     continue
                 failed[settings.name] = 0
                 page.write(keep(run))

@@ -43,6 +43,8 @@ def measure(settings: Settings, loss: Loss) -> tuple[Run, Verdict]:
         writers.watch(AFTERWARDS)
         over = time.monotonic()
         writers.stop()
+        if loss.stays_dead:
+            switch.revive(leader, settings.unit)
         present = settings.present(writers, ended=ended)
     verdict = checker.judge(
         writers.acknowledged, writers.reads, present, struck=struck, ended=over, surviving=surviving

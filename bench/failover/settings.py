@@ -41,7 +41,7 @@ class Site:
         self.layout = Layout.of(load_environment(find_environment(self.cluster.name)))
         self._machines = contextlib.ExitStack()
         self._ours: bool | None = None
-        """None: an earlier benchmark may have been killed before it gave the machines back."""
+        """None is unknown: an earlier benchmark may have been killed before it gave the machines back."""
 
     @cached_property
     def gateways(self) -> list[Gateway]:
@@ -86,10 +86,15 @@ class Site:
         self._ours = False
         switch.to_peer(peer, self.layout, leader, in_sync)
 
+    def heal(self) -> None:
+        """After a run that failed, wherever it did: nothing is known of the machines then."""
+        self.cluster.heal()
+        self._ours = None
+
     def restore(self) -> None:
         """Our own settings again, and healthy, whatever happened."""
         with self._machines:
-            self.cluster.heal()
+            self.heal()
             self.to_ours()
             self.cluster.wait_healthy()
 
@@ -144,7 +149,6 @@ class Ours:
 
     def present(self, writers: Writers, *, ended: bool) -> set[str]:
         self.site.cluster.heal()
-        switch.revive(self.site.layout, self.unit)
         self.site.cluster.wait_healthy()
         with self.site.cluster.client(socket_timeout=10) as reader:
             return writers.present(reader)
