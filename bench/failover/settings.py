@@ -62,10 +62,7 @@ class Site:
     @cached_property
     def pair(self) -> Gateway:
         """The floating pair, from a machine in the network that is there from now on until everything is restored."""
-        machine = self._machines.enter_context(application.running(self.cluster.name))
-        found = self.cluster.endpoints()
-        pair = found["floating"]
-        return Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
+        return self.cluster.pair(self._machines.enter_context(application.running(self.cluster.name)))
 
     def server(self, node: Node) -> redis.Redis:
         """A session with a node's own Redis, past every gateway, from the node's own network."""
