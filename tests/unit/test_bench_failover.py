@@ -88,6 +88,18 @@ def test_each_peer_has_its_own_checks_at_the_same_endpoint(cluster: Cluster, pee
     assert set(checks) <= set(lines)
 
 
+def test_no_peer_asks_for_more_connections_than_a_machine_has_files_for(cluster: Cluster) -> None:
+    # HAProxy opens two for each, and does not start with more than the 20000 that a machine of the twin may open.
+    asked = {peer.name: files(cluster, peer.name)["haproxy.cfg"] for peer in peers.PEERS}
+    found = {name: [line.strip() for line in text.splitlines() if "maxconn" in line] for name, text in asked.items()}
+    assert found == {
+        "tutorial": ["maxconn 8000"],
+        "quiq": ["maxconn 8000"],
+        "redis-ha": [],
+        "railway": ["maxconn 8000"],
+    }
+
+
 @pytest.mark.parametrize("peer", ["quiq", "redis-ha", "railway"])
 def test_those_who_ask_for_a_replica_do(cluster: Cluster, peer: str) -> None:
     assert {"min-replicas-to-write 1", "min-replicas-max-lag 5"} <= set(files(cluster, peer)["redis.conf"].splitlines())
