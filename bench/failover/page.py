@@ -50,8 +50,8 @@ METHOD = """
 - Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
   between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.
 - *Killed*: the process gets SIGKILL, and its machine restarts it as these settings say. *For good*: nobody restarts it.
-  A restart can cost more: one that wrote snapshots only comes back empty, and its replicas follow; Quiq's comes back as a
-  replica of itself, for which Sentinel waits 25 s.
+  A restart can cost more: one that wrote snapshots only comes back empty, and its replicas follow; Quiq's comes back as
+  a replica of itself, for which Sentinel waits 25 s.
 - *Planned*: `holdfast failover` for ours, `SENTINEL FAILOVER` for the others. (Quiq has a script around it that closes
   the gateways first; that is not measured here.)
 - Lost is what was acknowledged and is not in the data set of whoever leads in the end.
