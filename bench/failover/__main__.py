@@ -1,7 +1,8 @@
 """`python -m bench.failover [--settings NAME …] [--faults NAME …] [--runs N]`, as root, with the cluster up.
 
-In every round each of the settings loses its leader once in each way; so wherever it is interrupted, what it has can be
-compared. Afterwards, and when it is interrupted, the machines have our own settings again.
+In every round each of the settings loses its leader once in each way, and ours the gateway of its floating pair; so
+wherever it is interrupted, what it has can be compared. Afterwards, and when it is interrupted, the machines have our
+own settings again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -20,13 +22,14 @@ import redis
 
 from bench import peers
 from bench.failover import page, switch
-from bench.failover.losses import LOSSES, Loss
-from bench.failover.measure import measure
+from bench.failover.losses import LOSSES, PAIR_LOSSES
+from bench.failover.measure import measure, measure_pair
 from bench.failover.names import OURS, TITLES
-from bench.failover.runs import KEPT, keep, load, outcome
+from bench.failover.runs import KEPT, Outcome, Run, keep, load, outcome
 from bench.failover.settings import Ours, Settings, Site, Theirs
 from bench.record import Figure, record
 from holdfast.errors import HoldfastError
+from tests.twin.faults.checker import Verdict
 
 GIVE_UP_AFTER = 3
 """Failed runs in a row after which settings are left alone."""
@@ -34,7 +37,7 @@ GIVE_UP_AFTER = 3
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.failover", description="Write outages, ours and others'.")
-    names, faults = list(TITLES), [loss.name for loss in LOSSES]
+    names, faults = list(TITLES), [loss.name for loss in (*LOSSES, *PAIR_LOSSES)]
     parser.add_argument("--settings", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--faults", nargs="+", choices=faults, default=faults, metavar="NAME", help=", ".join(faults))
     parser.add_argument("--runs", type=_runs, default=KEPT, metavar="N", help=f"of each (default, and most: {KEPT})")
@@ -60,7 +63,7 @@ def main(given: Sequence[str]) -> int:
     try:
         broken = _measure(
             [settings for settings in known if settings.name in chosen.settings],
-            [loss for loss in LOSSES if loss.name in chosen.faults],
+            chosen.faults,
             chosen.runs,
         )
     finally:
@@ -71,22 +74,22 @@ def main(given: Sequence[str]) -> int:
     return 1 if broken else 0
 
 
-def _measure(compared: Sequence[Settings], losses: Sequence[Loss], rounds: int) -> bool:
+def _measure(compared: Sequence[Settings], faults: Collection[str], rounds: int) -> bool:
     """Returns whether one of our own runs failed, or broke what is held."""
     broken, failed = False, Counter[str]()
     for number in range(1, rounds + 1):
         for settings in compared:
-            for loss in losses:
+            for lost, one in _ways(settings, faults):
                 if failed[settings.name] >= GIVE_UP_AFTER:
                     continue
-                what = f"round {number}, {settings.name}, {loss.what}"
+                what = f"round {number}, {settings.name}, {lost}"
                 try:
-                    run, verdict = measure(settings, loss)
+                    run, verdict = one()
                 except (HoldfastError, pytest.fail.Exception, redis.RedisError, OSError) as error:
                     print(f"{what}: no run: {error}", flush=True)
                     failed[settings.name] += 1
                     broken |= settings.name == OURS
-                    settings.site.cluster.heal()
+                    settings.site.heal()
                     continue
                 failed[settings.name] = 0
                 page.write(keep(run))
@@ -101,6 +104,17 @@ def _measure(compared: Sequence[Settings], losses: Sequence[Loss], rounds: int) 
     return broken
 
 
+def _ways(settings: Settings, faults: Collection[str]) -> Iterator[tuple[str, Callable[[], tuple[Run, Verdict]]]]:
+    """What is lost, and how it is measured once."""
+    for loss in LOSSES:
+        if loss.name in faults:
+            yield loss.what, partial(measure, settings, loss)
+    if isinstance(settings, Ours):
+        for lost in PAIR_LOSSES:
+            if lost.name in faults:
+                yield lost.what, partial(measure_pair, settings, lost)
+
+
 def _said(seconds: float, ended: bool) -> str:
     return f"{seconds:.2f} s" if ended else f"no end within {seconds:.0f} s"
 
@@ -109,17 +123,18 @@ def _record() -> None:
     """Our own figures beside their bounds, in docs/benchmarks.md."""
     runs = load()
     for loss in LOSSES:
-        found = outcome(runs, OURS, loss.name)
-        if found:
-            safe = found.ended and not found.lost_with_wait and not found.doubled
-            record(
-                Figure(
-                    f"write outage, {loss.what}: p50 and p99",
-                    f"{found.p50:.2f} s, {found.p99:.2f} s of {found.runs} runs",
-                    f"{loss.p50} s, {loss.p99} s",
-                    safe and found.p50 <= loss.p50 and found.p99 <= loss.p99,
-                )
-            )
+        if found := outcome(runs, OURS, loss.name):
+            held = found.p50 <= loss.p50 and found.p99 <= loss.p99
+            record(_figure(loss.what, found, f"{loss.p50} s, {loss.p99} s", held))
+    for lost in PAIR_LOSSES:
+        if found := outcome(runs, OURS, lost.name):
+            record(_figure(lost.what, found, f"p99 {lost.p99} s", found.p99 <= lost.p99))
+
+
+def _figure(what: str, found: Outcome, bound: str, held: bool) -> Figure:
+    safe = found.ended and not found.lost_with_wait and not found.doubled
+    measured = f"{found.p50:.2f} s, {found.p99:.2f} s of {found.runs} runs"
+    return Figure(f"write outage, {what}: p50 and p99", measured, bound, safe and held)
 
 
 def _interrupt(_: int, __: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The ways to lose the leader, and what each may cost us: the project's own goals, for two shared cores."""
+"""Ways to lose the leader or a gateway, and what each may cost us: the project's own goals, for two shared cores."""
 
 from __future__ import annotations
 
@@ -44,4 +44,21 @@ LOSSES = (
         survives=False,
     ),
     Loss("planned", "planned handover", lambda settings, leader: settings.hand_over(leader), 0.25, 0.4),
+)
+
+
+@dataclass(frozen=True)
+class PairLoss:
+    """Power-cut of the machine that holds our floating pair: who uses the pair has no other gateway meanwhile."""
+
+    name: str
+    what: str
+    leads: bool
+    """Whether the same machine has the leader."""
+    p99: float
+
+
+PAIR_LOSSES = (
+    PairLoss("gateway", "floating pair's gateway lost", leads=False, p99=2.0),
+    PairLoss("leader-and-gateway", "leader and the floating pair's gateway lost together", leads=True, p99=2.5),
 )

@@ -1,4 +1,4 @@
-"""One run: the leader is lost or hands over under continuous writes, until every surviving gateway writes again."""
+"""One run: the leader or a gateway is lost under continuous writes, until writes go on wherever they can."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from collections.abc import Collection
 from datetime import datetime
 
 from bench.failover import switch
-from bench.failover.losses import Loss
+from bench.failover.losses import Loss, PairLoss
 from bench.failover.runs import Run
-from bench.failover.settings import Settings
+from bench.failover.settings import Ours, Settings
 from tests.twin.faults import checker
 from tests.twin.faults.checker import Verdict
 from tests.twin.writers import Writers
 
 PATIENCE = 120.0
 """Seconds to wait for the outage to end: above any time-out that the settings here have, but for three minutes."""
+
+PAIR_PATIENCE = 4.0
+"""Seconds until the floating pair must be back for sure: twice its goal."""
 
 AFTERWARDS = 1.0
 """Seconds that writes go on after the outage: whoever loses its lead again would do so now."""
@@ -40,11 +43,31 @@ def measure(settings: Settings, loss: Loss) -> tuple[Run, Verdict]:
         writers.watch(AFTERWARDS)
         over = time.monotonic()
         writers.stop()
+        if loss.stays_dead:
+            switch.revive(leader, settings.unit)
         present = settings.present(writers, ended=ended)
     verdict = checker.judge(
         writers.acknowledged, writers.reads, present, struck=struck, ended=over, surviving=surviving
     )
-    return _run(settings, loss, verdict, ended, len(writers.acknowledged)), verdict
+    return _run(settings.name, loss.name, verdict, ended, len(writers.acknowledged)), verdict
+
+
+def measure_pair(ours: Ours, loss: PairLoss) -> tuple[Run, Verdict]:
+    pair = ours.site.pair
+    holder = ours.holder(leads=loss.leads)
+    with Writers([pair]) as writers:
+        writers.wait_writing()
+        struck = time.monotonic()
+        ours.site.cluster.fault("power-cut", holder.name)
+        # Where the leader lives on, the writes before and after the outage look the same.
+        writers.watch(PAIR_PATIENCE)
+        writers.wait_writing(seconds=PATIENCE)
+        over = writers.stop()
+        present = ours.present(writers, ended=True)
+    verdict = checker.judge(
+        writers.acknowledged, writers.reads, present, struck=struck, ended=over, surviving={pair.node}
+    )
+    return _run(ours.name, loss.name, verdict, True, len(writers.acknowledged)), verdict
 
 
 def _written_again(writers: Writers, surviving: Collection[str], old: Collection[str]) -> bool:
@@ -59,10 +82,10 @@ def _written_again(writers: Writers, surviving: Collection[str], old: Collection
     return not waiting
 
 
-def _run(settings: Settings, loss: Loss, verdict: Verdict, ended: bool, acknowledged: int) -> Run:
+def _run(settings: str, fault: str, verdict: Verdict, ended: bool, acknowledged: int) -> Run:
     return Run(
-        settings=settings.name,
-        fault=loss.name,
+        settings=settings,
+        fault=fault,
         seconds=round(verdict.outage, 3),
         ended=ended,
         acknowledged=acknowledged,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench import peers
 from bench.failover import picture
-from bench.failover.losses import LOSSES
+from bench.failover.losses import LOSSES, PAIR_LOSSES
 from bench.failover.names import OURS, TITLES
 from bench.failover.runs import KEPT, Outcome, Run, load, outcome
 from bench.record import DOCS
@@ -33,6 +33,15 @@ In the worst run: acknowledged writes that were lost, without `WAIT` / with `WAI
 still acknowledged after its successor's first.
 """
 
+PAIR = """
+## At our floating pair
+
+One machine in the network writes to the pair of addresses that moves, while the machine that holds them is power-cut.
+
+| lost | seconds without a write, p50 / p99 | accepted p99 | acknowledged writes lost, without `WAIT` / with `WAIT 1` |
+| --- | --- | --- | --- |
+"""
+
 METHOD = """
 ## How it is measured
 
@@ -41,6 +50,8 @@ METHOD = """
 - Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
   between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.
 - *Killed*: the process gets SIGKILL, and its machine restarts it as these settings say. *For good*: nobody restarts it.
+  A restart can cost more: one that wrote snapshots only comes back empty, and its replicas follow; Quiq's comes back as
+  a replica of itself, for which Sentinel waits 25 s.
 - *Planned*: `holdfast failover` for ours, `SENTINEL FAILOVER` for the others. (Quiq has a script around it that closes
   the gateways first; that is not measured here.)
 - Lost is what was acknowledged and is not in the data set of whoever leads in the end.
@@ -59,6 +70,8 @@ def text(runs: Sequence[Run]) -> str:
             _table(runs, _seconds),
             COSTS,
             _table(runs, lambda found: f"{found.lost} / {found.lost_with_wait} / {found.doubled}"),
+            PAIR,
+            *_pair(runs),
             "\n## What is compared\n\n",
             *(f"- **{peer.title}** (`{peer.name}`): {peer.ships}.\n" for peer in peers.PEERS),
             METHOD,
@@ -73,6 +86,13 @@ def _table(runs: Sequence[Run], cell: Callable[[Outcome], str]) -> str:
         found = [outcome(runs, name, loss.name) for loss in LOSSES]
         lines.append([f"**{title}**" if name == OURS else title, *("–" if one is None else cell(one) for one in found)])
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _pair(runs: Sequence[Run]) -> Iterator[str]:
+    for loss in PAIR_LOSSES:
+        found = outcome(runs, OURS, loss.name)
+        cells = ("–", "–") if found is None else (_seconds(found), f"{found.lost} / {found.lost_with_wait}")
+        yield f"| {loss.what} | {cells[0]} | {loss.p99:g} | {cells[1]} |\n"
 
 
 def _seconds(found: Outcome) -> str:

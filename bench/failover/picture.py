@@ -58,7 +58,7 @@ def _scale(bottom: int) -> Iterator[str]:
         f'  <text class="small" x="{LEFT}" y="16">seconds without a write, on a logarithmic scale: '
         "a dot for the median, a line to the 99th percentile</text>\n"
     )
-    yield f'  <text class="small" x="{RIGHT + 12}" y="16">p50 / p99, and most writes lost</text>\n'
+    yield f'  <text class="small" x="{RIGHT + 12}" y="16">p50 / p99, most writes lost</text>\n'
     for tick in TICKS:
         x = position(tick)
         yield f'  <line class="grid" x1="{x}" y1="{TOP - 10}" x2="{x}" y2="{bottom}"/>\n'

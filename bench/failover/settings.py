@@ -21,6 +21,7 @@ from holdfast.errors import HoldfastError
 from holdfast.topology import Cluster as Layout
 from holdfast.topology import Node, find_environment, load_environment, ports
 from holdfast.twin import client
+from tests.twin import application
 from tests.twin.conftest import Cluster
 from tests.twin.writers import Gateway, Writers
 
@@ -38,8 +39,9 @@ class Site:
     def __init__(self) -> None:
         self.cluster = Cluster()
         self.layout = Layout.of(load_environment(find_environment(self.cluster.name)))
+        self._machines = contextlib.ExitStack()
         self._ours: bool | None = None
-        """None: an earlier benchmark may have been killed before it gave the machines back."""
+        """None is unknown: an earlier benchmark may have been killed before it gave the machines back."""
 
     @cached_property
     def gateways(self) -> list[Gateway]:
@@ -56,6 +58,11 @@ class Site:
             )
             for node in self.layout.nodes
         ]
+
+    @cached_property
+    def pair(self) -> Gateway:
+        """The floating pair, from a machine in the network that is there from now on until everything is restored."""
+        return self.cluster.pair(self._machines.enter_context(application.running(self.cluster.name)))
 
     def server(self, node: Node) -> redis.Redis:
         """A session with a node's own Redis, past every gateway, from the node's own network."""
@@ -76,11 +83,17 @@ class Site:
         self._ours = False
         switch.to_peer(peer, self.layout, leader, in_sync)
 
+    def heal(self) -> None:
+        """After a run that failed, wherever it did: nothing is known of the machines then."""
+        self.cluster.heal()
+        self._ours = None
+
     def restore(self) -> None:
         """Our own settings again, and healthy, whatever happened."""
-        self.cluster.heal()
-        self.to_ours()
-        self.cluster.wait_healthy()
+        with self._machines:
+            self.heal()
+            self.to_ours()
+            self.cluster.wait_healthy()
 
 
 class Settings(Protocol):
@@ -116,11 +129,23 @@ class Ours:
         return self.site.layout.node(self.site.cluster.wait_healthy()["leader"])
 
     def hand_over(self, leader: Node) -> None:
-        self.site.cluster.holdfast("failover", self.site.cluster.name, "--yes")
+        self._lead_elsewhere()
+
+    def holder(self, *, leads: bool) -> Node:
+        """Have a healthy cluster; returns who holds the floating pair, and leads or does not."""
+        self.prepare()
+        status = self.site.cluster.status()
+        holder: str = status["floating"]["gateway"]
+        if (status["leader"] == holder) != leads:
+            self._lead_elsewhere(*(["--to", holder] if leads else []))
+            self.prepare()
+        return self.site.layout.node(holder)
+
+    def _lead_elsewhere(self, *to: str) -> None:
+        self.site.cluster.holdfast("failover", self.site.cluster.name, *to, "--yes")
 
     def present(self, writers: Writers, *, ended: bool) -> set[str]:
         self.site.cluster.heal()
-        switch.revive(self.site.layout, self.unit)
         self.site.cluster.wait_healthy()
         with self.site.cluster.client(socket_timeout=10) as reader:
             return writers.present(reader)

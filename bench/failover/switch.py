@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,6 +20,8 @@ from holdfast.twin import client, machines
 
 PATIENCE = 90.0
 """Seconds for one step on one machine, which may be booting."""
+
+POLL = 0.2
 
 PASSWORD = "password=$(sed -n 's/^HOLDFAST_SYSTEM_PASSWORD=//p' /run/holdfast/haproxy.env)"
 
@@ -71,7 +74,10 @@ def to_peer(peer: Peer, cluster: Cluster, leader: Node, in_sync: Callable[[], ob
     _everywhere(cluster, lambda node: f"systemctl start {peers.REDIS}\n" + _assign(node, leader))
     # Sentinels that begin before have to find the replicas one by one, with ten seconds between two looks.
     in_sync()
-    _everywhere(cluster, lambda node: f"systemctl start {peers.TARGET}")
+    # One after the other: Sentinels that begin together ask the leader in step, so they miss it together, and
+    # each votes for itself. And each unit by name: the start of a target says nothing of what failed in it.
+    for node in cluster.nodes:
+        run(node, f"systemctl start {peers.TARGET} {' '.join(peers.UNITS)}")
 
 
 def to_ours(cluster: Cluster) -> None:
@@ -90,11 +96,9 @@ def keep_dead(node: Node, unit: str) -> None:
     run(node, f"mkdir -p {drop_in.rpartition('/')[0]}\nprintf '[Service]\\nRestart=no\\n' > {drop_in}\n{RELOAD}")
 
 
-def revive(cluster: Cluster, unit: str) -> None:
-    """Wherever `unit` had to stay dead it starts again."""
-    drop_in = DROP_IN.format(unit=unit)
-    again = f"if [ -e {drop_in} ]; then rm {drop_in}; {RELOAD}; systemctl start {unit}; fi"
-    _everywhere(cluster, lambda node: f"{BOOTED}\n{again}")
+def revive(node: Node, unit: str) -> None:
+    """What had to stay dead starts again."""
+    run(node, f"rm -f {DROP_IN.format(unit=unit)}\n{RELOAD}\nsystemctl start {unit}")
 
 
 def run(node: Node, script: str) -> str:
@@ -119,9 +123,26 @@ def run(node: Node, script: str) -> str:
 
 
 def _everywhere(cluster: Cluster, script: Callable[[Node], str]) -> None:
+    def step(node: Node) -> None:
+        _wait_on(node)
+        run(node, script(node))
+
     with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        for _ in pool.map(lambda node: run(node, script(node)), cluster.nodes):
+        for _ in pool.map(step, cluster.nodes):
             pass
+
+
+def _wait_on(node: Node) -> None:
+    """One that was just powered on is there a moment later."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            machines.exec(instance(node), ["true"])
+            return
+        except HoldfastError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(POLL)
 
 
 def _install(files: Mapping[str, str], name: str) -> str:

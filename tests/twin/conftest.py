@@ -140,6 +140,12 @@ class Cluster:
             for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
 
+    def pair(self, machine: str) -> Gateway:
+        """The floating pair, to be used from that machine's network."""
+        found = self.endpoints()
+        pair = found["floating"]
+        return Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
@@ -156,10 +162,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def floating(cluster: Cluster) -> Iterator[Gateway]:
     """The floating pair, as an application uses it from a machine of its own in the environment's network."""
-    found = cluster.endpoints()
-    pair = found["floating"]
     with application.running(cluster.name) as machine:
-        yield Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
+        yield cluster.pair(machine)
 
 
 @pytest.fixture

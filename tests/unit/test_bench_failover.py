@@ -16,6 +16,8 @@ from bench.idle import percentages
 from holdfast.errors import HoldfastError
 from holdfast.topology import Cluster, find_environment, load_environment
 
+PAIR = ["gateway", "leader-and-gateway"]
+
 RUN = Run("quiq", "frozen", 7.6, True, 900, 3, 0, 0, "2 cores, Linux", "2026-11-25T18:00:00")
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -84,6 +86,18 @@ def test_each_peer_has_its_own_checks_at_the_same_endpoint(cluster: Cluster, pee
     lines = files(cluster, peer)["haproxy.cfg"].splitlines()
     assert "    bind 10.40.16.5:6379" in lines
     assert set(checks) <= set(lines)
+
+
+def test_no_peer_asks_for_more_connections_than_a_machine_has_files_for(cluster: Cluster) -> None:
+    # HAProxy opens two for each, and does not start with more than the 20000 that a machine of the twin may open.
+    asked = {peer.name: files(cluster, peer.name)["haproxy.cfg"] for peer in peers.PEERS}
+    found = {name: [line.strip() for line in text.splitlines() if "maxconn" in line] for name, text in asked.items()}
+    assert found == {
+        "tutorial": ["maxconn 8000"],
+        "quiq": ["maxconn 8000"],
+        "redis-ha": [],
+        "railway": ["maxconn 8000"],
+    }
 
 
 @pytest.mark.parametrize("peer", ["quiq", "redis-ha", "railway"])
@@ -167,6 +181,12 @@ def test_the_page_shows_seconds_losses_and_how_many_runs_they_are_of() -> None:
     assert text.endswith("\nMeasured on 2 cores, Linux, 2026-11-25.\n")
 
 
+def test_the_page_shows_what_the_loss_of_the_floating_pairs_gateway_cost() -> None:
+    text = page.text([replace(RUN, settings="holdfast", fault="gateway", seconds=1.25, lost=1)] * 20)
+    assert "| floating pair's gateway lost | 1.25 / 1.25 | 2 | 1 / 0 |\n" in text
+    assert "| leader and the floating pair's gateway lost together | – | 2.5 | – |\n" in text
+
+
 def test_the_page_counts_no_runs_where_all_twenty_are_there() -> None:
     assert "| Quiq's HA Redis | – | – | 7.60 / 7.60 | – | – | – |" in page.text([RUN] * 20)
 
@@ -197,7 +217,7 @@ def test_page_and_picture_are_made_of_what_is_kept() -> None:
 def test_all_of_it_is_measured_twenty_times_unless_somebody_chooses() -> None:
     everything = arguments([])
     assert everything.settings == ["holdfast", "tutorial", "quiq", "redis-ha", "railway"]
-    assert everything.faults == ["killed", "dead", "frozen", "power-cut", "isolated", "planned"]
+    assert everything.faults == ["killed", "dead", "frozen", "power-cut", "isolated", "planned", *PAIR]
     assert everything.runs == 20
     chosen = arguments(["--settings", "quiq", "--faults", "killed", "frozen", "--runs", "3"])
     assert (chosen.settings, chosen.faults, chosen.runs) == (["quiq"], ["killed", "frozen"], 3)

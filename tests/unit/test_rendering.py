@@ -162,6 +162,12 @@ def test_every_gateway_knows_every_slot_deployed_or_not() -> None:
         assert list(identity[role]) == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
 
 
+def test_a_writer_whose_leader_refuses_is_not_held_for_a_second_try() -> None:
+    content = first(PROD)["/etc/holdfast/haproxy.cfg"]
+    leader = content.partition("\nbackend leader\n")[2].partition("\nbackend ")[0]
+    assert "retries 0" in settings(leader)
+
+
 @pytest.mark.parametrize(
     ("redis", "lines"),
     [
