@@ -159,7 +159,7 @@ def cluster() -> Iterator[Cluster]:
         subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def floating(cluster: Cluster) -> Iterator[Gateway]:
     """The floating pair, as an application uses it from a machine of its own in the environment's network."""
     with application.running(cluster.name) as machine:
