@@ -27,6 +27,9 @@ from tests.twin.writers import Gateway, Writers
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDFAST = REPOSITORY / ".venv" / "bin" / "holdfast"
 
+LASTING = 1.5
+"""Seconds for which a cluster must be well: reports are a second old, and Sentinel notices its clock after a moment."""
+
 KEEPS = "HOLDFAST_TEST_KEEP" in os.environ
 """For whoever works on these tests: a cluster that is up already is used as it is, and stays."""
 
@@ -83,12 +86,15 @@ class Cluster:
     def exec(self, node: str, *command: str, check: bool = True) -> str:
         return self.holdfast("twin", "exec", node, "--", *command, check=check).stdout
 
-    def wait(self, what: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 90) -> dict[str, Any]:
-        """Wait until the status says so; fail with what was last seen."""
-        deadline = time.monotonic() + seconds
+    def wait(
+        self, what: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 90, lasting: float = 0
+    ) -> dict[str, Any]:
+        """Wait until the status says so, for `lasting` seconds on end; fail with what was last seen."""
+        deadline, since = time.monotonic() + seconds, None
         while True:
             status = self.status()
-            if holds(status):
+            since = (since or time.monotonic()) if holds(status) else None
+            if since is not None and time.monotonic() - since >= lasting:
                 return status
             if time.monotonic() > deadline:
                 pytest.fail(f"not within {seconds} s: {what}; last seen:\n{json.dumps(status, indent=2)}")
@@ -96,7 +102,7 @@ class Cluster:
 
     def wait_healthy(self, seconds: float = 120, what: str = "a healthy cluster without TILT") -> dict[str, Any]:
         """Healthy, and so that it can fail over: a Sentinel that distrusts its clock (TILT) does nothing for 30 s."""
-        return self.wait(what, lambda status: status["healthy"] and not self.tilted(status), seconds)
+        return self.wait(what, lambda status: status["healthy"] and not self.tilted(status), seconds, lasting=LASTING)
 
     def tilted(self, status: dict[str, Any]) -> list[str]:
         """The nodes whose Sentinel distrusts its clock, or says nothing."""
