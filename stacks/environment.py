@@ -20,7 +20,10 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     """Every stack of the environment. Network and identity are applied side by side, then the zones one at a time."""
     network = NetworkStack(app, cluster)
     identity = IdentityStack(app, cluster)
-    zones = [ZoneStack(app, cluster, zone, network=network, identity=identity) for zone in cluster.zones]
+    zones: list[ZoneStack] = []
+    for zone in cluster.zones:
+        first = zones[0] if zones else None
+        zones.append(ZoneStack(app, cluster, zone, network=network, identity=identity, first=first))
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
     watch = WatchStack(app, cluster, network=network, identity=identity, instances=instances)
     zones[0].add_dependency(network)

@@ -28,34 +28,42 @@ class ZoneStack(Stack):
     """`<env>-zone-<letter>`: the unit of rollout, ended by a gate. Gives the instance id of each of its nodes."""
 
     def __init__(
-        self, app: App, cluster: Cluster, zone: Zone, *, network: NetworkStack, identity: IdentityStack
+        self,
+        app: App,
+        cluster: Cluster,
+        zone: Zone,
+        *,
+        network: NetworkStack,
+        identity: IdentityStack,
+        first: ZoneStack | None,
     ) -> None:
+        """`first`: the first zone's stack, which has the first gateway; None in that stack itself."""
         super().__init__(app, names.zone_stack(cluster.environment, zone), cluster)
         self._key = identity.key.arn
         self._profile = identity.instance_profile.name
         self._subnet = network.node_subnets[zone.letter]
+        self._route_table = network.route_tables[zone.letter].id
         self._network = network
         self._interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
         self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
-        self._lead_floating_pair()
+        self._lead_floating_pair(first or self)
         zone_gate(self, self.instances)
 
-    def _lead_floating_pair(self) -> None:
-        """To the first gateway, where that is here. From then on the gateways move it: see node/README.md."""
-        first = self.cluster.having(Role.GATEWAY)[0]
+    def _lead_floating_pair(self, first: ZoneStack) -> None:
+        """In this zone's table, to the first gateway. From then on the gateways move it: see node/README.md."""
         floating = self.cluster.floating
-        if floating is None or first.name not in self._interfaces:
+        if floating is None:
             return
+        gateway = first._interfaces[self.cluster.having(Role.GATEWAY)[0].name]
         for kind, address in (("leader", floating.leader), ("replica", floating.replica)):
-            for letter, table in self._network.route_tables.items():
-                Route(
-                    self,
-                    f"floating-{kind}-{letter}",
-                    route_table_id=table.id,
-                    destination_cidr_block=f"{address}/32",
-                    network_interface_id=self._interfaces[first.name].id,
-                    lifecycle=TerraformResourceLifecycle(ignore_changes=["network_interface_id"]),
-                )
+            Route(
+                self,
+                f"floating-{kind}",
+                route_table_id=self._route_table,
+                destination_cidr_block=f"{address}/32",
+                network_interface_id=gateway.id,
+                lifecycle=TerraformResourceLifecycle(ignore_changes=["network_interface_id"]),
+            )
 
     def _add_interface(self, node: Node) -> NetworkInterface:
         gateway = node.leader_endpoint is not None

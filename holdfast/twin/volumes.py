@@ -18,8 +18,9 @@ from holdfast.twin.run import STATE, run, wait_until
 VOLUMES = STATE / "volumes"
 GIB = 1024**3
 
-_LOOP_LOCK = threading.Lock()
-"""Two threads must not make two loop devices for one file: their caches would know nothing of each other."""
+_ATTACHING = threading.Lock()
+"""Two threads must not make two loop devices for one file: their caches would know nothing of each other. Nor may two
+make the same device node."""
 
 
 def create(volume_id: str, size_gib: int) -> None:
@@ -75,22 +76,23 @@ def attach(volume_id: str, instance_id: str, device: str = "/dev/sdf") -> bool:
     """
     node_name = _node_name(device)
     dev = _dev(instance_id)
-    number = _ensure_loop(volume_id).stat().st_rdev
     node = dev / node_name
-    new = not node.exists()
-    if not new and node.stat().st_rdev != number:
-        raise HoldfastError(f"{instance_id} has another volume as {device}; detach it first")
-    if new:
-        os.mknod(node, stat.S_IFBLK | 0o660, number)
-        # Group `disk`, which has this number in every Debian.
-        os.chown(node, 0, 6)
-    for link, target in (
-        (_by_id(dev, volume_id), f"../../{node_name}"),
-        (dev / device.removeprefix("/dev/"), node_name),
-    ):
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(target)
+    with _ATTACHING:
+        number = _ensure_loop(volume_id).stat().st_rdev
+        new = not node.exists()
+        if not new and node.stat().st_rdev != number:
+            raise HoldfastError(f"{instance_id} has another volume as {device}; detach it first")
+        if new:
+            os.mknod(node, stat.S_IFBLK | 0o660, number)
+            # Group `disk`, which has this number in every Debian.
+            os.chown(node, 0, 6)
+        for link, target in (
+            (_by_id(dev, volume_id), f"../../{node_name}"),
+            (dev / device.removeprefix("/dev/"), node_name),
+        ):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(target)
     return new
 
 
@@ -169,14 +171,13 @@ def _loop(volume_id: str) -> Path | None:
 
 
 def _ensure_loop(volume_id: str) -> Path:
-    with _LOOP_LOCK:
-        loop = _loop(volume_id)
-        if loop is not None:
-            return loop
-        file = _file(volume_id)
-        if not file.is_file():
-            raise HoldfastError(f"there is no volume {volume_id}: found no {file}")
-        return Path(run(["losetup", "--find", "--show", file]).strip())
+    loop = _loop(volume_id)
+    if loop is not None:
+        return loop
+    file = _file(volume_id)
+    if not file.is_file():
+        raise HoldfastError(f"there is no volume {volume_id}: found no {file}")
+    return Path(run(["losetup", "--find", "--show", file]).strip())
 
 
 def _dev(instance_id: str) -> Path:

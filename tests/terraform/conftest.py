@@ -44,7 +44,7 @@ protected: false
 """
 
 STACKS = ["network", "identity", "zone-a", "zone-b", "zone-c", "watch", "names"]
-ORDER = [["network", "identity"], ["zone-a", "zone-b", "zone-c", "names"], ["watch"]]
+ORDER = [["network", "identity"], ["zone-a", "names"], ["zone-b", "zone-c"], ["watch"]]
 """Stacks of one row need nothing of each other. (A deploy takes the zones one by one all the same.)"""
 
 

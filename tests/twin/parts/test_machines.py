@@ -8,8 +8,8 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,11 +226,9 @@ def test_a_volume_grows_while_it_is_attached(machine: Machine, volume: str) -> N
 
 
 def test_two_threads_make_one_loop_device_of_a_volume(machine: Machine, volume: str) -> None:
-    threads = [threading.Thread(target=volumes.attach, args=(volume, machine.id)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        news = list(pool.map(volumes.attach, [volume] * 2, [machine.id] * 2))
+    assert sorted(news) == [False, True]
     assert len(run(["losetup", "--noheadings", "--associated", volumes.VOLUMES / f"{volume}.img"]).splitlines()) == 1
 
 
