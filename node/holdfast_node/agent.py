@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from holdfast_node import gateway, lease, resp, watchdog
+from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
@@ -22,9 +22,11 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Servers
+from holdfast_node.watchdog import Watchdog
 
-INTERVAL = 0.1
-"""Seconds between two looks at every Sentinel and every Redis."""
+INTERVAL = 0.125
+"""Seconds between two looks at every Sentinel and every Redis. With the longest wait for an answer (see link.py) it is
+shorter than the lease of a Sentinel's word."""
 
 HURRY = 0.01
 """Seconds between two looks at a Redis that is just being promoted."""
@@ -53,7 +55,9 @@ class Agent:
         self._due = False
         self._contradicts, self._leaderless, self._deaf = Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
+        self._promotion: asyncio.Task[None] | None = None
         self._aside = Aside()
+        self._watchdog = Watchdog()
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
         self._reporter = Reporter(
             identity, cloud, credentials, self._sentinels, self._servers, self._floating, self._membership
@@ -68,13 +72,11 @@ class Agent:
         self._servers.start()
         if self._identity.has("gateway"):
             self._haproxy = gateway.Haproxy(self._identity.data)
-            await lease.serve(self._identity.lease_port, self._may_use)
+            lease.serve(self._identity.lease_port, self._may_use)
             if self._identity.floating:
                 threading.Thread(target=self._floating.run, daemon=True).start()
         threading.Thread(target=self._reporter.run, daemon=True).start()
-        await asyncio.gather(
-            _every(INTERVAL, self._look), _every(AROUND_INTERVAL, self._look_around), self._look_at_promoted()
-        )
+        await asyncio.gather(_every(INTERVAL, self._look), _every(AROUND_INTERVAL, self._look_around))
 
     def _may_use(self, backend: str, name: str) -> bool:
         if self._haproxy:
@@ -82,7 +84,7 @@ class Agent:
         return (backend, name) in self._usable
 
     def _look(self) -> None:
-        watchdog.alive()
+        self._watchdog.alive()
         self._sentinels.ask()
         self._servers.look()
         if self._haproxy and self._identity.floating:
@@ -116,11 +118,11 @@ class Agent:
         self._sentinels.reset_own()
 
     async def _look_at_promoted(self) -> None:
-        while True:
-            promoted = self._sentinels.promoting()
-            if promoted:
-                self._servers.look_at(promoted)
-            await asyncio.sleep(HURRY if promoted else INTERVAL)
+        """For as long as somebody is being promoted."""
+        while promoted := self._sentinels.promoting():
+            self._servers.look_at(promoted)
+            await asyncio.sleep(HURRY)
+        self._promotion = None
 
     def _changed(self) -> None:
         """Consider everything anew, once for all that came in together."""
@@ -130,6 +132,8 @@ class Agent:
 
     def _consider(self) -> None:
         self._due = False
+        if self._promotion is None and self._sentinels.promoting():
+            self._promotion = self._loop.create_task(self._look_at_promoted())
         proven = self._sentinels.proven_leader()
         if self._haproxy:
             self._usable = gateway.usable(proven, self._identity.data, self._servers.at)

@@ -6,6 +6,7 @@ gateway that is of no use: keepalived is told of that through a file.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ STATE = Path("/run/holdfast-keepalived/state")
 UNABLE = Path("/run/holdfast-node/unable")
 """1 while this gateway is of no use, else 0: keepalived watches it."""
 
-LOOK = 0.05
+LOOK = 0.1
 """Seconds between two looks at the election."""
 CHECK = 5.0
 """Seconds between two checks that the addresses still lead here."""
@@ -96,7 +97,12 @@ class Floating:
 
 
 def _state() -> str:
+    # Without what Python wraps around a file: this happens all the time.
     try:
-        return STATE.read_text(encoding="ascii").strip()
+        file = os.open(STATE, os.O_RDONLY)
     except OSError:
         return ""
+    try:
+        return os.read(file, 64).decode("ascii", errors="replace").strip()
+    finally:
+        os.close(file)

@@ -18,7 +18,7 @@ SOCKET = Path("/run/holdfast-haproxy/admin.sock")
 RETRY = 0.1
 """Seconds until the next attempt to connect, while HAProxy restarts."""
 SILENT_AFTER = 1.0
-"""Seconds without one of its checks, of which it makes five a second for each server that is open."""
+"""Seconds without one of its checks, of which it makes more than two a second for each server that is open."""
 
 PROMPT = b"> "
 

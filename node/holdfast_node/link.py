@@ -12,10 +12,14 @@ from holdfast_node.resp import Credentials, Parser, Refused, Reply, encode
 TIMEOUT = 0.2
 """Seconds for a connection, and for an answer. Shorter than the lease, so that a silent peer is noticed within it."""
 
-RETRY, SLOW_RETRY = 0.1, 1.0
-"""Seconds until the next attempt to connect: at first, and after `PATIENCE` attempts."""
+RETRY, SLOW_RETRY, SLOWEST_RETRY = 0.1, 1.0, 5.0
+"""Seconds until the next attempt to connect: at first, after `PATIENCE` failed, and after twice as many where
+no machine answers: there may never be one, as at the address of a node that the layout only has room for."""
 
 PATIENCE = 20
+
+BUFFER = 16 * 1024
+"""Bytes taken in at once, into memory that stays: asyncio's own buffer is a mapping of 256 KiB for every answer."""
 
 Then = Callable[[Reply], None]
 
@@ -28,7 +32,7 @@ class State(Enum):
     """No answer in time, or none yet: it may be busy, frozen or cut off."""
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """One connection to a Redis or a Sentinel. `changed` is called after every change of `state`."""
 
     def __init__(
@@ -37,7 +41,7 @@ class Link(asyncio.Protocol):
         self.address, self.state = address, State.SILENT
         self._port, self._changed, self._credentials = port, changed, credentials
         self._transport: asyncio.Transport | None = None
-        self._parser = Parser()
+        self._parser, self._buffer = Parser(), memoryview(bytearray(BUFFER))
         self._asked: deque[tuple[float, Then]] = deque()
         self._failures = 0
         self._greeted = False
@@ -91,9 +95,12 @@ class Link(asyncio.Protocol):
         self._failures, self._greeted = 0, True
         self._become(State.UP)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         try:
-            for reply in self._parser.feed(data):
+            for reply in self._parser.feed(bytes(self._buffer[:nbytes])):
                 self.received(reply)
         except ValueError:
             self._end(State.SILENT)
@@ -116,13 +123,20 @@ class Link(asyncio.Protocol):
         if transport is not None:
             transport.abort()
         self._failures += 1
-        self._connecting = self._loop.create_task(self._connect(RETRY if self._failures < PATIENCE else SLOW_RETRY))
+        self._connecting = self._loop.create_task(self._connect(_pause(self._failures, state)))
         self._become(state)
 
     def _become(self, state: State) -> None:
         if state is not self.state:
             self.state = state
             self._changed()
+
+
+def _pause(failures: int, state: State) -> float:
+    """Seconds until the next attempt, after so many failed in a row, the last one so."""
+    if failures < PATIENCE:
+        return RETRY
+    return SLOWEST_RETRY if failures >= 2 * PATIENCE and state is State.SILENT else SLOW_RETRY
 
 
 class Subscription(Link):

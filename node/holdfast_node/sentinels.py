@@ -1,4 +1,4 @@
-"""What the Sentinels say: asked ten times a second, and heard at once when they change the leader."""
+"""What the Sentinels say: asked eight times a second, and heard at once when they change the leader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LEASE = 0.4
 before the other side can have promoted anybody."""
 
 PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 1000)
-"""Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf).
+"""Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf); a restarted Sentinel
+has forgotten them.
 
 Ping: by default it is down-after-milliseconds where that is under a second; then the first ping to a new leader comes
 just when it counts as down, and a second failover follows the first. Shorter than 250, and no replica is eligible.
@@ -83,7 +84,7 @@ class Sentinels:
             self._watch(address)
 
     def ask(self) -> None:
-        """Ask each who leads: to be called every tenth of a second."""
+        """Ask each who leads: to be called several times within their lease."""
         for address, link in self._links.items():
             link.expire()
             if link.idle:
@@ -186,8 +187,11 @@ class Sentinels:
             self._subscriptions[address] = Subscription(address, port, CHANNELS, partial(self._heard, address))
 
     def _link_changed(self, address: str) -> None:
-        if self._links[address].state is State.UP:
-            self._look(self._links[address])
+        link = self._links[address]
+        if link.state is State.UP:
+            if address == self.identity.address and self.identity.since_7_0:
+                link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
+            self._look(link)
         self.changed()
 
     def _named(self, address: str, reply: resp.Reply) -> None:
@@ -218,9 +222,6 @@ class Sentinels:
                 view.tilt = resp.fields(reply).get("sentinel_tilt") == "1"
                 self._views[address] = view
 
-        if address == self.identity.address and self.identity.since_7_0:
-            # Every time: a Sentinel that was restarted has forgotten it.
-            link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
         link.ask(replicas, *self._about("REPLICAS"))
         link.ask(others, *self._about("SENTINELS"))
         link.ask(info, "INFO", "sentinel")

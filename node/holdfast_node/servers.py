@@ -95,7 +95,7 @@ class Watched:
         return Server(Role.DOWN if self._link.state is State.REFUSED else Role.SILENT)
 
     def look(self) -> None:
-        """Ask for what changes: to be called every tenth of a second, or as often as it matters."""
+        """Ask for what changes: to be called eight times a second, or as often as it matters."""
         self._link.expire()
         if self._link.idle:
             if self.details is None or self.details.server.role is Role.DOWN:

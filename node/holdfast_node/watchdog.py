@@ -6,10 +6,15 @@ import os
 import socket
 
 
-def alive() -> None:
-    """To be said more often than the unit's WatchdogSec; without systemd nobody hears it."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            # A name with @ is an abstract one, which begins with a zero byte.
-            notify.sendto(b"WATCHDOG=1", f"\0{path[1:]}" if path.startswith("@") else path)
+class Watchdog:
+    """`alive` is to be said more often than the unit's WatchdogSec; without systemd nobody hears it."""
+
+    def __init__(self) -> None:
+        path = os.environ.get("NOTIFY_SOCKET", "")
+        # A name with @ is an abstract one, which begins with a zero byte.
+        self._path = f"\0{path[1:]}" if path.startswith("@") else path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def alive(self) -> None:
+        if self._path:
+            self._socket.sendto(b"WATCHDOG=1", self._path)

@@ -25,7 +25,7 @@ def ask() -> Callable[[bytes], bytes]:
     async def serve() -> None:
         # What goes wrong with one question is said, and the next one is another one.
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        await lease.serve(port, may)
+        lease.serve(port, may)
         await asyncio.Event().wait()
 
     threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
