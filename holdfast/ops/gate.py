@@ -9,6 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ops import reports, status
 from holdfast.ops.cloud import CloudError
 from holdfast.ops.reports import Report
+from holdfast.ops.status import Status
 from holdfast.topology import Cluster, Environment
 
 POLL = 1.0
@@ -35,6 +36,17 @@ def waiting_for(expected: Mapping[str, str], seen: Mapping[str, Report]) -> list
     return sentences
 
 
+def ailing(found: Status) -> list[str]:
+    """What keeps a cluster from being healthy, one sentence each; none: it is."""
+    sentences = [] if found.leader else ["no leader"]
+    sentences += [f"{node.name}: {node.role}, {node.says}" for node in found.nodes if not node.healthy]
+    if found.sentinels.agreeing < found.sentinels.total:
+        sentences.append(f"{found.sentinels.agreeing} of {found.sentinels.total} Sentinels agree")
+    if found.floating and found.floating.gateway is None:
+        sentences.append(f"no gateway, or more than one, holds the floating pair {found.floating.leader}")
+    return sentences
+
+
 def hold(environment: Environment, expected: Mapping[str, str], timeout: float, say: Callable[[str], None]) -> None:
     """Wait until every node of `expected` is ready as that instance.
 
@@ -45,23 +57,13 @@ def hold(environment: Environment, expected: Mapping[str, str], timeout: float, 
 
 
 def hold_whole(environment: Environment, timeout: float, say: Callable[[str], None]) -> None:
-    """Wait until the whole cluster is healthy: one leader, every replica in sync, every Sentinel agreeing.
+    """Wait until the whole cluster is healthy: leader, replicas, Sentinels and floating pair.
 
     Raises:
         GateClosed: after `timeout` seconds, with what was last seen.
     """
     cluster = Cluster.of(environment)
-
-    def reasons(seen: Mapping[str, Report]) -> list[str]:
-        found = status.work_out(cluster, seen)
-        if found.healthy:
-            return []
-        nodes = [f"{node.name}: {node.role}, {node.says}" for node in found.nodes if not node.healthy]
-        agreeing, total = found.sentinels.agreeing, found.sentinels.total
-        leader = [] if found.leader else ["no leader"]
-        return leader + nodes + ([f"{agreeing} of {total} Sentinels agree"] if agreeing < total else [])
-
-    _hold(environment, reasons, timeout, say)
+    _hold(environment, lambda seen: ailing(status.work_out(cluster, seen)), timeout, say)
 
 
 def _hold(

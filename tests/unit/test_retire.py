@@ -12,7 +12,6 @@ import pytest
 from holdfast import cli
 from holdfast.ops.retire.commands import NotConfirmed, WrongName, announcement, confirm
 from holdfast.ops.retire.plan import plan
-from holdfast.ops.retire.run import only_state
 from holdfast.topology import Environment, load_environment, names
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
@@ -105,26 +104,6 @@ def test_at_a_terminal_the_name_is_typed(monkeypatch: pytest.MonkeyPatch, typed:
     else:
         with pytest.raises(WrongName):
             confirm("prod", None)
-
-
-def test_a_stack_is_destroyed_without_its_configuration_and_so_without_its_refusals() -> None:
-    configuration = {
-        "terraform": {
-            "backend": {"s3": {"bucket": "states", "key": "prod-network.tfstate", "use_lockfile": True}},
-            "required_version": ">= 1.11.0",
-        },
-        "provider": {"aws": [{"region": "eu-central-1"}]},
-        "resource": {"aws_vpc": {"vpc": {"lifecycle": {"prevent_destroy": True}}}},
-        "data": {"terraform_remote_state": {}},
-        "output": {},
-    }
-    assert only_state(configuration, "prod-zone-b") == {
-        "terraform": {
-            "backend": {"s3": {"bucket": "states", "key": "prod-zone-b.tfstate", "use_lockfile": True}},
-            "required_version": ">= 1.11.0",
-        },
-        "provider": {"aws": [{"region": "eu-central-1"}]},
-    }
 
 
 def test_a_second_time_there_is_nothing_to_do(

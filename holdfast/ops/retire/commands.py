@@ -43,14 +43,13 @@ def add_parser(subparsers: Any) -> None:
 
 
 def _retire(arguments: argparse.Namespace) -> int:
-    file = find_environment(arguments.environment)
-    environment = load_environment(file)
+    environment = load_environment(find_environment(arguments.environment))
     planned = plan(environment, states.read(environment), datetime.now(UTC).date())
     if planned.stacks:
         err.print("\n".join(announcement(planned)), markup=False)
         confirm(environment.name, arguments.yes_really)
         with err.status(f"retiring {environment.name}"):
-            run.retire(environment, file, planned, lambda sentence: err.print(sentence, markup=False))
+            run.retire(environment, planned, lambda sentence: err.print(sentence, markup=False))
     if arguments.json:
         print(json.dumps(asdict(planned), indent=2))
     else:

@@ -1,76 +1,44 @@
-"""Destroys what Terraform's states record, one stack after the other, with nothing but provider and state configured.
-
-Refusals (`prevent_destroy`, a stack's `refusal`) are part of the configuration, not of the state: without the stacks'
-own configuration they do not hold, for this one run, and the environment file stays as it is.
-"""
+"""Destroys an environment's stacks, one after the other, in spite of what refuses it: see holdfast/ops/destroy.py."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import cloud, terraform
+from holdfast.ops import cloud, destroy
 from holdfast.ops.retire.plan import Retirement
 from holdfast.topology import Environment, names
 
 TIMEOUT = 3600.0
 """Seconds for one stack. Network interfaces of endpoints and NAT gateways take minutes; a machine hands over first."""
 
-LOCK_PATIENCE = "-lock-timeout=60s"
-
 
 class NotRetired(HoldfastError):
     """A stack could not be destroyed. Those before it are gone; running again goes on here."""
 
 
-def retire(environment: Environment, file: Path, planned: Retirement, say: Callable[[str], None]) -> None:
+def retire(environment: Environment, planned: Retirement, say: Callable[[str], None]) -> None:
     """Destroy the stacks of `planned` in its order, saying what is being done.
 
     Raises:
         NotRetired: with what Terraform said.
-        HoldfastError: the environment cannot be synthesised, the bucket cannot be emptied.
+        HoldfastError: the bucket cannot be emptied.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        outdir, work = Path(folder) / "out", Path(folder) / "work"
-        work.mkdir()
-        environ = terraform.variables(file, outdir)
-        terraform.synthesise(environ)
-        configuration = terraform.configuration(outdir, names.network_stack(environment))
-        for doomed in planned.stacks:
-            say(f"{doomed.name}: destroying")
-            if doomed.name == names.identity_stack(environment):
-                _empty(environment)
-            bare = json.dumps(only_state(configuration, doomed.name))
-            (work / "main.tf.json").write_text(bare, encoding="utf-8")
-            _destroy(environment, doomed.name, work, environ)
-
-
-def only_state(configuration: Mapping[str, Any], stack: str) -> dict[str, Any]:
-    """Where the state of `stack` lies and who made what is in it, from any stack's configuration; no resources."""
-    settings, key = configuration["terraform"], names.state_key(stack)
-    if s3 := settings["backend"].get("s3"):
-        backend = {"s3": {**s3, "key": key}}
-    else:
-        backend = {"local": {"path": str(names.LOCAL_STATE / key)}}
-    return {"terraform": {**settings, "backend": backend}, "provider": configuration["provider"]}
-
-
-def _destroy(environment: Environment, stack: str, work: Path, environ: Mapping[str, str]) -> None:
-    done = terraform.run(work, environ, "init", "-reconfigure", "-input=false")
-    if done.returncode == 0:
-        destroy = ("destroy", "-auto-approve", "-input=false", LOCK_PATIENCE)
-        done = terraform.run(work, environ, *destroy, timeout=TIMEOUT)
-    if done.returncode:
-        raise NotRetired(
-            f"{stack} could not be destroyed; what came before it is gone, and holdfast retire {environment.name} "
-            f"goes on here:\n{terraform.last(done.stderr)}"
-        )
+    bucket = names.state_bucket(environment) if environment.api_endpoint is None else None
+    for doomed in planned.stacks:
+        say(f"{doomed.name}: destroying")
+        if doomed.name == names.identity_stack(environment):
+            _empty(environment)
+        place = destroy.Place(doomed.name, environment.region, bucket, environment.api_endpoint)
+        try:
+            destroy.destroy(place, patience=TIMEOUT)
+        except destroy.DestroyFailed as error:
+            raise NotRetired(
+                f"{doomed.name} could not be destroyed; what came before it is gone, and holdfast retire "
+                f"{environment.name} goes on here:\n{error}"
+            ) from None
 
 
 def _empty(environment: Environment) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast.ops.teststacks import files, recorded, terraform
+from holdfast.ops import destroy
+from holdfast.ops.teststacks import cdktf, files, recorded
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.inventory import Found, Inventory, look
 from holdfast.ops.teststacks.judge import Fate, Judge
@@ -73,8 +74,9 @@ class Removal:
         for state in states:
             self.say(f"{state.environment}: terraform destroy of {state.stack} ({state.holds} recorded)")
             try:
-                terraform.destroy(self.cloud, state, patience=self.patience, lock=self.lock)
-            except terraform.DestroyFailed as error:
+                place = destroy.Place(state.stack, state.region, state.bucket, self.cloud.endpoint)
+                destroy.destroy(place, patience=self.patience, lock=self.lock)
+            except destroy.DestroyFailed as error:
                 failed[state.stack] = str(error)
                 self.say(str(error))
         return failed
@@ -87,7 +89,7 @@ class Removal:
         for name in done & {state.environment for state, judgement in seen.states if judgement.fate is Fate.GOES}:
             recorded.forget(self.cloud, name)
         for name in done & {environment.name for environment, judgement in seen.files if judgement.fate is Fate.GOES}:
-            terraform.forget(name)
+            cdktf.forget(name)
             files.remove(name)
         return reasons
 

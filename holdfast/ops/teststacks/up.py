@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap
-from holdfast.ops.teststacks import clouds, create, files, terraform
+from holdfast.ops.teststacks import cdktf, clouds, create, files
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.create import Wish
 from holdfast.ops.teststacks.sweep import Say
@@ -31,7 +31,7 @@ def prepare(source: Environment, wish: Wish) -> tuple[Environment, bool]:
         return _same(known[wish.name], source, wish), True
     others = [*known.values(), *(load_environment(file) for file in environment_files())]
     taken = [environment.network.cidr for environment in others] + list(_networks(cloud))
-    terraform.forget(wish.name)  # of an earlier one of that name, which may have kept its states elsewhere
+    cdktf.forget(wish.name)  # of an earlier one of that name, which may have kept its states elsewhere
     return files.write(create.content(source, wish, taken)), False
 
 
@@ -65,4 +65,4 @@ def deploy(environment: Environment, say: Say) -> None:
     """
     for done in bootstrap.bootstrap(environment):
         say(done)
-    terraform.deploy(environment, files.path(environment.name))
+    cdktf.deploy(environment, files.path(environment.name))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast import cli
-from holdfast.ops.teststacks import clouds, commands, files, terraform
+from holdfast.ops.teststacks import cdktf, clouds, commands, files
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.sweep import Pace
 from holdfast.topology import names
@@ -22,7 +22,7 @@ from tests.unit.teststacks.makers import EXPIRED, LATER, Maker, store
 def deployed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what would have been deployed: Terraform is not needed here (tests/terraform has it)."""
     done: list[str] = []
-    monkeypatch.setattr(terraform, "deploy", lambda environment, file: done.append(environment.name))
+    monkeypatch.setattr(cdktf, "deploy", lambda environment, file: done.append(environment.name))
     return done
 
 
@@ -62,7 +62,7 @@ def test_up_says_what_it_will_do_before_it_does_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(terraform, "deploy", lambda environment, file: said.append(capsys.readouterr().err))
+    monkeypatch.setattr(cdktf, "deploy", lambda environment, file: said.append(capsys.readouterr().err))
     assert cli.main([*UP, "--owner", "alice", "--run", "r7"]) == 0
     assert said[0].startswith("test-one: like shop, of alice, run r7, in 10.")
     assert "may be reaped from 20" in said[0]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.ops.teststacks import files, recorded, terraform
+from holdfast.ops.destroy import DestroyFailed, Place
+from holdfast.ops.teststacks import files, recorded
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, expired_at
@@ -188,14 +189,14 @@ def test_terraform_is_first_and_asked_again_after_the_sweep(
     volume = Maker(cloud, EXPIRED, "one").volume()
     calls: list[tuple[str, bool]] = []
 
-    def destroy(cloud: Cloud, state: State, *, patience: float, lock: bool) -> None:
+    def destroy(place: Place, *, patience: float, lock: bool) -> None:
         there = any(it.kind.name == "volume" for it in look(cloud, judge, []).going)
-        calls.append((state.stack, there))
+        calls.append((place.stack, there))
         if there:
-            raise terraform.DestroyFailed("something is in the way")
+            raise DestroyFailed("something is in the way")
         file.write_text(content())
 
-    monkeypatch.setattr(terraform, "destroy", destroy)
+    monkeypatch.setattr("holdfast.ops.destroy.destroy", destroy)
     said: list[str] = []
     removal = Removal(cloud, judge, files.stored, said.append, pace=AT_ONCE)
     seen, left = removal.carry_out(removal.look())
@@ -215,10 +216,10 @@ def test_a_state_that_cannot_be_destroyed_survives_with_what_terraform_said(
 ) -> None:
     file = local("test-one-network", content(EXPIRED))
 
-    def destroy(cloud: Cloud, state: State, **how: Any) -> None:
-        raise terraform.DestroyFailed("no provider")
+    def destroy(place: Place, **how: Any) -> None:
+        raise DestroyFailed("no provider")
 
-    monkeypatch.setattr(terraform, "destroy", destroy)
+    monkeypatch.setattr("holdfast.ops.destroy.destroy", destroy)
     removal = Removal(cloud, judge, files.stored, lambda sentence: None, pace=AT_ONCE)
     left = removal.carry_out(removal.look())[1]
     assert [(it.kind, it.id, it.reason) for it in left] == [
