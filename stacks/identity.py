@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cdktf import App, AssetType, TerraformAsset
 
 from holdfast import rendering
-from holdfast.topology import Cluster, names
+from holdfast.topology import Cluster, Role, names
+from stacks import access
 from stacks.base import REPOSITORY, Stack
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
@@ -48,15 +48,26 @@ PROGRAMS = REPOSITORY / ".holdfast" / "programs"
 
 
 class IdentityStack(Stack):
-    """`<env>-identity`. Others take from it the key, and the nodes' instance profile."""
+    """`<env>-identity`. Others take from it the key, and the nodes' instance profiles."""
 
     def __init__(self, app: App, cluster: Cluster) -> None:
         super().__init__(app, names.identity_stack(cluster.environment), cluster)
         self.account = DataAwsCallerIdentity(self, "account").account_id
         self.key = self._add_key()
         self._bucket = self._add_bucket()
-        self._secrets = [self._add_secret(user) for user in USERS]
-        self.instance_profile = self._add_role()
+        scope = access.Scope(
+            bucket=self._bucket.arn,
+            key=self.key.arn,
+            secrets={user: self._add_secret(user).arn for user in USERS},
+            region=self.environment.region,
+            account=self.account,
+            tags=names.tags(self.environment),
+            floating=cluster.floating is not None,
+        )
+        self.profiles = {
+            roles: self._add_profile(roles, scope) for roles in dict.fromkeys(node.roles for node in cluster.nodes)
+        }
+        """Instance profile of a node, by its roles."""
 
     def _add_key(self) -> KmsKey:
         environment = self.environment
@@ -198,27 +209,20 @@ class IdentityStack(Stack):
         )
         return secret
 
-    def _add_role(self) -> IamInstanceProfile:
-        name = names.resource(self.environment, "node")
+    def _add_profile(self, roles: frozenset[Role], scope: access.Scope) -> IamInstanceProfile:
+        kind = access.kind(roles)
+        name = names.resource(self.environment, kind)
         role = IamRole(
             self,
-            "node",
+            kind,
             name=name,
             description=f"Nodes of the Holdfast environment {self.environment.name}",
             assume_role_policy=json.dumps(_allow_service("ec2.amazonaws.com")),
-            tags=self.tags("node"),
+            tags=self.tags(kind),
         )
-        policy = _node_policy(
-            bucket=self._bucket.arn,
-            secrets=[secret.arn for secret in self._secrets],
-            key=self.key.arn,
-            region=self.environment.region,
-            ec2=f"arn:aws:ec2:{self.environment.region}:{self.account}",
-            tags=names.tags(self.environment),
-            floating=self.cluster.floating is not None,
-        )
-        IamRolePolicy(self, "node-policy", name=name, role=role.id, policy=json.dumps(policy))
-        return IamInstanceProfile(self, "node-profile", name=name, role=role.name, tags=self.tags("node"))
+        policy = access.node_policy(roles, scope)
+        IamRolePolicy(self, f"{kind}-policy", name=name, role=role.id, policy=json.dumps(policy))
+        return IamInstanceProfile(self, f"{kind}-profile", name=name, role=role.name, tags=self.tags(kind))
 
 
 def _stored(content: bytes, sha256: str) -> Path:
@@ -232,16 +236,12 @@ def _stored(content: bytes, sha256: str) -> Path:
     return file
 
 
-def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
 def _allow_service(service: str) -> dict[str, Any]:
-    return _policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+    return access.policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
 def _tls_only(bucket: str) -> dict[str, Any]:
-    return _policy(
+    return access.policy(
         {
             "Sid": "TlsOnly",
             "Effect": "Deny",
@@ -255,7 +255,7 @@ def _tls_only(bucket: str) -> dict[str, Any]:
 
 def _key_policy(account: str, region: str) -> dict[str, Any]:
     """The account's own policies decide who uses the key; the two services that use it by themselves are named."""
-    return _policy(
+    return access.policy(
         {
             "Sid": "Account",
             "Effect": "Allow",
@@ -282,86 +282,3 @@ def _key_policy(account: str, region: str) -> dict[str, Any]:
             },
         },
     )
-
-
-def _node_policy(
-    *, bucket: str, secrets: list[str], key: str, region: str, ec2: str, tags: dict[str, str], floating: bool
-) -> dict[str, Any]:
-    """What a node may do, and nothing else. `ec2`: how the ARN of anything in EC2 begins; `tags`: the environment's."""
-    bootstrap, reports = f"{bucket}/{names.BOOTSTRAP_KEY}", f"{bucket}/{names.REPORTS_PREFIX}*"
-    services = [f"{service}.{region}.amazonaws.com" for service in ("s3", "secretsmanager")]
-    of_this_environment = {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}}
-    return _policy(
-        {
-            "Sid": "OwnSecrets",
-            "Effect": "Allow",
-            "Action": "secretsmanager:GetSecretValue",
-            "Resource": secrets,
-        },
-        {
-            "Sid": "Read",
-            "Effect": "Allow",
-            "Action": "s3:GetObject",
-            "Resource": [
-                f"{bucket}/{names.program_key('*')}",
-                *(f"{bucket}/{key}" for key in (names.BOOTSTRAP_KEY, names.FAILOVER_ORDER_KEY, names.MEMBERS_KEY)),
-            ],
-        },
-        {
-            "Sid": "Write",
-            "Effect": "Allow",
-            "Action": "s3:PutObject",
-            "Resource": [bootstrap, reports],
-        },
-        {
-            # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
-            "Sid": "TellMissingFromForbidden",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": bucket,
-        },
-        {
-            "Sid": "KeyThroughThose",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-            "Resource": key,
-            "Condition": {"StringEquals": {"kms:ViaService": services}},
-        },
-        {
-            # EC2 has no finer permission for looking at something.
-            "Sid": "FindOwnVolume",
-            "Effect": "Allow",
-            "Action": "ec2:DescribeVolumes",
-            "Resource": "*",
-        },
-        {
-            "Sid": "AttachInThisEnvironment",
-            "Effect": "Allow",
-            "Action": "ec2:AttachVolume",
-            "Resource": [f"{ec2}:volume/*", f"{ec2}:instance/*"],
-            "Condition": of_this_environment,
-        },
-        {
-            # By which EC2 decrypts an attached volume, as long as it is attached.
-            "Sid": "GrantForAttachment",
-            "Effect": "Allow",
-            "Action": "kms:CreateGrant",
-            "Resource": key,
-            "Condition": {
-                "Bool": {"kms:GrantIsForAWSResource": "true"},
-                "StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"},
-            },
-        },
-        *(_move_floating_pair(f"{ec2}:route-table/*", of_this_environment) if floating else ()),
-    )
-
-
-def _move_floating_pair(tables: str, condition: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {"Sid": "FindFloatingPair", "Effect": "Allow", "Action": "ec2:DescribeRouteTables", "Resource": "*"}
-    yield {
-        "Sid": "MoveFloatingPair",
-        "Effect": "Allow",
-        "Action": "ec2:ReplaceRoute",
-        "Resource": tables,
-        "Condition": condition,
-    }

@@ -40,7 +40,7 @@ class ZoneStack(Stack):
         """`first`: the first zone's stack, which has the first gateway; None in that stack itself."""
         super().__init__(app, names.zone_stack(cluster.environment, zone), cluster)
         self._key = identity.key.arn
-        self._profile = identity.instance_profile.name
+        self._profiles = identity.profiles
         self._subnet = network.node_subnets[zone.letter]
         self._route_table = network.route_tables[zone.letter].id
         self._network = network
@@ -90,7 +90,7 @@ class ZoneStack(Stack):
             ami=pins.image_id(self.environment, node.machine),
             instance_type=node.machine.type,
             availability_zone=node.zone.name,
-            iam_instance_profile=self._profile,
+            iam_instance_profile=self._profiles[node.roles].name,
             ebs_optimized=True,
             network_interface=[
                 InstanceNetworkInterface(device_index=0, network_interface_id=self._interfaces[node.name].id)

@@ -51,6 +51,7 @@ class Daemon:
             "power_off": self._power_off,
             "power_on": self._power_on,
             "stop": self._stop,
+            "unused_permissions": lambda _: self.api.unused_permissions(),
         }
         """What the control socket takes: name → what answers a request."""
         self.stopped = threading.Event()

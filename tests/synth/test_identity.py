@@ -44,6 +44,27 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
 
 
+def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
+    found = stacks["tiered-identity"]["resource"]["aws_iam_role_policy"]
+    sids = {name: [it["Sid"] for it in json.loads(it["policy"])["Statement"]] for name, it in found.items()}
+    volume = ["FindOwnVolume", "AttachInThisEnvironment", "GrantForAttachment"]
+    assert sids == {
+        "data-policy": ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose", *volume],
+        "gateway-policy": ["OwnSecrets", "Read", "Write", "KeyThroughThose", "FindFloatingPair", "MoveFloatingPair"],
+        "sentinel-policy": ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose", *volume],
+    }
+    secrets = {name: json.loads(it["policy"])["Statement"][0]["Resource"] for name, it in found.items()}
+    system = "${aws_secretsmanager_secret.secret-system.arn}"
+    assert secrets == {
+        "data-policy": ["${aws_secretsmanager_secret.secret-app.arn}", system],
+        "gateway-policy": [system],
+        "sentinel-policy": [system],
+    }
+    for letter, role in (("a", "data"), ("b", "gateway"), ("c", "sentinel")):
+        instance = stacks[f"tiered-zone-{letter}"]["resource"]["aws_instance"][f"tiered-{role}-{letter}1"]
+        assert f"aws_iam_instance_profile{role}-profilename" in instance["iam_instance_profile"]
+
+
 def test_a_node_changes_only_what_belongs_to_its_environment_and_grants_only_for_that(stacks: Stacks) -> None:
     policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
     conditions = {statement["Sid"]: statement.get("Condition") for statement in policy["Statement"]}
@@ -60,7 +81,7 @@ def test_a_node_changes_only_what_belongs_to_its_environment_and_grants_only_for
     )
     assert conditions["GrantForAttachment"] == {
         "Bool": {"kms:GrantIsForAWSResource": "true"},
-        "StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"},
+        "StringEquals": {"kms:ViaService": ["ec2.eu-central-1.amazonaws.com"]},
     }
 
 

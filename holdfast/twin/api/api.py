@@ -16,6 +16,7 @@ from moto.s3.models import FakeKey
 from holdfast.errors import HoldfastError
 from holdfast.topology import names
 from holdfast.twin.api import images, instances, s3, state
+from holdfast.twin.api.permissions import Permissions
 from holdfast.twin.api.serving import Authorize, Call, Server, Service
 from holdfast.twin.api.viewing import look
 from holdfast.twin.view import CloudView
@@ -46,6 +47,7 @@ class Api:
         self._instant = instant
         self._lock = threading.RLock()
         self._service = Service(self._lock, self._after)
+        self._permissions = Permissions(self.account, region)
         self._servers: list[Server] = []
         self._seen: tuple[int, CloudView] | None = None
         self._credentials: dict[str, tuple[datetime.datetime, dict[str, str]]] = {}
@@ -63,11 +65,20 @@ class Api:
         self._port = server.port
         self._servers.append(server)
 
-    def serve_on(self, listening: socket, authorize: Authorize | None = None) -> Server:
-        """Serve on a socket that already listens. `authorize(remote address, service)` False: no answer."""
-        server = self._service.listen_on(listening, authorize)
+    def serve_on(self, listening: socket, authorize: Authorize) -> Server:
+        """Serve machines, on a socket that already listens.
+
+        `authorize(remote address, service)` False: no answer. A call that its role is not allowed is refused.
+        """
+        server = self._service.listen_on(listening, authorize, self._permissions.refusal)
         self._servers.append(server)
         return server
+
+    def unused_permissions(self) -> dict[str, list[list[str]]]:
+        """Role → statement, action and resource that it is allowed, and that no machine has used in this process."""
+        with self._lock:
+            unused = self._permissions.unused()
+        return {role: [[it.sid, it.action, it.resource] for it in left] for role, left in unused.items()}
 
     def stop(self) -> None:
         while self._servers:

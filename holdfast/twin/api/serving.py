@@ -17,7 +17,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 Authorize = Callable[[str, str], bool]
 Environ = dict[str, Any]
 
-SCOPE = re.compile(r"Credential=[^/]*/\d{8}/[^/]*/([^/]*)/aws4_request")
+SCOPE = re.compile(r"Credential=(?P<key>[^/]*)/\d{8}/[^/]*/(?P<service>[^/]*)/aws4_request")
 READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
 
 
@@ -32,6 +32,33 @@ class Call:
     def writes(self) -> bool:
         method, _, path = self.action.partition(" ")
         return method not in {"GET", "HEAD", "OPTIONS"} if path else not self.action.startswith(READING)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call with what it says, for who decides whether it is allowed."""
+
+    call: Call
+    key_id: str
+    """Of whoever signed it; empty when nobody did."""
+    body: bytes
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of a service that takes a form."""
+        return {name: values[0] for name, values in parse_qs(self.body.decode("latin-1")).items()}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The answer to a call that is not allowed."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+Permit = Callable[[Request], Refusal | None]
 
 
 class Server:
@@ -60,25 +87,31 @@ class Service:
     def listen(self, address: str, port: int) -> Server:
         return Server(make_server(address, port, self._answer, threaded=True, request_handler=_Handler))
 
-    def listen_on(self, listening: socket.socket, authorize: Authorize | None = None) -> Server:
+    def listen_on(
+        self, listening: socket.socket, authorize: Authorize | None = None, permit: Permit | None = None
+    ) -> Server:
         def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
             if authorize and not authorize(environ["REMOTE_ADDR"], _service(environ)):
                 # No route is no answer.
                 _read(environ)
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
                 raise ConnectionAbortedError
-            return self._answer(environ, start_response)
+            return self._answer(environ, start_response, permit)
 
         address, port = listening.getsockname()
         return Server(
             make_server(address, port, answer, threaded=True, request_handler=_Handler, fd=listening.fileno())
         )
 
-    def _answer(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def _answer(self, environ: Environ, start_response: Any, permit: Permit | None = None) -> Iterable[bytes]:
         # Read before the lock is taken: a slow sender must not hold up the others.
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
         with self._lock:
+            refusal = permit(Request(call, _signed(environ, "key"), body)) if permit else None
+            if refusal:
+                start_response(f"{refusal.status} Refused", [("Content-Type", refusal.content_type)])
+                return [refusal.body.encode()]
             answer = list(self._moto(environ, start_response))
             self._after(call)
         return answer
@@ -104,10 +137,14 @@ def _read(environ: Environ) -> bytes:
 
 
 def _service(environ: Environ) -> str:
-    """From the scope of a SigV4 signature, in the header or in a presigned address."""
+    return _signed(environ, "service")
+
+
+def _signed(environ: Environ, part: str) -> str:
+    """`key` or `service` of a SigV4 signature, in the header or in a presigned address; empty where there is none."""
     query = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
     match = SCOPE.search(environ.get("HTTP_AUTHORIZATION") or f"Credential={query}")
-    return match[1] if match else ""
+    return match[part] if match else ""
 
 
 def _action(environ: Environ, body: bytes) -> str:

@@ -19,7 +19,7 @@ import yaml
 from holdfast.ops import cloud
 from holdfast.topology import load_environment
 from holdfast.topology.load import ENVIRONMENTS
-from tests.twin import application
+from tests.twin import application, permissions
 from tests.twin.conftest import KEEPS, Cluster, Judge
 from tests.twin.deploy import deploy, destroy, only
 from tests.twin.writers import Gateway, Writers
@@ -157,6 +157,13 @@ def test_a_planned_failover_loses_nothing(well: Cluster, judge: Judge) -> None:
     assert verdict.lost == ()
     assert len(verdict.leaders) == 2
     assert verdict.outage <= 1.0
+
+
+def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_more(well: Cluster) -> None:
+    found = permissions.unused(load_environment(Path(well.environment)))
+    # A Sentinel that looked for the record of who began when there was one already has never missed it.
+    missing = [one for one in found["sentinel"] if one[0] != "TellMissingFromForbidden"]
+    assert found | {"sentinel": missing} == {"data": [], "gateway": [], "sentinel": []}
 
 
 def test_one_node_serves_every_endpoint_and_comes_back_with_its_data(others: dict[str, Cluster]) -> None:

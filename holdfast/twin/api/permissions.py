@@ -1,0 +1,156 @@
+"""Which permissions a machine's call takes, and whether the role that signed it has them.
+
+moto takes every call of everybody. From a network of the twin a call must be one of an instance's role, and allowed to
+it by its policies; what it used of them is kept, so that a test finds what a role has and nobody needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+from xml.sax.saxutils import escape
+
+from moto.backends import get_backend
+
+from holdfast.twin.api.policies import Grant, Need, grant, grants
+from holdfast.twin.api.serving import Refusal, Request
+
+S3_ACTIONS = {"GET": ("s3:GetObject", "kms:Decrypt"), "PUT": ("s3:PutObject", "kms:GenerateDataKey")}
+"""Method → the permission for an object, and the one for the key that encrypts it."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A call of which nobody has written down here what it takes."""
+
+    what: str
+
+
+class Permissions:
+    """Of all roles of one account and region."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self._account, self._region = account, region
+        self._used: dict[str, set[Grant]] = {}
+
+    def refusal(self, request: Request) -> Refusal | None:
+        """Why a call is not allowed, in the words of the service; None where it is. Under the API's lock."""
+        role = self._role(request.key_id)
+        if role is None:
+            return refuse(request, "InvalidClientTokenId", "The security token included in the request is invalid.")
+        policies = _policies(role)
+        for need in self._needs(request):
+            granted = None if isinstance(need, Unknown) else grant(policies, need)
+            if granted is None:
+                what = f"{need.what}: the twin does not know what it takes" if isinstance(need, Unknown) else need
+                return refuse(request, None, f"role {role.name} is not authorized to perform: {what}")
+            self._used.setdefault(role.name, set()).add(granted)
+        return None
+
+    def unused(self) -> dict[str, list[Grant]]:
+        """Role → what its policies allow, and no call has taken so far."""
+        return {
+            role.name: sorted(grants(_policies(role)) - self._used[role.name])
+            for role in self._roles()
+            if role.name in self._used
+        }
+
+    def _role(self, key_id: str) -> Any | None:
+        session = get_backend("sts")[self._account]["aws"].get_assumed_role_from_access_key(key_id)
+        if session is None:
+            return None
+        name = session.role_arn.rpartition("/")[2]
+        return next((role for role in self._roles() if role.name == name), None)
+
+    def _roles(self) -> list[Any]:
+        return list(get_backend("iam")[self._account]["aws"].roles.values())
+
+    def _needs(self, request: Request) -> Iterator[Need | Unknown]:
+        call = request.call
+        if call.service == "s3":
+            yield from self._of_object(*call.action.partition(" ")[::2])
+        elif call.action == "GetSecretValue":
+            yield from self._of_secret(json.loads(request.body)["SecretId"])
+        elif call.service == "ec2" and call.action.startswith("Describe"):
+            yield Need(f"ec2:{call.action}", "*")
+        elif call.service == "ec2" and call.action in EC2:
+            yield from EC2[call.action](self, request.parameters)
+        else:
+            yield Unknown(f"{call.service}:{call.action}")
+
+    def _of_object(self, method: str, path: str) -> Iterator[Need | Unknown]:
+        bucket, _, key = unquote(path).strip("/").partition("/")
+        stored = get_backend("s3")[self._account]["aws"].buckets.get(bucket)
+        if method not in S3_ACTIONS or not key or stored is None:
+            yield Unknown(f"s3: {method} {path}")
+            return
+        action, of_key = S3_ACTIONS[method]
+        yield Need(action, f"arn:aws:s3:::{bucket}/{key}")
+        if method == "GET" and key not in stored.keys:
+            # Else S3 does not tell that there is none.
+            yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            return
+        default = ((stored.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
+        if default.get("SSEAlgorithm") == "aws:kms":
+            yield self._through("s3", of_key, default["KMSMasterKeyID"])
+
+    def _of_secret(self, name: str) -> Iterator[Need]:
+        secrets = get_backend("secretsmanager")[self._account][self._region].secrets
+        secret: Any = secrets[name] if name in secrets else None
+        arn = secret.arn if secret else self._arn("secretsmanager", f"secret:{name}")
+        yield Need("secretsmanager:GetSecretValue", arn)
+        if secret and secret.kms_key_id:
+            yield self._through("secretsmanager", "kms:Decrypt", secret.kms_key_id)
+
+    def _attachment(self, parameters: Mapping[str, str]) -> Iterator[Need]:
+        for kind, parameter in (("volume", "VolumeId"), ("instance", "InstanceId")):
+            yield self._on("ec2:AttachVolume", kind, parameters[parameter])
+        volume = get_backend("ec2")[self._account][self._region].volumes.get(parameters["VolumeId"])
+        if volume is not None and volume.kms_key_id:
+            # By which EC2 decrypts it, as long as it is attached.
+            need = self._through("ec2", "kms:CreateGrant", volume.kms_key_id)
+            yield Need(need.action, need.resource, {**need.context, "kms:GrantIsForAWSResource": "true"})
+
+    def _replacement(self, parameters: Mapping[str, str]) -> Iterator[Need]:
+        yield self._on("ec2:ReplaceRoute", "route-table", parameters["RouteTableId"])
+
+    def _on(self, action: str, kind: str, id: str) -> Need:
+        tags = get_backend("ec2")[self._account][self._region].tags.get(id, {})
+        context = {f"aws:ResourceTag/{name}": value for name, value in tags.items()}
+        return Need(action, self._arn("ec2", f"{kind}/{id}"), context)
+
+    def _through(self, service: str, action: str, key: str) -> Need:
+        arn = key if key.startswith("arn:") else self._arn("kms", f"key/{key}")
+        return Need(action, arn, {"kms:ViaService": f"{service}.{self._region}.amazonaws.com"})
+
+    def _arn(self, service: str, what: str) -> str:
+        return f"arn:aws:{service}:{self._region}:{self._account}:{what}"
+
+
+EC2: dict[str, Callable[[Permissions, Mapping[str, str]], Iterator[Need]]] = {
+    "AttachVolume": Permissions._attachment,
+    "ReplaceRoute": Permissions._replacement,
+}
+
+
+def _policies(role: Any) -> list[dict[str, Any]]:
+    return [json.loads(unquote(document)) for document in role.policies.values()]
+
+
+def refuse(request: Request, code: str | None, message: str) -> Refusal:
+    """As the service words it; `code` None: its own for what is not allowed."""
+    if request.call.service == "s3":
+        return Refusal(403, "application/xml", _error(code or "AccessDenied", message))
+    if request.call.service == "ec2":
+        error = _error(code or "UnauthorizedOperation", message)
+        return Refusal(403, "text/xml", f"<Response><Errors>{error}</Errors></Response>")
+    # All others that a machine calls speak JSON.
+    content = {"__type": code or "AccessDeniedException", "message": message}
+    return Refusal(400, "application/x-amz-json-1.1", json.dumps(content))
+
+
+def _error(code: str, message: str) -> str:
+    return f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
