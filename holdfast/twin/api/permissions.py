@@ -99,7 +99,7 @@ class Permissions:
 
     def _of_secret(self, name: str) -> Iterator[Need]:
         secrets = get_backend("secretsmanager")[self._account][self._region].secrets
-        secret: Any = secrets[name] if name in secrets else None
+        secret: Any = secrets.get(name)
         arn = secret.arn if secret else self._arn("secretsmanager", f"secret:{name}")
         yield Need("secretsmanager:GetSecretValue", arn)
         if secret and secret.kms_key_id:
