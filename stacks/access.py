@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.topology import Role, names
+from holdfast.topology import Role, names, users
 
 Statement = dict[str, Any]
 
@@ -68,7 +68,7 @@ def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
         "Sid": "OwnSecrets",
         "Effect": "Allow",
         "Action": "secretsmanager:GetSecretValue",
-        "Resource": [scope.secrets[user] for user in (("app", "system") if data else ("system",))],
+        "Resource": [scope.secrets[user] for user in users.known_to(roles)],
     }
     yield {"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": _objects(scope, read)}
     yield {"Sid": "Write", "Effect": "Allow", "Action": "s3:PutObject", "Resource": _objects(scope, write)}

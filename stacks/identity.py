@@ -10,6 +10,7 @@ from cdktf import App, AssetType, TerraformAsset
 
 from holdfast import rendering
 from holdfast.topology import Cluster, Role, names
+from holdfast.topology.users import USERS, User
 from stacks import access
 from stacks.base import REPOSITORY, Stack
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -39,9 +40,6 @@ from stacks.bindings.aws.s3_object import S3Object
 from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
 from stacks.bindings.aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
 
-USERS = ("app", "system")
-"""Redis users with a secret each: what applications use, and what Redis, Sentinel and HAProxy use among themselves."""
-
 PASSWORD_LENGTH = 40
 OLD_VERSIONS_DAYS = 30
 PROGRAMS = REPOSITORY / ".holdfast" / "programs"
@@ -58,7 +56,7 @@ class IdentityStack(Stack):
         scope = access.Scope(
             bucket=self._bucket.arn,
             key=self.key.arn,
-            secrets={user: self._add_secret(user).arn for user in USERS},
+            secrets={user.name: self._add_secret(user).arn for user in USERS},
             region=self.environment.region,
             account=self.account,
             tags=names.tags(self.environment),
@@ -184,27 +182,27 @@ class IdentityStack(Stack):
             depends_on=[versioning],
         )
 
-    def _add_secret(self, user: str) -> SecretsmanagerSecret:
+    def _add_secret(self, user: User) -> SecretsmanagerSecret:
         """A password that only Secrets Manager has: Terraform makes it, passes it on and forgets it."""
         secret = SecretsmanagerSecret(
             self,
-            f"secret-{user}",
-            name=names.secret(self.environment, user),
-            description=f"Redis user {user} of the Holdfast environment {self.environment.name}",
+            f"secret-{user.name}",
+            name=names.secret(self.environment, user.name),
+            description=f"Redis user {user.name} of the Holdfast environment {self.environment.name}: {user.purpose}",
             kms_key_id=self.key.arn,
             recovery_window_in_days=30 if self.environment.protected else 0,
-            tags={"Name": names.secret(self.environment, user)},
+            tags={"Name": names.secret(self.environment, user.name)},
         )
         self.add_override(
-            f"ephemeral.aws_secretsmanager_random_password.{user}",
+            f"ephemeral.aws_secretsmanager_random_password.{user.name}",
             {"password_length": PASSWORD_LENGTH, "exclude_punctuation": True},
         )
-        password = f"ephemeral.aws_secretsmanager_random_password.{user}.random_password"
+        password = f"ephemeral.aws_secretsmanager_random_password.{user.name}.random_password"
         SecretsmanagerSecretVersion(
             self,
-            f"secret-{user}-first",
+            f"secret-{user.name}-first",
             secret_id=secret.id,
-            secret_string_wo=f'${{jsonencode({{"user" = "{user}", "password" = {password}}})}}',
+            secret_string_wo=f'${{jsonencode({{"user" = "{user.name}", "password" = {password}}})}}',
             secret_string_wo_version=1,
         )
         return secret

@@ -23,8 +23,6 @@ PATIENCE = 90.0
 
 POLL = 0.2
 
-PASSWORD = "password=$(sed -n 's/^HOLDFAST_SYSTEM_PASSWORD=//p' /run/holdfast/haproxy.env)"
-
 BOOTED = "until systemctl list-jobs >/dev/null 2>&1; do sleep 0.2; done"
 """A machine that was just powered on takes no orders yet."""
 
@@ -157,7 +155,7 @@ def _install(files: Mapping[str, str], name: str) -> str:
     return "\n".join(
         [
             *lines,
-            PASSWORD,
+            _password("sentinel"),
             f'echo "sentinel auth-pass {name} $password" >> {peers.HOME}/sentinel.conf',
             f"chown redis:redis {peers.HOME}/*.conf",
             f"chmod 0600 {peers.HOME}/*.conf",
@@ -167,10 +165,15 @@ def _install(files: Mapping[str, str], name: str) -> str:
     )
 
 
+def _password(user: str) -> str:
+    """A line of shell after which `$password` is that of one of our own users, as the machine fetched it."""
+    return f"password=$(python3 -c 'import json; print(json.load(open(\"/run/holdfast/{user}.json\"))[1])')"
+
+
 def _assign(node: Node, leader: Node) -> str:
     """The role, for those who start without one; the others have it already."""
     to = "NO ONE" if node == leader else f"{leader.address} {ports.REDIS}"
-    return f"{PASSWORD}\nREDISCLI_AUTH=$password redis-cli --user system -p {ports.REDIS} REPLICAOF {to}"
+    return f"{_password('node')}\nREDISCLI_AUTH=$password redis-cli --user node -p {ports.REDIS} REPLICAOF {to}"
 
 
 def instance(node: Node) -> str:

@@ -10,7 +10,7 @@ import jinja2
 
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import SOURCES, program
-from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, names, ports
+from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, names, ports, users
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
@@ -28,6 +28,7 @@ PACKAGES: dict[str, frozenset[Role]] = {
 
 NEEDED_BY: dict[str, frozenset[Role]] = {
     "redis.conf": frozenset({Role.DATA}),
+    "users.acl": frozenset({Role.DATA}),
     "sentinel.conf": frozenset({Role.SENTINEL}),
     "haproxy.cfg": frozenset({Role.GATEWAY}),
     "keepalived.conf": frozenset({Role.GATEWAY}),
@@ -43,7 +44,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 }
 """Which roles need a template; one that is not here is for every machine."""
 
-CONFIGURATIONS = ("redis.conf", "sentinel.conf", "haproxy.cfg", "keepalived.conf")
+CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "haproxy.cfg", "keepalived.conf")
 ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
 """Templates and package without use where there is no other gateway to elect."""
 
@@ -112,7 +113,9 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "appendfsync": "always" if durability is Durability.STRICT else "everysec",
         "snapshots": settings.persistence is Persistence.RDB,
         "redis_major": features.redis_major,
+        "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
+        "every_channel": " &*" if features.since_6_2 else "",
     }
 
 
@@ -141,7 +144,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "bucket": names.bucket(environment),
         "api_endpoint": environment.node_api_endpoint,
         "program": program().sha256,
-        "secrets": {purpose: names.secret(environment, purpose) for purpose in ("app", "system")},
+        "secrets": {user: names.secret(environment, user) for user in users.known_to(node.roles)},
         "data": _slots(cluster, Role.DATA),
         "sentinels": _slots(cluster, Role.SENTINEL),
         "gateways": _slots(cluster, Role.GATEWAY),

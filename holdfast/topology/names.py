@@ -69,9 +69,9 @@ def state_bucket(environment: Environment) -> str:
     return bucket(environment) + STATE_BUCKET_END
 
 
-def secret(environment: Environment, purpose: str) -> str:
-    """Name in Secrets Manager of the credentials for one purpose (`app`, `system`)."""
-    return f"{PROJECT}/{environment.name}/{purpose}"
+def secret(environment: Environment, user: str) -> str:
+    """Name in Secrets Manager of the credentials of a Redis user."""
+    return f"{PROJECT}/{environment.name}/{user}"
 
 
 def program_key(sha256: str) -> str:

@@ -96,9 +96,9 @@ class Cloud:
             NetworkInterfaceId=self._interface or aws.interface_id(),
         )
 
-    def secret(self, purpose: str) -> dict[str, str]:
-        """The credentials for `purpose`: {"user": …, "password": …}."""
-        answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.secrets[purpose])
+    def secret(self, user: str) -> dict[str, str]:
+        """The credentials of a Redis user: {"user": …, "password": …}."""
+        answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.secrets[user])
         content: dict[str, str] = json.loads(str(answer["SecretString"]))
         return content
 

@@ -40,7 +40,7 @@ def _secrets(me: Identity) -> None:
 
 
 def _sentinel_config(me: Identity) -> None:
-    sentinel_config.prepare(me, Cloud(me), secrets.system_user())
+    sentinel_config.prepare(me, Cloud(me), secrets.login(secrets.SENTINEL))
 
 
 def _begin(me: Identity) -> None:
@@ -48,12 +48,12 @@ def _begin(me: Identity) -> None:
 
 
 def _run(me: Identity) -> None:
-    Agent(me, Cloud(me), secrets.system_user()).run()
+    Agent(me, Cloud(me), secrets.login(secrets.NODE)).run()
 
 
 def _hand_over(me: Identity) -> None:
     try:
-        handover.hand_over(me, secrets.system_user())
+        handover.hand_over(me, secrets.login(secrets.NODE))
     except handover.Failed as failed:
         say(str(failed))
 

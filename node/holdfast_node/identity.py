@@ -33,7 +33,7 @@ class Identity:
     api_endpoint: str | None
     program: str
     secrets: dict[str, str]
-    """Purpose (`app`, `system`) → name in Secrets Manager."""
+    """Redis user → name in Secrets Manager, of those whose password this machine needs."""
     data: dict[str, str]
     """Node name → address."""
     sentinels: dict[str, str]

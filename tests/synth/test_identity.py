@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from holdfast.topology.users import USERS
+
 Stacks = dict[str, dict[str, Any]]
 
 EC2 = "arn:aws:ec2:eu-central-1:${data.aws_caller_identity.account.account_id}"
 BUCKET = "${aws_s3_bucket.bucket.arn}"
+
+
+def secret(user: str) -> str:
+    return f"${{aws_secretsmanager_secret.secret-{user}.arn}}"
 
 
 def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
@@ -24,8 +30,7 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
     assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
     assert allowed == {
-        ("secretsmanager:GetSecretValue", "${aws_secretsmanager_secret.secret-app.arn}"),
-        ("secretsmanager:GetSecretValue", "${aws_secretsmanager_secret.secret-system.arn}"),
+        *(("secretsmanager:GetSecretValue", secret(user.name)) for user in USERS),
         ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
         ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
@@ -54,11 +59,10 @@ def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
         "sentinel-policy": ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose", *volume],
     }
     secrets = {name: json.loads(it["policy"])["Statement"][0]["Resource"] for name, it in found.items()}
-    system = "${aws_secretsmanager_secret.secret-system.arn}"
     assert secrets == {
-        "data-policy": ["${aws_secretsmanager_secret.secret-app.arn}", system],
-        "gateway-policy": [system],
-        "sentinel-policy": [system],
+        "data-policy": [secret(user.name) for user in USERS],
+        "gateway-policy": [secret("metrics"), secret("gateway"), secret("node")],
+        "sentinel-policy": [secret("sentinel"), secret("node")],
     }
     for letter, role in (("a", "data"), ("b", "gateway"), ("c", "sentinel")):
         instance = stacks[f"tiered-zone-{letter}"]["resource"]["aws_instance"][f"tiered-{role}-{letter}1"]
@@ -95,7 +99,7 @@ def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks)
     }
 
 
-@pytest.mark.parametrize("user", ["app", "system"])
+@pytest.mark.parametrize("user", [user.name for user in USERS])
 def test_a_password_passes_through_terraform_without_being_kept(stacks: Stacks, user: str) -> None:
     identity = stacks["prod-identity"]
     version = identity["resource"]["aws_secretsmanager_secret_version"][f"secret-{user}-first"]

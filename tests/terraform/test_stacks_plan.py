@@ -39,7 +39,7 @@ def test_an_interface_has_its_addresses_in_order_and_a_machine_only_that_interfa
 def test_no_password_is_in_a_state_or_in_user_data(terraform: Terraform, environment: Environment, api: Api) -> None:
     secrets = cloud.client(environment, "secretsmanager")
     passwords = []
-    for user in ("app", "system"):
+    for user in ("app", "node"):
         content = json.loads(secrets.get_secret_value(SecretId=names.secret(environment, user))["SecretString"])
         assert content["user"] == user
         assert re.fullmatch(r"[A-Za-z0-9]{40}", content["password"])

@@ -32,7 +32,9 @@ def identity() -> Identity:
         bucket="holdfast-local",
         api_endpoint=None,
         program="f" * 64,
-        secrets={"app": "holdfast/local/app", "system": "holdfast/local/system"},
+        secrets={
+            user: f"holdfast/local/{user}" for user in ("app", "replication", "sentinel", "gateway", "metrics", "node")
+        },
         data=NODES,
         sentinels=NODES,
         gateways=NODES,

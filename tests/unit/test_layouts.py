@@ -286,6 +286,7 @@ EVERYWHERE = {
 }
 DATA = {
     "/etc/holdfast/redis.conf",
+    "/etc/holdfast/users.acl",
     "holdfast-kernel.service",
     "holdfast-redis.service",
     "holdfast-handover.service",

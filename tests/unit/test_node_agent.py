@@ -78,7 +78,7 @@ class Node:
 
 @pytest.fixture
 def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
-    agent: Any = Agent(identity, None, ("system", "secret"))  # type: ignore[arg-type]
+    agent: Any = Agent(identity, None, ("node", "secret"))  # type: ignore[arg-type]
     agent._sentinels, agent._servers = Sentinels(), Servers()
     node = Node(agent)
     monkeypatch.setattr("holdfast_node.agent.time.monotonic", lambda: node.now)
@@ -118,7 +118,7 @@ WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
 
 
 def reporter_of(identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None) -> Any:
-    parts: Any = (cloud, ("system", "secret"), sentinels, servers)
+    parts: Any = (cloud, ("node", "secret"), sentinels, servers)
     return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0])
 
 

@@ -61,7 +61,7 @@ def server() -> Any:
 def test_a_client_waits_for_answers_and_says_what_was_refused(server: Any) -> None:
     port, answers = server
     answers += [b"+OK\r\n", b"+PONG\r\n", b"-NOPERM this user has no permissions\r\n"]
-    with resp.Client("127.0.0.1", port, ("system", "secret")) as client:
+    with resp.Client("127.0.0.1", port, ("node", "secret")) as client:
         assert client.call("PING") == "PONG"
         with pytest.raises(resp.Refused, match="^NOPERM this user has no permissions$"):
             client.call("KEYS", "*")

@@ -1,93 +1,92 @@
 """Passwords reach the services, and nobody else on the machine."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from holdfast_node import secrets
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 
-APP = {"user": "app", "password": "a1"}
-SYSTEM = {"user": "system", "password": "s1"}
+
+class Cloud:
+    """Has a secret for every user. `failures`: so many calls fail first, as at boot, before the network is there."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.asked: set[str] = set()
+
+    def secret(self, user: str) -> dict[str, str]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no route to host")
+        self.asked.add(user)
+        return {"user": user, "password": f"of {user}"}
 
 
-def test_the_application_has_the_data_and_the_system_user_has_everything() -> None:
-    assert secrets.users(APP, SYSTEM, since_6_2=True) == (
-        "user default off\n"
-        "user app on >a1 &* ~* +@all -@admin -@dangerous +info +sort +sort_ro\n"
-        "user system on >s1 ~* &* +@all\n"
-    )
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the secrets come to."""
+    acl = tmp_path / "etc.acl"
+    acl.write_text("# Users.\nuser default off\n\nuser app on #<app> ~*\n")
+    found = tmp_path / "run"
+    found.mkdir()
+    monkeypatch.setattr(secrets, "ACL", acl)
+    monkeypatch.setattr(secrets, "FOLDER", found)
+    monkeypatch.setattr(secrets, "RETRY", 0)
+    return found
 
 
-def test_redis_6_0_has_no_permissions_for_channels_and_no_sort_ro() -> None:
-    assert secrets.users(APP, SYSTEM, since_6_2=False) == (
-        "user default off\nuser app on >a1 ~* +@all -@admin -@dangerous +info +sort\nuser system on >s1 ~* +@all\n"
+def test_redis_gets_hashes_in_place_of_names_and_no_comments() -> None:
+    acl = "# What each may do.\nuser default off\n\nuser app on #<app> ~* +get\nuser node on #<node> +info\n"
+    app, node = (hashlib.sha256(password).hexdigest() for password in (b"one", b"two"))
+    assert secrets.users(acl, {"app": "one", "node": "two"}) == (
+        f"user default off\nuser app on #{app} ~* +get\nuser node on #{node} +info\n"
     )
 
 
 def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
-    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Cloud:
-        """Fails first: at boot the network may not be there yet."""
-
-        failures = 1
-
-        def secret(self, purpose: str) -> dict[str, str]:
-            if self.failures:
-                self.failures -= 1
-                raise OSError("no route to host")
-            return {"app": APP, "system": SYSTEM}[purpose]
-
     owners: dict[str, str] = {}
     monkeypatch.setattr(shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
-    monkeypatch.setattr(secrets, "RETRY", 0)
-    monkeypatch.setattr(secrets, "FOLDER", tmp_path)
-    monkeypatch.setattr(secrets, "SYSTEM_FILE", tmp_path / "system.json")
-    cloud: Any = Cloud()
-    secrets.fetch(identity, cloud)
-    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
-        "haproxy.env": "0o600",
-        "redis-auth.conf": "0o600",
-        "system.json": "0o600",
-        "users.acl": "0o600",
-    }
-    assert owners == {".users.acl.new": "redis", ".redis-auth.conf.new": "redis", ".system.json.new": "redis"}
-    assert (tmp_path / "redis-auth.conf").read_text() == "masteruser system\nmasterauth s1\n"
-    assert (tmp_path / "haproxy.env").read_text() == "HOLDFAST_SYSTEM_PASSWORD=s1\n"
-    assert json.loads((tmp_path / "system.json").read_text()) == SYSTEM
-    assert secrets.system_user() == ("system", "s1")
+    secrets.fetch(identity, Cloud(failures=1))  # type: ignore[arg-type]
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == dict.fromkeys(
+        ("haproxy.env", "node.json", "redis-auth.conf", "sentinel.json", "users.acl"), "0o600"
+    )
+    # systemd itself reads what HAProxy gets.
+    of_redis = (".node.json.new", ".redis-auth.conf.new", ".sentinel.json.new", ".users.acl.new")
+    assert owners == dict.fromkeys(of_redis, "redis")
+    assert (folder / "redis-auth.conf").read_text() == "masteruser replication\nmasterauth of replication\n"
+    assert (folder / "haproxy.env").read_text() == (
+        "HOLDFAST_GATEWAY_PASSWORD=of gateway\nHOLDFAST_METRICS_PASSWORD=of metrics\n"
+    )
+    assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
+    assert secrets.login(secrets.NODE) == ("node", "of node")
+    assert secrets.login(secrets.SENTINEL) == ("sentinel", "of sentinel")
+    assert "of app" not in (folder / "users.acl").read_text()
 
 
 @pytest.mark.parametrize(
-    ("role", "files"),
+    ("role", "known", "files"),
     [
-        ("data", {"system.json", "users.acl", "redis-auth.conf"}),
-        ("gateway", {"system.json", "haproxy.env"}),
-        ("sentinel", {"system.json"}),
+        ("data", {"app", "replication", "node"}, {"node.json", "users.acl", "redis-auth.conf"}),
+        ("gateway", {"gateway", "metrics", "node"}, {"node.json", "haproxy.env"}),
+        ("sentinel", {"sentinel", "node"}, {"node.json", "sentinel.json"}),
     ],
 )
 def test_a_machine_gets_only_the_secrets_that_its_roles_need(
-    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, files: set[str]
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch, role: str, known: set[str], files: set[str]
 ) -> None:
-    class Cloud:
-        asked: set[str] = set()
-
-        def secret(self, purpose: str) -> dict[str, str]:
-            self.asked.add(purpose)
-            return {"app": APP, "system": SYSTEM}[purpose]
-
     monkeypatch.setattr(shutil, "chown", lambda *_: None)
-    monkeypatch.setattr(secrets, "FOLDER", tmp_path)
-    monkeypatch.setattr(secrets, "SYSTEM_FILE", tmp_path / "system.json")
-    cloud: Any = Cloud()
-    secrets.fetch(dataclasses.replace(identity, roles=[role]), cloud)
-    assert {file.name for file in tmp_path.iterdir()} == files
-    assert cloud.asked == ({"app", "system"} if role == "data" else {"system"})
+    cloud = Cloud()
+    mine = {user: f"holdfast/local/{user}" for user in known}
+    secrets.fetch(dataclasses.replace(identity, roles=[role], secrets=mine), cloud)  # type: ignore[arg-type]
+    assert {file.name for file in folder.iterdir()} == files
+    assert cloud.asked == known
 
 
 def test_a_file_that_everybody_could_read_becomes_private(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ quorum 3
 port 26379
 sentinel myid aaaa
 sentinel down-after-milliseconds local 600
-sentinel auth-user local system
+sentinel auth-user local sentinel
 sentinel auth-pass local new
 """
 
@@ -70,7 +70,7 @@ def test_settings_are_renewed_and_what_was_learnt_is_kept_in_an_order_that_senti
         "sentinel myid aaaa",
         "sentinel monitor local 10.40.16.4 6380 3",
         "sentinel down-after-milliseconds local 600",
-        "sentinel auth-user local system",
+        "sentinel auth-user local sentinel",
         "sentinel auth-pass local new",
         "sentinel config-epoch local 4",
         "sentinel leader-epoch local 5",
@@ -89,7 +89,7 @@ def test_a_sentinel_that_remembers_its_leader_asks_nobody(identity: Identity, tm
     (tmp_path / "settings").write_text(SETTINGS)
     (tmp_path / "kept").write_text(KEPT)
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("system", "correct horse"))
+    sentinel_config.prepare(identity, unreachable, ("sentinel", "correct horse"))
     written = (tmp_path / "kept").read_text()
     assert "sentinel monitor local 10.40.16.4 6380 3\n" in written
     assert "sentinel auth-pass local correct horse\n" in written
@@ -103,7 +103,7 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
     answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
     monkeypatch.setattr(resp, "Client", lambda address, *_, **__: OtherSentinel(answers[address]))
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("system", "secret"))
+    sentinel_config.prepare(identity, unreachable, ("sentinel", "secret"))
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
 
 

@@ -18,8 +18,8 @@ from holdfast.twin import machines
 from tests.twin.conftest import REPOSITORY, Cluster
 
 ON_MACHINES = {
-    "run/holdfast/system.json",
-    "run/holdfast/users.acl",
+    "run/holdfast/node.json",
+    "run/holdfast/sentinel.json",
     "run/holdfast/redis-auth.conf",
     "run/holdfast/haproxy.env",
     # Sentinel rewrites its configuration, and has its password for Redis in it.
@@ -41,7 +41,7 @@ def passwords(cluster: Cluster, environment: Environment) -> list[bytes]:
     listed = [it["Name"] for it in api.list_secrets()["SecretList"]]
     of_this = [name for name in listed if name.startswith(names.secret(environment, ""))]
     found = [json.loads(api.get_secret_value(SecretId=name)["SecretString"])["password"] for name in of_this]
-    assert len(found) >= 2
+    assert len(found) == 8
     assert all(len(password) >= 32 for password in found)
     return [password.encode() for password in found]
 

@@ -55,10 +55,10 @@ def test_reports_are_overwritten_after_a_claim(node: Identity, instant: Api) -> 
 
 def test_credentials_come_from_the_secret_of_their_purpose(node: Identity, instant: Api) -> None:
     secrets = client(instant, "secretsmanager")
-    for purpose in ("app", "system"):
+    for purpose in ("app", "node"):
         content = json.dumps({"user": purpose, "password": f"of {purpose}"})
         secrets.create_secret(Name=f"holdfast/local/{purpose}", SecretString=content)
-    assert Cloud(node).secret("system") == {"user": "system", "password": "of system"}
+    assert Cloud(node).secret("node") == {"user": "node", "password": "of node"}
 
 
 def test_a_secret_that_is_not_there_is_refused_by_name(node: Identity) -> None:

@@ -118,12 +118,12 @@ def test_what_a_key_encrypts_takes_the_key_too(machine: Machine, bucket: Any) ->
 
 def test_another_purposes_secret_is_refused(machine: Machine) -> None:
     secrets = client(machine.api, "secretsmanager")
-    for name in ("holdfast/local/app", "holdfast/local/system"):
+    for name in ("holdfast/local/app", "holdfast/local/admin"):
         secrets.create_secret(Name=name, SecretString="hush")
     machine.may(("Secret", "secretsmanager:GetSecretValue", SECRET))
     get = machine.client("secretsmanager").get_secret_value
     assert get(SecretId="holdfast/local/app")["SecretString"] == "hush"
-    assert refused(get, SecretId="holdfast/local/system") == "AccessDeniedException"
+    assert refused(get, SecretId="holdfast/local/admin") == "AccessDeniedException"
 
 
 def test_a_route_is_moved_in_tables_of_the_own_environment_only(machine: Machine) -> None:
