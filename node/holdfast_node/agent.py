@@ -37,6 +37,9 @@ AROUND_INTERVAL = 1.0
 DEAF_AFTER = 1.0
 """Seconds without a majority of Sentinels, after which a gateway is of no use; longer than one late answer."""
 
+OVERDUE_AFTER = 2.5
+"""Seconds without an answer of the leader, after which its successor should be there: twice as long as it takes."""
+
 FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
 """Seconds between two requests for a failover, and two offers: Sentinel needs a moment for one."""
 
@@ -53,7 +56,7 @@ class Agent:
         self._haproxy: gateway.Haproxy | None = None
         self._usable = frozenset[gateway.Server]()
         self._due = False
-        self._contradicts, self._leaderless, self._deaf = Since(), Since(), Since()
+        self._contradicts, self._leaderless, self._deaf, self._missed = Since(), Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
         self._promotion: asyncio.Task[None] | None = None
         self._aside = Aside()
@@ -87,11 +90,17 @@ class Agent:
         self._watchdog.alive()
         self._sentinels.ask()
         self._servers.look()
+        self._sentinels.take_turns(anybody=self._misses_leader() >= OVERDUE_AFTER)
         if self._haproxy and self._identity.floating:
             deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), time.monotonic())
             self._floating.tell(able=self._haproxy.works and deaf < DEAF_AFTER)
         # Also when nobody said anything: a lease may have run out.
         self._changed()
+
+    def _misses_leader(self) -> float:
+        """Seconds for which the leader that a majority names has not answered."""
+        named = self._sentinels.named()
+        return self._missed.seconds(named is None or self._servers.at(named) is None, time.monotonic())
 
     def _look_around(self) -> None:
         self._sentinels.look_around()

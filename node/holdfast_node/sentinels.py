@@ -27,6 +27,9 @@ Ask: how long a Sentinel that misses the leader waits until it asks the others a
 Info: how old what a Sentinel knows of the replicas is, and so its choice among them.
 """
 
+QUORUM = 2
+"""Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
+
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
 
@@ -78,6 +81,8 @@ class Sentinels:
     _links: dict[str, Link] = field(default_factory=dict)
     _subscriptions: dict[str, Subscription] = field(default_factory=dict)
     _restarted: float = float("-inf")
+    _quorum: int | None = None
+    """What the own Sentinel was told; None where it may have forgotten."""
 
     def start(self) -> None:
         for address in self.identity.sentinels.values():
@@ -115,6 +120,10 @@ class Sentinels:
     def proven_leader(self) -> str | None:
         """Who may take writes once it says that it leads: see proof.py."""
         return proven(self.votes(), self.known(), list(self._announcements.values()))
+
+    def named(self) -> str | None:
+        """The leader that a majority names."""
+        return named_by_majority(self.votes(), self.known())
 
     def promoting(self) -> str | None:
         """Whom a Sentinel is promoting just now."""
@@ -156,6 +165,21 @@ class Sentinels:
 
         link.ask(reset, *self._about("CKQUORUM"))
 
+    def take_turns(self, *, anybody: bool) -> None:
+        """Have the own Sentinel stand for election when two miss the leader, if it is its turn; else when all do.
+
+        Two that stand at the same moment have a vote each, which after the loss of a leader's machine leaves neither a
+        majority; and neither tries again before twice the failover-timeout is over. So one stands: the first that
+        answers, and not the one beside the leader, which is lost with it. `anybody`: it did not, in time.
+        """
+        own, votes, named = self.identity.address, self.votes(), self.named()
+        answering = [address for address in self.identity.sentinels.values() if address in votes]
+        turn = next((address for address in answering if address != named), own)
+        quorum = QUORUM if anybody or turn == own else max(self.known(), QUORUM)
+        if own in self._links and self._links[own].state is State.UP and quorum != self._quorum:
+            self._quorum = quorum
+            self._links[own].ask(lambda _: None, *self._about("SET"), "quorum", quorum)
+
     def own_word(self) -> Word | None:
         word = self._words.get(self.identity.address)
         return word if word and word.at >= time.monotonic() - LEASE else None
@@ -189,10 +213,16 @@ class Sentinels:
     def _link_changed(self, address: str) -> None:
         link = self._links[address]
         if link.state is State.UP:
-            if address == self.identity.address and self.identity.since_7_0:
-                link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
+            if address == self.identity.address:
+                self._begin(link)
             self._look(link)
         self.changed()
+
+    def _begin(self, link: Link) -> None:
+        """What the own Sentinel has to be told after each of its starts."""
+        self._quorum = None
+        if self.identity.since_7_0:
+            link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
 
     def _named(self, address: str, reply: resp.Reply) -> None:
         if not isinstance(reply, list):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
 from holdfast_node import sentinels as module
 from holdfast_node.identity import Identity
+from holdfast_node.link import State
 from holdfast_node.sentinels import Sentinels, View, Word
 
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
@@ -119,6 +121,8 @@ def test_before_any_sentinel_has_told_of_the_others_there_are_as_many_as_there_c
 class Recorder:
     """A connection to a Sentinel: what it is asked, and what it answers about replicas."""
 
+    state = State.UP
+
     def __init__(self, address: str, *flags: str) -> None:
         self.address, self.flags, self.asked = address, flags, list[str]()
 
@@ -145,3 +149,63 @@ def test_the_own_sentinel_begins_anew_when_the_one_that_it_promoted_is_lost_at_o
     assert ("SHUTDOWN" in link.asked) is restarts
     sentinels._look(link)
     assert link.asked.count("SHUTDOWN") == restarts, "once in a while is enough"
+
+
+@pytest.mark.parametrize(
+    ("own", "leader", "silent", "quorum"),
+    [
+        (A, C, (), 2),
+        (B, C, (), 3),
+        (C, C, (), 3),
+        (B, A, (), 2),
+        (A, A, (), 3),
+        (B, C, (A,), 2),
+        (C, A, (B,), 2),
+        (C, A, (A, B), 2),
+    ],
+    ids=[
+        "the first one",
+        "the second one",
+        "beside the leader",
+        "the first one is beside the leader",
+        "the first one, beside the leader",
+        "the first one is silent",
+        "the first that could is silent",
+        "alone",
+    ],
+)
+def test_one_sentinel_stands_for_election(
+    identity: Identity, clock: Clock, own: str, leader: str, silent: tuple[str, ...], quorum: int
+) -> None:
+    sentinels: Any = Sentinels(dataclasses.replace(identity, address=own))
+    sentinels._views[own] = View(others=frozenset({A, B, C} - {own}))
+    name(sentinels, clock, {sentinel: leader for sentinel in (A, B, C) if sentinel not in silent})
+    link = sentinels._links[own] = Recorder(own)
+    for _ in range(2):
+        sentinels.take_turns(anybody=False)
+    assert link.asked == [f"SENTINEL SET local quorum {quorum}"], "once is enough"
+
+
+def test_anybody_stands_when_nobody_has_in_time_and_only_until_then(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    for anybody in (False, True, True, False):
+        sentinels.take_turns(anybody=anybody)
+    assert link.asked == [f"SENTINEL SET local quorum {quorum}" for quorum in (3, 2, 3)]
+
+
+def test_a_sentinel_that_was_restarted_is_told_anew(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    sentinels.take_turns(anybody=False)
+    sentinels._link_changed(A)
+    sentinels.take_turns(anybody=False)
+    assert link.asked.count("SENTINEL SET local quorum 3") == 2
+
+
+def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    link.state = State.REFUSED
+    sentinels.take_turns(anybody=False)
+    assert link.asked == []
+    link.state = State.UP
+    sentinels.take_turns(anybody=False)
+    assert link.asked == ["SENTINEL SET local quorum 3"]

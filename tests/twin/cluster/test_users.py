@@ -84,6 +84,4 @@ def _as(cluster: Cluster, user: str) -> redis.Redis:
         password=content["password"],
         decode_responses=True,
         socket_timeout=2,
-        lib_name=None,
-        lib_version=None,
     )
