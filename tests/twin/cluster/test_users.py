@@ -31,7 +31,6 @@ TRIED = [
     ["ACL", "LIST"],
     ["SHUTDOWN", "NOSAVE"],
     ["REPLICAOF", "NO", "ONE"],
-    ["DEBUG", "SLEEP", "0"],
     ["PUBLISH", "user", "1"],
     ["REPLCONF", "capa", "eof"],
     ["CLIENT", "KILL", "TYPE", "pubsub"],
