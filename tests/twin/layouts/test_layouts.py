@@ -17,9 +17,10 @@ import redis
 import yaml
 
 from holdfast.ops import cloud
-from holdfast.topology import load_environment
+from holdfast.topology import Cluster as Topology
+from holdfast.topology import Role, load_environment, ports
 from holdfast.topology.load import ENVIRONMENTS
-from tests.twin import application, permissions
+from tests.twin import application, permissions, reach
 from tests.twin.conftest import KEEPS, Cluster, Judge
 from tests.twin.deploy import deploy, destroy, only
 from tests.twin.writers import Gateway, Writers
@@ -157,6 +158,20 @@ def test_a_planned_failover_loses_nothing(well: Cluster, judge: Judge) -> None:
     assert verdict.lost == ()
     assert len(verdict.leaders) == 2
     assert verdict.outage <= 1.0
+
+
+def test_each_role_reaches_of_the_others_what_it_uses(well: Cluster) -> None:
+    nodes = Topology.of(load_environment(Path(well.environment))).nodes
+    tried = reach.listening(well)
+    for role in Role:
+        source = next(node for node in nodes if node.roles == {role})
+        others = [node for node in nodes if node is not source]
+        expected = {str(node.address): {ports.REDIS} for node in others if node.roles == {Role.DATA}}
+        expected |= {str(node.address): {ports.SENTINEL} for node in others if node.roles == {Role.SENTINEL}}
+        if role is Role.GATEWAY:
+            expected |= {str(node.address): {ports.STATS} for node in others if node.roles == {Role.GATEWAY}}
+        addresses = [str(address) for node in others for address in node.addresses]
+        assert reach.reached(source.name, addresses, tried) == expected, role
 
 
 def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_more(well: Cluster) -> None:
