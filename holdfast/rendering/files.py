@@ -30,6 +30,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "redis.conf": frozenset({Role.DATA}),
     "users.acl": frozenset({Role.DATA}),
     "sentinel.conf": frozenset({Role.SENTINEL}),
+    "sentinel-users.acl": frozenset({Role.SENTINEL}),
     "haproxy.cfg": frozenset({Role.GATEWAY}),
     "keepalived.conf": frozenset({Role.GATEWAY}),
     "systemd/holdfast-kernel.service": frozenset({Role.DATA}),
@@ -44,7 +45,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 }
 """Which roles need a template; one that is not here is for every machine."""
 
-CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "haproxy.cfg", "keepalived.conf")
+CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "sentinel-users.acl", "haproxy.cfg", "keepalived.conf")
 ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
 """Templates and package without use where there is no other gateway to elect."""
 

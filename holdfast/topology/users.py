@@ -18,14 +18,14 @@ class User:
 
 
 USERS = (
-    User("app", "applications", frozenset({Role.DATA})),
+    User("app", "applications, at Redis and at Sentinels", frozenset({Role.DATA, Role.SENTINEL})),
     User("admin", "people who administer Redis", frozenset({Role.DATA})),
     User("metrics", "monitoring, and HAProxy's statistics", frozenset({Role.DATA, Role.GATEWAY})),
     User("backup", "copies of the data set", frozenset({Role.DATA})),
     User("replication", "replicas, at their leader", frozenset({Role.DATA})),
-    User("sentinel", "Sentinels, at Redis", frozenset({Role.DATA, Role.SENTINEL})),
+    User("sentinel", "Sentinels, at Redis and at each other", frozenset({Role.DATA, Role.SENTINEL})),
     User("gateway", "HAProxy's checks", frozenset({Role.DATA, Role.GATEWAY})),
-    User("node", "the node program", frozenset(Role)),
+    User("node", "the node program, at Redis and at Sentinels", frozenset(Role)),
 )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import netns
+from holdfast.topology import ports
+from holdfast.twin import machines, netns
 
 CONTROL = Path("/run/holdfast-twin/control.sock")
 LOCK = Path("/run/holdfast-twin.lock")
@@ -57,10 +58,28 @@ def connect_from_node(node_name: str, address: str, port: int, timeout: float) -
         NotRunning: the node has no machine that is on.
         OSError: it could not be made.
     """
-    for instance in _cached()["instances"]:
-        if instance["name"] == node_name and instance["namespace"] is not None:
-            return _connect(instance["namespace"], address, port, timeout)
-    raise NotRunning(f"node {node_name} is not running")
+    return _connect(_running(node_name)["namespace"], address, port, timeout)
+
+
+def connect_to_sentinel(node_name: str, address: str, timeout: float) -> socket.socket:
+    """The same to a node's own Sentinel, logged in with what the node program there has.
+
+    Raises:
+        NotRunning: the node has no machine that is on.
+        OSError: it could not be made, or the Sentinel does not let it in.
+    """
+    login = Path(f"/proc/{machines.leader(_running(node_name)['id'])}/root/run/holdfast/node.json")
+    user, password = json.loads(login.read_text(encoding="utf-8"))
+    connection = connect_from_node(node_name, address, ports.SENTINEL, timeout)
+    try:
+        connection.sendall(f"AUTH {user} {password}\r\n".encode())
+        answer = connection.recv(256)
+        if answer != b"+OK\r\n":
+            raise PermissionError(f"the Sentinel of {node_name} says {answer.decode(errors='replace').strip()}")
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def connect_from_vpc(environment: str, address: str, port: int, timeout: float) -> socket.socket:
@@ -74,6 +93,14 @@ def connect_from_vpc(environment: str, address: str, port: int, timeout: float) 
     if found is None:
         raise NotRunning(f"environment {environment} has no VPC in the twin")
     return _connect(found["namespace"], address, port, timeout)
+
+
+def _running(node_name: str) -> dict[str, Any]:
+    for instance in _cached()["instances"]:
+        if instance["name"] == node_name and instance["namespace"] is not None:
+            found: dict[str, Any] = instance
+            return found
+    raise NotRunning(f"node {node_name} is not running")
 
 
 def _cached() -> dict[str, Any]:

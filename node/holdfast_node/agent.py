@@ -47,9 +47,11 @@ FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
 class Agent:
     """One node's agent. `run` never returns."""
 
-    def __init__(self, identity: Identity, cloud: Cloud, credentials: resp.Credentials) -> None:
+    def __init__(
+        self, identity: Identity, cloud: Cloud, credentials: resp.Credentials, at_sentinels: resp.Credentials
+    ) -> None:
         self._identity = identity
-        self._sentinels = Sentinels(identity, self._changed)
+        self._sentinels = Sentinels(identity, at_sentinels, self._changed)
         self._servers = Servers(identity, credentials, self._changed)
         # A cloud of its own, for its own thread.
         self._floating = Floating(identity, Cloud(identity), self._sentinels.majority_speaks)
@@ -63,7 +65,14 @@ class Agent:
         self._watchdog = Watchdog()
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
         self._reporter = Reporter(
-            identity, cloud, credentials, self._sentinels, self._servers, self._floating, self._membership
+            identity,
+            cloud,
+            credentials,
+            at_sentinels,
+            self._sentinels,
+            self._servers,
+            self._floating,
+            self._membership,
         )
 
     def run(self) -> None:

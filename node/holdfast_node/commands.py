@@ -40,7 +40,7 @@ def _secrets(me: Identity) -> None:
 
 
 def _sentinel_config(me: Identity) -> None:
-    sentinel_config.prepare(me, Cloud(me), secrets.login(secrets.SENTINEL))
+    sentinel_config.prepare(me, Cloud(me), secrets.login(secrets.SENTINEL), secrets.login_at_sentinels(me))
 
 
 def _begin(me: Identity) -> None:
@@ -48,12 +48,12 @@ def _begin(me: Identity) -> None:
 
 
 def _run(me: Identity) -> None:
-    Agent(me, Cloud(me), secrets.login(secrets.NODE)).run()
+    Agent(me, Cloud(me), secrets.login(secrets.NODE), secrets.login_at_sentinels(me)).run()
 
 
 def _hand_over(me: Identity) -> None:
     try:
-        handover.hand_over(me, secrets.login(secrets.NODE))
+        handover.hand_over(me, secrets.login(secrets.NODE), secrets.login_at_sentinels(me))
     except handover.Failed as failed:
         say(str(failed))
 

@@ -52,7 +52,9 @@ class Failed(Exception):
     """No handover, and why: the leader is the one that it was."""
 
 
-def hand_over(identity: Identity, credentials: resp.Credentials, to: str | None = None) -> str:
+def hand_over(
+    identity: Identity, credentials: resp.Credentials, at_sentinels: resp.Credentials, to: str | None = None
+) -> str:
     """Give leadership to a replica in sync: the one at the address `to`, or the one that a Sentinel prefers.
 
     Returns:
@@ -62,7 +64,7 @@ def hand_over(identity: Identity, credentials: resp.Credentials, to: str | None 
         Failed: nothing was changed.
     """
     try:
-        sentence = Handover(identity, credentials, to).do()
+        sentence = Handover(identity, credentials, at_sentinels, to).do()
     except Error as error:
         raise Failed(f"no handover: {error or type(error).__name__}; writes go on here") from None
     say(sentence)
@@ -72,8 +74,11 @@ def hand_over(identity: Identity, credentials: resp.Credentials, to: str | None 
 class Handover:
     """One handover, from this node's leader."""
 
-    def __init__(self, identity: Identity, credentials: resp.Credentials, to: str | None) -> None:
-        self._identity, self._credentials, self._to = identity, credentials, to
+    def __init__(
+        self, identity: Identity, credentials: resp.Credentials, at_sentinels: resp.Credentials, to: str | None
+    ) -> None:
+        self._identity, self._to = identity, to
+        self._credentials, self._at_sentinels = credentials, at_sentinels
 
     def do(self) -> str:
         with self._redis("127.0.0.1") as own:
@@ -192,7 +197,7 @@ class Handover:
         return resp.Client(address, self._identity.redis_port, self._credentials, timeout=ANSWER_TIMEOUT)
 
     def _sentinel(self, address: str) -> resp.Client:
-        return resp.Client(address, self._identity.sentinel_port, timeout=SENTINEL_TIMEOUT)
+        return resp.Client(address, self._identity.sentinel_port, self._at_sentinels, timeout=SENTINEL_TIMEOUT)
 
     def _answering_sentinel(self) -> str:
         """Not the own one, where there is another: it may stop in the middle, with this machine."""

@@ -36,7 +36,7 @@ class Link(asyncio.BufferedProtocol):
     """One connection to a Redis or a Sentinel. `changed` is called after every change of `state`."""
 
     def __init__(
-        self, address: str, port: int, changed: Callable[[], None], credentials: Credentials | None = None
+        self, address: str, port: int, credentials: Credentials, changed: Callable[[], None] = lambda: None
     ) -> None:
         self.address, self.state = address, State.SILENT
         self._port, self._changed, self._credentials = port, changed, credentials
@@ -76,20 +76,17 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._parser = transport, Parser()
-        self.opened()
+        self.ask(self._answered, "AUTH", *self._credentials)
 
-    def opened(self) -> None:
-        """Log in; the first thing said on a new connection."""
-        if self._credentials:
-            self.ask(self._logged_in, "AUTH", *self._credentials)
-        else:
-            self._be_up()
+    def logged_in(self) -> None:
+        """What is done first on a new connection."""
+        self._be_up()
 
-    def _logged_in(self, reply: Reply) -> None:
+    def _answered(self, reply: Reply) -> None:
         if isinstance(reply, Refused):
             self._end(State.SILENT)
         else:
-            self._be_up()
+            self.logged_in()
 
     def _be_up(self) -> None:
         self._failures, self._greeted = 0, True
@@ -142,11 +139,18 @@ def _pause(failures: int, state: State) -> float:
 class Subscription(Link):
     """A connection that only listens to some channels: `heard(channel, message)` for each message."""
 
-    def __init__(self, address: str, port: int, channels: tuple[str, ...], heard: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        credentials: Credentials,
+        channels: tuple[str, ...],
+        heard: Callable[[str, str], None],
+    ) -> None:
         self._channels, self._heard = channels, heard
-        super().__init__(address, port, lambda: None)
+        super().__init__(address, port, credentials)
 
-    def opened(self) -> None:
+    def logged_in(self) -> None:
         self.ask(lambda _: self._be_up(), "SUBSCRIBE", *self._channels)
 
     def probe(self) -> None:

@@ -43,12 +43,13 @@ class Reporter:
         identity: Identity,
         cloud: Cloud,
         credentials: resp.Credentials,
+        at_sentinels: resp.Credentials,
         sentinels: Sentinels,
         servers: Servers,
         floating: Floating,
         membership: Membership,
     ) -> None:
-        self._identity, self._cloud, self._credentials = identity, cloud, credentials
+        self._identity, self._cloud, self._logins = identity, cloud, (credentials, at_sentinels)
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
         self._order: Report | None = None
@@ -96,7 +97,7 @@ class Reporter:
             return
         to = self._identity.data.get(order["to"]) if order["to"] else None
         try:
-            self._order = {"id": order["id"], "done": True, "says": hand_over(self._identity, self._credentials, to)}
+            self._order = {"id": order["id"], "done": True, "says": hand_over(self._identity, *self._logins, to)}
         except Failed as failed:
             say(str(failed))
             self._order = {"id": order["id"], "done": False, "says": str(failed)}

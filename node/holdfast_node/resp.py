@@ -90,13 +90,12 @@ def pairs(flat: list[str]) -> dict[str, str]:
 class Client:
     """A connection for one who can wait: a command at a time, within `timeout` seconds each."""
 
-    def __init__(self, address: str, port: int, credentials: Credentials | None = None, timeout: float = 1.0) -> None:
+    def __init__(self, address: str, port: int, credentials: Credentials, timeout: float = 1.0) -> None:
         """Raises OSError where nobody answers, `Refused` where the credentials are not taken."""
         self.address = address
         self._parser, self._waiting = Parser(), list[Reply]()
         self._socket = socket.create_connection((address, port), timeout=timeout)
-        if credentials:
-            self.call("AUTH", *credentials)
+        self.call("AUTH", *credentials)
 
     def call(self, *words: object) -> Reply:
         """The answer to a command.

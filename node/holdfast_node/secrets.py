@@ -16,8 +16,8 @@ from holdfast_node.log import say
 from holdfast_node.resp import Credentials
 
 FOLDER = Path("/run/holdfast")
-ACL = Path("/etc/holdfast/users.acl")
-"""What each user may do, from this machine's user-data."""
+SETTINGS = Path("/etc/holdfast")
+"""Where what each user may do is, from this machine's user-data."""
 
 RETRY = 2.0
 """Seconds between two attempts, while the API does not answer."""
@@ -27,12 +27,14 @@ NODE, SENTINEL = "node", "sentinel"
 
 
 def fetch(identity: Identity, cloud: Cloud) -> None:
-    """Write what the roles need (users.acl, redis-auth.conf; haproxy.env; logins); tries until it has all."""
+    """Write what the roles need (users and logins of each service); tries until it has all."""
     passwords = {user: _patiently(cloud, user) for user in identity.secrets}
     if identity.has("data"):
-        write_private(FOLDER / "users.acl", users(ACL.read_text(encoding="utf-8"), passwords), "redis")
+        _write_users("users.acl", passwords)
         login_of_replicas = f"masteruser replication\nmasterauth {passwords['replication']}\n"
         write_private(FOLDER / "redis-auth.conf", login_of_replicas, "redis")
+    if identity.has("sentinel") and identity.since_6_2:
+        _write_users("sentinel-users.acl", passwords)
     if identity.has("gateway"):
         lines = [f"HOLDFAST_{user.upper()}_PASSWORD={passwords[user]}\n" for user in ("gateway", "metrics")]
         write_private(FOLDER / "haproxy.env", "".join(lines))
@@ -52,6 +54,16 @@ def login(user: str) -> Credentials:
     """Name and password of one of our own users, as they were fetched."""
     name, password = json.loads(_login_file(user).read_text(encoding="utf-8"))
     return name, password
+
+
+def login_at_sentinels(identity: Identity) -> Credentials:
+    """This program's. Before 6.2 a Sentinel knows no users, only a password: that of the one called `default`."""
+    name, password = login(NODE)
+    return (name if identity.since_6_2 else "default"), password
+
+
+def _write_users(file: str, passwords: Mapping[str, str]) -> None:
+    write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), "redis")
 
 
 def _login_file(user: str) -> Path:

@@ -34,15 +34,16 @@ LEARNT = (
 )
 
 
-def prepare(identity: Identity, cloud: Cloud, credentials: tuple[str, str]) -> None:
-    """Write the configuration that Sentinel starts with."""
+def prepare(identity: Identity, cloud: Cloud, login: resp.Credentials, at_sentinels: resp.Credentials) -> None:
+    """Write the configuration that Sentinel starts with.
+
+    `login`: with which it asks Redis and other Sentinels; `at_sentinels`: with which this program asks them.
+    """
     kept = KEPT.read_text(encoding="utf-8") if KEPT.exists() else ""
     if not _monitor(kept):
-        leader = _find_leader(identity, cloud)
+        leader = _find_leader(identity, cloud, at_sentinels)
         kept = f"sentinel monitor {identity.environment} {leader} {identity.redis_port} 1\n"
-    user, password = credentials
-    login = f"sentinel auth-user {identity.environment} {user}\nsentinel auth-pass {identity.environment} {password}\n"
-    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + login, kept))
+    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + _logins(identity, login, at_sentinels), kept))
 
 
 def begin(identity: Identity, cloud: Cloud) -> None:
@@ -54,6 +55,17 @@ def begin(identity: Identity, cloud: Cloud) -> None:
         except Exception as error:
             say(f"the bootstrap record cannot be read yet: {error}")
             time.sleep(RETRY)
+
+
+def _logins(identity: Identity, login: resp.Credentials, at_sentinels: resp.Credentials) -> str:
+    """Lines of configuration, of which the last ones are for other Sentinels."""
+    user, password = login
+    name = identity.environment
+    at_redis = f"sentinel auth-user {name} {user}\nsentinel auth-pass {name} {password}\n"
+    if identity.since_6_2:
+        return f"{at_redis}sentinel sentinel-user {user}\nsentinel sentinel-pass {password}\n"
+    # One password for all that any Sentinel is told.
+    return f"{at_redis}requirepass {at_sentinels[1]}\n"
 
 
 def merge(settings: str, kept: str) -> str:
@@ -78,10 +90,10 @@ def _monitor(config: str) -> str | None:
     return next((line.split()[3] for line in config.splitlines() if line.startswith("sentinel monitor ")), None)
 
 
-def _find_leader(identity: Identity, cloud: Cloud) -> str:
+def _find_leader(identity: Identity, cloud: Cloud, credentials: resp.Credentials) -> str:
     """Whom the other Sentinels name; where there are none, whom the bootstrap record names, which may be this node."""
     while True:
-        leader = _ask_peers(identity)
+        leader = _ask_peers(identity, credentials)
         if leader:
             say(f"the other Sentinels name {leader}")
             return leader
@@ -92,12 +104,12 @@ def _find_leader(identity: Identity, cloud: Cloud) -> str:
             time.sleep(RETRY)
 
 
-def _ask_peers(identity: Identity) -> str | None:
+def _ask_peers(identity: Identity, credentials: resp.Credentials) -> str | None:
     """What most of the answering Sentinels say."""
     answers: list[str] = []
     for address in identity.other_sentinels():
         try:
-            with resp.Client(address, identity.sentinel_port, timeout=ANSWER_TIMEOUT) as sentinel:
+            with resp.Client(address, identity.sentinel_port, credentials, timeout=ANSWER_TIMEOUT) as sentinel:
                 answer = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
         except (OSError, resp.Refused):
             continue

@@ -74,6 +74,7 @@ class Sentinels:
     """
 
     identity: Identity
+    credentials: resp.Credentials
     changed: Callable[[], None] = lambda: None
     _words: dict[str, Word] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
@@ -206,9 +207,9 @@ class Sentinels:
 
     def _watch(self, address: str) -> None:
         if address not in self._links:
-            port = self.identity.sentinel_port
-            self._links[address] = Link(address, port, partial(self._link_changed, address))
-            self._subscriptions[address] = Subscription(address, port, CHANNELS, partial(self._heard, address))
+            there = address, self.identity.sentinel_port, self.credentials
+            self._links[address] = Link(*there, partial(self._link_changed, address))
+            self._subscriptions[address] = Subscription(*there, CHANNELS, partial(self._heard, address))
 
     def _link_changed(self, address: str) -> None:
         link = self._links[address]

@@ -86,7 +86,7 @@ class Watched:
         """What it last said; None when it does not answer."""
         self._changed = changed
         self._rest: dict[str, str] = {}
-        self._link = Link(address, identity.redis_port, self._link_changed, credentials)
+        self._link = Link(address, identity.redis_port, credentials, self._link_changed)
 
     @property
     def server(self) -> Server:

@@ -62,7 +62,7 @@ def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     assert secrets == {
         "data-policy": [secret(user.name) for user in USERS],
         "gateway-policy": [secret("metrics"), secret("gateway"), secret("node")],
-        "sentinel-policy": [secret("sentinel"), secret("node")],
+        "sentinel-policy": [secret("app"), secret("sentinel"), secret("node")],
     }
     for letter, role in (("a", "data"), ("b", "gateway"), ("c", "sentinel")):
         instance = stacks[f"tiered-zone-{letter}"]["resource"]["aws_instance"][f"tiered-{role}-{letter}1"]

@@ -17,7 +17,6 @@ import pytest
 import redis
 
 from holdfast import cli
-from holdfast.topology import ports
 from holdfast.twin import client
 from tests.twin import application
 from tests.twin.faults import checker
@@ -111,7 +110,7 @@ class Cluster:
             if "sentinel" not in node["roles"]:
                 continue
             try:
-                with client.connect_from_node(node["name"], node["address"], ports.SENTINEL, 1) as sentinel:
+                with client.connect_to_sentinel(node["name"], node["address"], 1) as sentinel:
                     sentinel.sendall(b"INFO sentinel\r\n")
                     with sentinel.makefile("rb") as lines:
                         # Not to the end: Sentinel knows no QUIT, and keeps the connection.

@@ -63,7 +63,7 @@ def test_the_redis_py_snippet_makes_clients_of_the_endpoints_and_of_the_sentinel
         assert (settings["username"], settings["password"]) == ("app", "from the environment")
     asked = [sentinel.get_connection_kwargs() for sentinel in made["sentinel"].sentinels]
     assert [(one["host"], one["port"]) for one in asked] == SENTINELS
-    assert {one.get("password") for one in asked} == {None}
+    assert {(one["username"], one["password"]) for one in asked} == {("app", "from the environment")}
     assert made["sentinel_leader"].connection_pool.service_name == "tiered"
     assert made["sentinel_leader"].connection_pool.is_master
     assert not made["sentinel_replica"].connection_pool.is_master
@@ -74,7 +74,7 @@ def test_the_redis_py_snippet_makes_clients_of_the_endpoints_and_of_the_sentinel
     [
         ("redis-py", [f'host="{LEADER}", port=6379', f'host="{REPLICA}", port=6379', '("10.71.0.16", 26379)']),
         ("ioredis", [f'host: "{LEADER}", port: 6379', f'host: "{REPLICA}"', '{ host: "10.71.0.16", port: 26379 }']),
-        ("lettuce", [f'at("{LEADER}")', f'at("{REPLICA}")', '.withSentinel("10.71.0.16", 26379)']),
+        ("lettuce", [f'at("{LEADER}", 6379)', f'at("{REPLICA}", 6379)', '.withSentinel(at("10.71.0.16", 26379))']),
         ("go-redis", [f'at("{LEADER}:6379")', f'at("{REPLICA}:6379")', '"10.71.0.16:26379"']),
     ],
 )

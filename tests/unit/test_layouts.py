@@ -299,7 +299,12 @@ GATEWAY = {
     "holdfast-keepalived.service",
     "holdfast-addresses.service",
 }
-SENTINEL = {"/etc/holdfast/sentinel.conf", "holdfast-sentinel.service", "holdfast-volume.service"}
+SENTINEL = {
+    "/etc/holdfast/sentinel.conf",
+    "/etc/holdfast/sentinel-users.acl",
+    "holdfast-sentinel.service",
+    "holdfast-volume.service",
+}
 BEGIN = {"holdfast-begin.service"}
 
 

@@ -18,6 +18,8 @@ from holdfast_node.servers import Details
 
 ME, NAMED = "10.40.0.4", "10.40.16.4"
 
+LOGIN = ("node", "secret")
+
 
 @dataclass
 class Sentinels:
@@ -78,7 +80,7 @@ class Node:
 
 @pytest.fixture
 def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
-    agent: Any = Agent(identity, None, ("node", "secret"))  # type: ignore[arg-type]
+    agent: Any = Agent(identity, None, LOGIN, LOGIN)  # type: ignore[arg-type]
     agent._sentinels, agent._servers = Sentinels(), Servers()
     node = Node(agent)
     monkeypatch.setattr("holdfast_node.agent.time.monotonic", lambda: node.now)
@@ -118,7 +120,7 @@ WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
 
 
 def reporter_of(identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None) -> Any:
-    parts: Any = (cloud, ("node", "secret"), sentinels, servers)
+    parts: Any = (cloud, LOGIN, LOGIN, sentinels, servers)
     return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0])
 
 
@@ -234,7 +236,7 @@ def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details
     made = reporter_of(identity, Sentinels(named=ME), Servers(redis), Bucket(order))
     made.handed_over = []
 
-    def hand_over(_: Identity, __: tuple[str, str], to: str | None) -> str:
+    def hand_over(_: Identity, __: tuple[str, str], ___: tuple[str, str], to: str | None) -> str:
         if to == "10.40.32.4":
             raise handover.Failed("no handover: 10.40.32.4 is no replica in sync")
         made.handed_over.append(to)

@@ -115,7 +115,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch, to: str | None = None) -> str:
     monkeypatch.setattr(resp, "Client", machines.connect)
     monkeypatch.setattr(handover, "_look", lambda machine: machine.look())
-    return handover.hand_over(identity, ("node", "secret"), to)
+    return handover.hand_over(identity, ("node", "secret"), ("node", "secret"), to)
 
 
 def test_writes_stop_the_replicas_catch_up_and_only_then_one_is_promoted(

@@ -10,11 +10,14 @@ from holdfast_node import link
 from holdfast_node.link import Link, State, Subscription
 from holdfast_node.resp import Reply
 
+LOGIN = ("node", "secret")
+
 
 class Redis(asyncio.Protocol):
-    """Answers each PING, unless it is frozen; greets every subscriber with a message."""
+    """Lets everybody in, unless it refuses; answers each PING, unless it is frozen; greets every subscriber."""
 
     frozen = False
+    refuses = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -23,6 +26,8 @@ class Redis(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.frozen:
             return
+        if b"AUTH" in data:
+            self.transport.write(b"-WRONGPASS invalid username-password pair\r\n" if Redis.refuses else b"+OK\r\n")
         if b"SUBSCRIBE" in data:
             for number, channel in enumerate((b"+one", b"-two"), 1):
                 self.transport.write(b"*3\r\n$9\r\nsubscribe\r\n$4\r\n%s\r\n:%d\r\n" % (channel, number))
@@ -64,7 +69,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_answers_come_in_the_order_of_the_questions() -> None:
     async def scenario(port: int, _: list[Redis], __: asyncio.AbstractServer) -> None:
         answers: list[tuple[int, Reply]] = []
-        found = Link("127.0.0.1", port, lambda: None)
+        found = Link("127.0.0.1", port, LOGIN)
         await until(lambda: found.state is State.UP)
         for number in range(3):
             found.ask(lambda reply, number=number: answers.append((number, reply)), "PING")  # type: ignore[misc]
@@ -78,7 +83,7 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
 def test_a_process_that_dies_is_refused_at_once_and_comes_back() -> None:
     async def scenario(port: int, servers: list[Redis], server: asyncio.AbstractServer) -> None:
         states: list[State] = []
-        found = Link("127.0.0.1", port, lambda: states.append(found.state))
+        found = Link("127.0.0.1", port, LOGIN, lambda: states.append(found.state))
         await until(lambda: found.state is State.UP)
         server.close()
         servers[0].transport.abort()
@@ -91,9 +96,21 @@ def test_a_process_that_dies_is_refused_at_once_and_comes_back() -> None:
     play(scenario)
 
 
+def test_one_that_lets_nobody_in_is_silent_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
+        monkeypatch.setattr(Redis, "refuses", True)
+        found = Link("127.0.0.1", port, LOGIN)
+        await until(lambda: len(servers) == 3)
+        assert found.state is State.SILENT
+        monkeypatch.setattr(Redis, "refuses", False)
+        await until(lambda: found.state is State.UP)
+
+    play(scenario)
+
+
 def test_one_that_does_not_answer_is_silent_and_not_refused() -> None:
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
-        found = Link("127.0.0.1", port, lambda: None)
+        found = Link("127.0.0.1", port, LOGIN)
         await until(lambda: found.state is State.UP)
         servers[0].frozen = True
         found.ask(lambda _: None, "PING")
@@ -112,7 +129,7 @@ def test_a_subscriber_hears_messages_and_is_found_when_it_hears_nothing() -> Non
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
         heard: list[tuple[str, str]] = []
         found = Subscription(
-            "127.0.0.1", port, ("+one", "-two"), lambda channel, message: heard.append((channel, message))
+            "127.0.0.1", port, LOGIN, ("+one", "-two"), lambda channel, message: heard.append((channel, message))
         )
         await until(lambda: heard == [("-two", "end")])
         assert found.state is State.UP

@@ -30,11 +30,11 @@ class Cloud:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the secrets come to."""
-    acl = tmp_path / "etc.acl"
-    acl.write_text("# Users.\nuser default off\n\nuser app on #<app> ~*\n")
+    for file in ("users.acl", "sentinel-users.acl"):
+        (tmp_path / file).write_text("# Users.\nuser default off\n\nuser app on #<app> ~*\n")
     found = tmp_path / "run"
     found.mkdir()
-    monkeypatch.setattr(secrets, "ACL", acl)
+    monkeypatch.setattr(secrets, "SETTINGS", tmp_path)
     monkeypatch.setattr(secrets, "FOLDER", found)
     monkeypatch.setattr(secrets, "RETRY", 0)
     return found
@@ -55,10 +55,16 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     monkeypatch.setattr(shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
     secrets.fetch(identity, Cloud(failures=1))  # type: ignore[arg-type]
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == dict.fromkeys(
-        ("haproxy.env", "node.json", "redis-auth.conf", "sentinel.json", "users.acl"), "0o600"
+        ("haproxy.env", "node.json", "redis-auth.conf", "sentinel-users.acl", "sentinel.json", "users.acl"), "0o600"
     )
     # systemd itself reads what HAProxy gets.
-    of_redis = (".node.json.new", ".redis-auth.conf.new", ".sentinel.json.new", ".users.acl.new")
+    of_redis = (
+        ".node.json.new",
+        ".redis-auth.conf.new",
+        ".sentinel-users.acl.new",
+        ".sentinel.json.new",
+        ".users.acl.new",
+    )
     assert owners == dict.fromkeys(of_redis, "redis")
     assert (folder / "redis-auth.conf").read_text() == "masteruser replication\nmasterauth of replication\n"
     assert (folder / "haproxy.env").read_text() == (
@@ -67,6 +73,8 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
     assert secrets.login(secrets.NODE) == ("node", "of node")
     assert secrets.login(secrets.SENTINEL) == ("sentinel", "of sentinel")
+    assert secrets.login_at_sentinels(identity) == ("node", "of node")
+    assert secrets.login_at_sentinels(dataclasses.replace(identity, since_6_2=False)) == ("default", "of node")
     assert "of app" not in (folder / "users.acl").read_text()
 
 
@@ -75,7 +83,7 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     [
         ("data", {"app", "replication", "node"}, {"node.json", "users.acl", "redis-auth.conf"}),
         ("gateway", {"gateway", "metrics", "node"}, {"node.json", "haproxy.env"}),
-        ("sentinel", {"sentinel", "node"}, {"node.json", "sentinel.json"}),
+        ("sentinel", {"app", "sentinel", "node"}, {"node.json", "sentinel.json", "sentinel-users.acl"}),
     ],
 )
 def test_a_machine_gets_only_the_secrets_that_its_roles_need(

@@ -89,11 +89,24 @@ def test_a_sentinel_that_remembers_its_leader_asks_nobody(identity: Identity, tm
     (tmp_path / "settings").write_text(SETTINGS)
     (tmp_path / "kept").write_text(KEPT)
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("sentinel", "correct horse"))
+    sentinel_config.prepare(identity, unreachable, ("sentinel", "correct horse"), ("node", "secret"))
     written = (tmp_path / "kept").read_text()
     assert "sentinel monitor local 10.40.16.4 6380 3\n" in written
     assert "sentinel auth-pass local correct horse\n" in written
+    assert "sentinel sentinel-user sentinel\nsentinel sentinel-pass correct horse\n" in written
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o600
+
+
+def test_redis_6_0_knows_one_password_at_sentinels_and_no_users(identity: Identity, tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text(SETTINGS)
+    (tmp_path / "kept").write_text(KEPT)
+    old = dataclasses.replace(identity, since_6_2=False)
+    unreachable: Any = None
+    sentinel_config.prepare(old, unreachable, ("sentinel", "correct horse"), ("default", "battery"))
+    written = (tmp_path / "kept").read_text()
+    assert "sentinel auth-pass local correct horse\n" in written
+    assert "requirepass battery\n" in written
+    assert "sentinel-user" not in written
 
 
 def test_a_new_volume_follows_whom_most_other_sentinels_name(
@@ -103,7 +116,7 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
     answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
     monkeypatch.setattr(resp, "Client", lambda address, *_, **__: OtherSentinel(answers[address]))
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("sentinel", "secret"))
+    sentinel_config.prepare(identity, unreachable, ("sentinel", "secret"), ("node", "secret"))
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
 
 

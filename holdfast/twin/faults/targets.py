@@ -98,7 +98,7 @@ def _has_redis(node: Node) -> bool:
 def _ask_sentinel(environment: str, node: Node) -> str | None:
     """The leader's address by the Sentinel of `node`, asked on that very machine."""
     try:
-        with client.connect_from_node(node["name"], node["addresses"][0], ports.SENTINEL, TIMEOUT) as connection:
+        with client.connect_to_sentinel(node["name"], node["addresses"][0], TIMEOUT) as connection:
             connection.sendall(f"SENTINEL GET-MASTER-ADDR-BY-NAME {environment}\r\n".encode())
             lines = connection.recv(4096).decode(errors="replace").split("\r\n")
     except (OSError, client.NotRunning):

@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-from holdfast.topology import ports
 from holdfast.twin import client
 from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster, Judge
 from tests.twin.deploy import deploy, edited
@@ -60,7 +59,7 @@ def others_known_to(cluster: Cluster, node: str) -> tuple[int, int]:
     """Sentinels and replicas."""
     address = next(one["address"] for one in cluster.status()["nodes"] if one["name"] == node)
     with (
-        client.connect_from_node(node, address, ports.SENTINEL, 2) as sentinel,
+        client.connect_to_sentinel(node, address, 2) as sentinel,
         sentinel.makefile("rw", newline="\r\n") as talk,
     ):
         talk.write(f"SENTINEL MASTER {cluster.name}\n")

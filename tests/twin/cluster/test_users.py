@@ -1,13 +1,16 @@
 """One user for each purpose: it may do what it is for, and nothing that another one is for."""
 
 import json
+from typing import Any
 
 import pytest
 import redis
+from holdfast_node import resp
 
 from holdfast.ops import cloud
-from holdfast.topology import find_environment, load_environment, names
+from holdfast.topology import find_environment, load_environment, names, ports
 from holdfast.topology.users import USERS
+from holdfast.twin import client
 from tests.twin.conftest import Cluster
 
 MAY = {
@@ -70,17 +73,61 @@ def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> N
     assert not [rule for rule in rules.values() if "nopass" in rule]
 
 
+@pytest.mark.parametrize(
+    ("user", "may"),
+    [
+        ("app", [["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "local"], ["SENTINEL", "REPLICAS", "local"], ["PING"]]),
+        ("node", [["INFO", "sentinel"], ["SENTINEL", "CKQUORUM", "local"]]),
+        ("sentinel", [["PING"], ["INFO"]]),
+        (None, []),
+        ("admin", []),
+    ],
+)
+def test_a_sentinel_asks_who_one_is(healthy: Cluster, user: str | None, may: list[list[str]]) -> None:
+    """And none but the node program changes anything."""
+    node = healthy.status()["nodes"][0]
+    with client.connect_from_node(node["name"], node["address"], ports.SENTINEL, 2) as connection:
+        talk = connection.makefile("rwb")
+        said = [_say(talk, "AUTH", *_credentials(healthy, user))] if user else []
+        if not may:
+            assert [word.split()[0] for word in said] == (["-WRONGPASS"] if user else [])
+            assert _say(talk, "SENTINEL", "MASTERS").startswith("-NOAUTH ")
+            return
+        assert said == ["+OK"]
+        assert not [command for command in may if _say(talk, *command).startswith("-")]
+        if user != "node":
+            for command in (["SENTINEL", "FAILOVER", "local"], ["SENTINEL", "RESET", "local"], ["SHUTDOWN"]):
+                assert _say(talk, *command).startswith("-NOPERM ")
+
+
 def _as(cluster: Cluster, user: str) -> redis.Redis:
     """A client of the leader, with that user's secret."""
+    host, port = cluster.endpoints()["leader"]["forward"].split(":")
+    name, password = _credentials(cluster, user)
+    return redis.Redis(
+        host=host, port=int(port), username=name, password=password, decode_responses=True, socket_timeout=2
+    )
+
+
+def _credentials(cluster: Cluster, user: str) -> tuple[str, str]:
     environment = load_environment(find_environment(cluster.name))
     secret = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=names.secret(environment, user))
-    host, port = cluster.endpoints()["leader"]["forward"].split(":")
     content = json.loads(secret["SecretString"])
-    return redis.Redis(
-        host=host,
-        port=int(port),
-        username=content["user"],
-        password=content["password"],
-        decode_responses=True,
-        socket_timeout=2,
-    )
+    return content["user"], content["password"]
+
+
+def _say(talk: Any, *words: str) -> str:
+    """The first line of what comes back; the rest of it is read away."""
+    talk.write(resp.encode(*words))
+    talk.flush()
+    first: str = talk.readline().decode().strip()
+    _skip(talk, first)
+    return first
+
+
+def _skip(talk: Any, first: str) -> None:
+    if first.startswith("$") and first != "$-1":
+        talk.read(int(first[1:]) + 2)
+    elif first.startswith("*"):
+        for _ in range(int(first[1:])):
+            _skip(talk, talk.readline().decode().strip())
