@@ -9,6 +9,7 @@ from holdfast import cli
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
 from holdfast.topology.spec import LAYOUTS, Environment, MachineSpec
+from holdfast.topology.users import USERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -50,3 +51,8 @@ def test_every_rule_of_a_review_is_documented_with_its_severity_and_its_reason()
 
 def test_the_exit_code_of_a_blocked_review_is_documented() -> None:
     assert f"| {cli.BLOCKED} | a blocking finding |" in (DOCS / "review.md").read_text()
+
+
+def test_every_user_is_described() -> None:
+    table = re.findall(r"^\| `([a-z]+)` \|", (DOCS / "security.md").read_text().split("## Where")[0], re.MULTILINE)
+    assert table == [user.name for user in USERS]
