@@ -18,6 +18,7 @@ from holdfast.topology.problems import Problem
 from holdfast.topology.spec import (
     FLOATING_PREFIX,
     TEST_PREFIX,
+    Distribution,
     Durability,
     Egress,
     Environment,
@@ -225,6 +226,15 @@ def one_node_replicates_nothing(environment: Environment) -> Iterator[Problem]:
         yield Problem(
             "redis.durability", found, "available, nothing (the default there is available), or layout compact"
         )
+
+
+@_reads("machines.*.image", "network.sentinel_clients", "layout")
+def sentinels_tell_clients_apart(environment: Environment) -> Iterator[Problem]:
+    for kind, machine in _machines(environment, Role.SENTINEL):
+        if environment.network.sentinel_clients and machine.image is Distribution.UBUNTU_22_04:
+            found = f"{machine.image}, whose Sentinels (Redis 6.0) know no users, with network.sentinel_clients"
+            accepted = "a newer distribution, or no network.sentinel_clients: with the one password, all may do all"
+            yield Problem(f"machines.{kind.key}.image", found, accepted)
 
 
 @_reads("images", "network.egress")

@@ -130,6 +130,18 @@ def test_a_floating_pair_that_another_route_would_lead_away_is_refused(
     assert problems(tmp_path, content) == {"network.floating": problem}
 
 
+def test_sentinels_of_redis_6_0_are_open_to_no_client(tmp_path: Path) -> None:
+    network = {"cidr": "10.60.0.0/16", "sentinel_clients": ["10.60.0.0/16"]}
+    content = changed("network", network)
+    content["machines"]["node"]["image"] = "ubuntu-22.04"
+    assert problems(tmp_path, content) == {
+        "machines.node.image": (
+            "ubuntu-22.04, whose Sentinels (Redis 6.0) know no users, with network.sentinel_clients | "
+            "a newer distribution, or no network.sentinel_clients: with the one password, all may do all"
+        )
+    }
+
+
 def test_a_derived_floating_pair_says_that_nobody_chose_it(tmp_path: Path) -> None:
     content = changed("network", {"cidr": "10.60.0.0/16", "peered": ["100.64.0.0/10"]})
     (problem,) = problems(tmp_path, content).values()
