@@ -155,7 +155,7 @@ class NetworkSpec(Spec):
     domain: Domain | None = None
     """Private names of endpoints and nodes. Default: `<name>.holdfast.internal`; `none`: no names."""
     sentinel_clients: tuple[Network, ...] = ()
-    """Who may ask the Sentinels, which have no password, and reach Redis past the gateways. Empty: nobody."""
+    """Who may ask the Sentinels, and reach Redis past the gateways. Empty: nobody."""
     peered: tuple[Network, ...] = ()
     """Other networks this one is or will be connected to: it must not overlap them."""
 

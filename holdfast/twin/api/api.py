@@ -139,6 +139,8 @@ class Api:
                 "Expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
             }
             self._credentials[role.id] = expires, keys
+            # To be kept: machines go on using them after this process.
+            self._changed()
         return keys
 
     def put_parameter(self, name: str, value: str) -> None:

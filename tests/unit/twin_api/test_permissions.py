@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -172,3 +173,27 @@ def test_what_no_call_has_taken_is_told(machine: Machine, bucket: Any) -> None:
     assert machine.api.unused_permissions() == {}
     machine.client("s3").get_object(Bucket="holdfast-local", Key="members.json")
     assert machine.api.unused_permissions() == {"local-node": [["Look", "ec2:DescribeVolumes", "*"]]}
+
+
+def test_keys_that_a_machine_has_are_good_with_the_next_daemon_too(instant: Api, tmp_path: Path) -> None:
+    client(instant, "iam").create_role(RoleName="local-node", AssumeRolePolicyDocument="{}")
+    before = instant.generation
+    keys = instant.credentials_for("local-node")
+    assert instant.generation > before, "a change, which is saved"
+    instant.save(tmp_path / "state")
+    instant.stop()
+
+    again = Api(port=0, region=REGION)
+    again.load(tmp_path / "state")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = again.serve_on(listening, lambda address, service: True)
+        ec2 = boto3.client(
+            "ec2",
+            endpoint_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+            region_name=REGION,
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["Token"],
+        )
+        assert refused(ec2.describe_volumes) == "UnauthorizedOperation"
+        server.stop()
