@@ -164,6 +164,9 @@ class Sentinels:
             if isinstance(reply, str) and reply.startswith("OK"):
                 link.ask(lambda _: None, "SENTINEL", "RESET", self.identity.environment)
 
+        # What it needs without `take_turns`, who counts those that are gone: they are why this is done.
+        self._quorum = None
+        link.ask(lambda _: None, *self._about("SET"), "quorum", QUORUM)
         link.ask(reset, *self._about("CKQUORUM"))
 
     def take_turns(self, *, anybody: bool) -> None:

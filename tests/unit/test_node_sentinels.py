@@ -210,3 +210,16 @@ def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None
     link.state = State.UP
     sentinels.take_turns(anybody=False)
     assert link.asked == ["SENTINEL SET local quorum 3"]
+
+
+def test_before_the_own_sentinel_forgets_it_counts_as_it_does_without_turns(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    sentinels.take_turns(anybody=False)
+    sentinels.reset_own()
+    sentinels.take_turns(anybody=False)
+    assert link.asked == [
+        "SENTINEL SET local quorum 3",
+        "SENTINEL SET local quorum 2",
+        "SENTINEL CKQUORUM local",
+        "SENTINEL SET local quorum 3",
+    ]
