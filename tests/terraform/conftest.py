@@ -230,4 +230,5 @@ def _report(cluster: Cluster, name: str, instance_id: str) -> dict[str, Any]:
         "address": str(cluster.node(name).address),
         "redis": {"role": "leader", "offset": 1, "replicas": following} if name == leader.name else {"role": "replica"},
         "sentinel": {"leader": str(leader.address)},
+        "gateway": {"floating": name == leader.name},
     }

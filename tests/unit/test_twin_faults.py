@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.topology import ports
 from holdfast.twin import client, clocks, faults, machines
 from holdfast.twin.faults import Fault, processes, record, targets
 from holdfast.twin.faults.kinds import KINDS
@@ -265,6 +266,7 @@ def test_a_replica_is_a_machine_with_redis(monkeypatch: pytest.MonkeyPatch, aske
         return Answer()
 
     monkeypatch.setattr(client, "connect_from_node", connect)
+    monkeypatch.setattr(client, "connect_to_sentinel", lambda name, at, _: connect(name, at, ports.SENTINEL, _))
     nodes = [
         node | {"addresses": [addresses[node["name"]]], "namespace": "there", "isolated": False}
         for node in STATE["instances"]
