@@ -27,6 +27,10 @@ Ask: how long a Sentinel that misses the leader waits until it asks the others a
 Info: how old what a Sentinel knows of the replicas is, and so its choice among them.
 """
 
+REJOINS_FOR = 3.0
+"""Seconds after a time without a majority, in which all that answer must agree. A change that was missed meanwhile may
+be known to one of them only, and two that are late are a majority: they tell each other every two seconds."""
+
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
 
@@ -82,6 +86,8 @@ class Sentinels:
     _links: dict[str, Link] = field(default_factory=dict)
     _subscriptions: dict[str, Subscription] = field(default_factory=dict)
     _restarted: float = float("-inf")
+    _deaf_at: float = float("-inf")
+    """When no majority spoke last (monotonic seconds)."""
     _quorum: int | None = None
     """What the own Sentinel was told; None where it may have forgotten."""
 
@@ -120,6 +126,11 @@ class Sentinels:
 
     def proven_leader(self) -> str | None:
         """Who may take writes once it says that it leads: see proof.py."""
+        now = time.monotonic()
+        if not self.majority_speaks():
+            self._deaf_at = now
+        elif now - self._deaf_at < REJOINS_FOR and len(set(self.votes().values())) > 1:
+            return None
         return proven(self.votes(), self.known(), list(self._announcements.values()))
 
     def named(self) -> str | None:

@@ -223,3 +223,31 @@ def test_before_the_own_sentinel_forgets_it_counts_as_it_does_without_turns(sent
         "SENTINEL CKQUORUM local",
         "SENTINEL SET local quorum 3",
     ]
+
+
+def test_who_was_cut_off_believes_no_majority_that_is_late(sentinels: Any, clock: Clock) -> None:
+    """What A missed: B was promoted, which the Sentinel of B knows, and that of C does not yet."""
+    clock.now += 2
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: A, B: B, C: A})
+    assert sentinels.proven_leader() is None
+    clock.now += 0.3
+    name(sentinels, clock, {A: A, B: B, C: B})
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: B})
+    assert sentinels.proven_leader() == B
+
+
+def test_in_the_long_run_a_majority_is_enough(sentinels: Any, clock: Clock) -> None:
+    clock.now += 2
+    assert sentinels.proven_leader() is None
+    clock.now += module.REJOINS_FOR
+    name(sentinels, clock, {A: A, B: B, C: B})
+    assert sentinels.proven_leader() == B
+
+
+def test_who_was_cut_off_believes_those_that_agree_at_once(sentinels: Any, clock: Clock) -> None:
+    clock.now += 2
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {B: B, C: B})
+    assert sentinels.proven_leader() == B
