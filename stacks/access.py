@@ -58,35 +58,28 @@ def node_policy(roles: frozenset[Role], scope: Scope) -> dict[str, Any]:
     return policy(*statements)
 
 
+def _allow(
+    sid: str, action: str | list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> Statement:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+    return statement if condition is None else {**statement, "Condition": condition}
+
+
 def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     data, begins = Role.DATA in roles, bool(roles & {Role.DATA, Role.SENTINEL})
     read = [names.program_key("*"), names.MEMBERS_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY] if data else [])]
-    yield {
-        "Sid": "OwnSecrets",
-        "Effect": "Allow",
-        "Action": "secretsmanager:GetSecretValue",
-        "Resource": [scope.secrets[user] for user in users.known_to(roles)],
-    }
-    yield {"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": _objects(scope, read)}
-    yield {"Sid": "Write", "Effect": "Allow", "Action": "s3:PutObject", "Resource": _objects(scope, write)}
+    own = [scope.secrets[user] for user in users.known_to(roles)]
+    yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)
+    yield _allow("Read", "s3:GetObject", _objects(scope, read))
+    yield _allow("Write", "s3:PutObject", _objects(scope, write))
     if begins:
         # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
-        yield {
-            "Sid": "TellMissingFromForbidden",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": scope.bucket,
-        }
-    yield {
-        "Sid": "KeyThroughThose",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-        "Resource": scope.key,
-        "Condition": scope.through("s3", "secretsmanager"),
-    }
+        yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
+    through = scope.through("s3", "secretsmanager")
+    yield _allow("KeyThroughThose", ["kms:Decrypt", "kms:GenerateDataKey"], scope.key, through)
 
 
 def _objects(scope: Scope, keys: list[str]) -> list[str]:
@@ -95,30 +88,14 @@ def _objects(scope: Scope, keys: list[str]) -> list[str]:
 
 def _attach_volume(scope: Scope) -> Iterator[Statement]:
     # EC2 has no finer permission for looking at something.
-    yield {"Sid": "FindOwnVolume", "Effect": "Allow", "Action": "ec2:DescribeVolumes", "Resource": "*"}
-    yield {
-        "Sid": "AttachInThisEnvironment",
-        "Effect": "Allow",
-        "Action": "ec2:AttachVolume",
-        "Resource": [f"{scope.ec2}:volume/*", f"{scope.ec2}:instance/*"],
-        "Condition": scope.of_this_environment,
-    }
+    yield _allow("FindOwnVolume", "ec2:DescribeVolumes", "*")
+    attached = [f"{scope.ec2}:volume/*", f"{scope.ec2}:instance/*"]
+    yield _allow("AttachInThisEnvironment", "ec2:AttachVolume", attached, scope.of_this_environment)
     # By which EC2 decrypts an attached volume, as long as it is attached.
-    yield {
-        "Sid": "GrantForAttachment",
-        "Effect": "Allow",
-        "Action": "kms:CreateGrant",
-        "Resource": scope.key,
-        "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}, **scope.through("ec2")},
-    }
+    for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}, **scope.through("ec2")}
+    yield _allow("GrantForAttachment", "kms:CreateGrant", scope.key, for_aws)
 
 
 def _move_floating_pair(scope: Scope) -> Iterator[Statement]:
-    yield {"Sid": "FindFloatingPair", "Effect": "Allow", "Action": "ec2:DescribeRouteTables", "Resource": "*"}
-    yield {
-        "Sid": "MoveFloatingPair",
-        "Effect": "Allow",
-        "Action": "ec2:ReplaceRoute",
-        "Resource": f"{scope.ec2}:route-table/*",
-        "Condition": scope.of_this_environment,
-    }
+    yield _allow("FindFloatingPair", "ec2:DescribeRouteTables", "*")
+    yield _allow("MoveFloatingPair", "ec2:ReplaceRoute", f"{scope.ec2}:route-table/*", scope.of_this_environment)

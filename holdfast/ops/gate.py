@@ -9,7 +9,6 @@ from holdfast.errors import HoldfastError
 from holdfast.ops import reports, status
 from holdfast.ops.cloud import CloudError
 from holdfast.ops.reports import Report
-from holdfast.ops.status import Status
 from holdfast.topology import Cluster, Environment
 
 POLL = 1.0
@@ -36,17 +35,6 @@ def waiting_for(expected: Mapping[str, str], seen: Mapping[str, Report]) -> list
     return sentences
 
 
-def ailing(found: Status) -> list[str]:
-    """What keeps a cluster from being healthy, one sentence each; none: it is."""
-    sentences = [] if found.leader else ["no leader"]
-    sentences += [f"{node.name}: {node.role}, {node.says}" for node in found.nodes if not node.healthy]
-    if found.sentinels.agreeing < found.sentinels.total:
-        sentences.append(f"{found.sentinels.agreeing} of {found.sentinels.total} Sentinels agree")
-    if found.floating and found.floating.gateway is None:
-        sentences.append(f"no gateway, or more than one, holds the floating pair {found.floating.leader}")
-    return sentences
-
-
 def hold(environment: Environment, expected: Mapping[str, str], timeout: float, say: Callable[[str], None]) -> None:
     """Wait until every node of `expected` is ready as that instance.
 
@@ -63,7 +51,7 @@ def hold_whole(environment: Environment, timeout: float, say: Callable[[str], No
         GateClosed: after `timeout` seconds, with what was last seen.
     """
     cluster = Cluster.of(environment)
-    _hold(environment, lambda seen: ailing(status.work_out(cluster, seen)), timeout, say)
+    _hold(environment, lambda seen: status.work_out(cluster, seen).ailing, timeout, say)
 
 
 def _hold(

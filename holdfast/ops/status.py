@@ -52,15 +52,29 @@ class FloatingStatus:
 class Status:
     environment: str
     leader: str | None
-    healthy: bool
     nodes: tuple[NodeStatus, ...]
     sentinels: SentinelStatus
     endpoints: dict[str, list[str]]
     floating: FloatingStatus | None
     """None where the environment has no floating pair."""
 
+    @property
+    def ailing(self) -> list[str]:
+        """What keeps the cluster from being healthy, one sentence each; none: it is."""
+        sentences = [] if self.leader else ["no leader"]
+        sentences += [f"{node.name}: {node.role}, {node.says}" for node in self.nodes if not node.healthy]
+        if self.sentinels.agreeing != self.sentinels.total:
+            sentences.append(f"{self.sentinels.agreeing} of {self.sentinels.total} Sentinels agree")
+        if self.floating and self.floating.gateway is None:
+            sentences.append(f"no gateway, or more than one, holds the floating pair {self.floating.leader}")
+        return sentences
+
+    @property
+    def healthy(self) -> bool:
+        return not self.ailing
+
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"healthy": self.healthy}
 
 
 def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
@@ -79,10 +93,6 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
     return Status(
         environment=cluster.environment.name,
         leader=leader.node if leader else None,
-        healthy=leader is not None
-        and agreeing == total
-        and all(node.healthy for node in nodes)
-        and (floating is None or floating.gateway is not None),
         nodes=nodes,
         sentinels=SentinelStatus(agreeing=agreeing, total=total),
         endpoints={

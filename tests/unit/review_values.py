@@ -105,4 +105,4 @@ def status(leader: str | None, sick: str = "") -> Status:
         )
         for letter in "abc"
     )
-    return Status("shop", leader, not sick, nodes, SentinelStatus(2 if sick else 3, 3), {}, None)
+    return Status("shop", leader, nodes, SentinelStatus(2 if sick else 3, 3), {}, None)

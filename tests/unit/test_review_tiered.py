@@ -36,7 +36,7 @@ def between(before: Environment, after: Environment, leader: str | None = None, 
         for name in sorted(name for name, node in known.items() if node.zone.letter == zone.letter):
             changes += parts(name, instance(before, old.get(name)), instance(after, new.get(name)), known[name], lost)
         stacks.append(stack(f"zone-{zone.letter}", *changes))
-    status = Status("tiered", leader, True, (), SentinelStatus(3, 3), {}, None) if leader else None
+    status = Status("tiered", leader, (), SentinelStatus(3, 3), {}, None) if leader else None
     return Facts("shop", tuple(stacks), status=status, status_unknown="nothing was asked")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.ops.gate import ailing, waiting_for
+from holdfast.ops.gate import waiting_for
 from holdfast.ops.reports import Replica, Report
 from holdfast.ops.status import Status, work_out
 from holdfast.topology import Cluster, load_environment
@@ -72,7 +72,7 @@ def test_a_node_that_stopped_reporting_is_unknown_and_the_cluster_not_healthy() 
     assert not status.healthy
     assert roles(status)["local-c1"] == ("unknown", None, False)
     assert "60 s ago" in status.nodes[2].says
-    assert ailing(status) == [f"local-c1: unknown, {status.nodes[2].says}", "2 of 3 Sentinels agree"]
+    assert status.ailing == [f"local-c1: unknown, {status.nodes[2].says}", "2 of 3 Sentinels agree"]
 
 
 def test_a_replica_that_its_leader_does_not_list_is_not_healthy() -> None:
@@ -207,7 +207,7 @@ def test_the_floating_pair_is_well_when_exactly_one_node_holds_it(
     }
     assert status.healthy is (gateway is not None)
     held = [] if gateway else ["no gateway, or more than one, holds the floating pair 100.127.185.236:6379"]
-    assert ailing(status) == held
+    assert status.ailing == held
 
 
 def test_what_is_no_longer_reported_holds_nothing() -> None:
