@@ -1,8 +1,9 @@
-"""`python -m bench.failover [--settings NAME …] [--faults NAME …] [--runs N]`, as root, with the cluster up.
+"""`python -m bench.failover [--settings NAME …] [--faults NAME …] [--runs N] [--environment ENV]`, run as root.
 
-In every round each of the settings loses its leader once in each way, and ours the gateway of its floating pair; so
-wherever it is interrupted, what it has can be compared. Afterwards, and when it is interrupted, the machines have our
-own settings again.
+With the cluster up. In every round each of the settings loses its leader once in each way, and ours the gateway of its
+floating pair; so wherever it is interrupted, what it has can be compared. Afterwards, and when it is interrupted, the
+machines have our own settings again. Another one may run beside it, with the machines of another environment on the
+same twin.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from bench.failover import page, switch
 from bench.failover.losses import LOSSES, PAIR_LOSSES
 from bench.failover.measure import measure, measure_pair
 from bench.failover.names import OURS, TITLES
-from bench.failover.runs import KEPT, Outcome, Run, keep, load, outcome
+from bench.failover.runs import KEPT, Outcome, Run, alone, keep, load, outcome
 from bench.failover.settings import Ours, Settings, Site, Theirs
 from bench.record import Figure, record
 from holdfast.errors import HoldfastError
@@ -40,6 +41,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     names, faults = list(TITLES), [loss.name for loss in (*LOSSES, *PAIR_LOSSES)]
     parser.add_argument("--settings", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--faults", nargs="+", choices=faults, default=faults, metavar="NAME", help=", ".join(faults))
+    parser.add_argument("--environment", default="local", metavar="ENV", help="a name or a file (default: local)")
     parser.add_argument("--runs", type=_runs, default=KEPT, metavar="N", help=f"of each (default, and most: {KEPT})")
     return parser.parse_args(given)
 
@@ -54,7 +56,7 @@ def main(given: Sequence[str]) -> int:
     chosen = arguments(given)
     if os.geteuid() != 0:
         raise HoldfastError("the benchmark breaks machines of the twin, and so needs root: sudo")
-    site = Site()
+    site = Site(chosen.environment)
     for node in site.layout.nodes:
         switch.instance(node)
     known: list[Settings] = [Ours(site), *(Theirs(site, peer) for peer in peers.PEERS)]
@@ -67,7 +69,8 @@ def main(given: Sequence[str]) -> int:
             chosen.runs,
         )
     finally:
-        page.write(load())
+        with alone():
+            page.write(load())
         site.restore()
     if OURS in chosen.settings:
         _record()
@@ -92,7 +95,8 @@ def _measure(compared: Sequence[Settings], faults: Collection[str], rounds: int)
                     settings.site.heal()
                     continue
                 failed[settings.name] = 0
-                page.write(keep(run))
+                with alone():
+                    page.write(keep(run))
                 print(
                     f"{what}: {_said(run.seconds, run.ended)}, lost {run.lost} + {run.lost_with_wait}, "
                     f"by two leaders {run.doubled}",

@@ -45,7 +45,7 @@ One machine in the network writes to the pair of addresses that moves, while the
 METHOD = """
 ## How it is measured
 
-- The three machines of the environment `local` on the twin, with the same Redis, Sentinel and HAProxy for all: only the
+- Three machines of one environment on the twin, with the same Redis, Sentinel and HAProxy for all: only the
   settings differ. Ours run as deployed; the others' are in `bench/peers/`, and nothing of ours runs beside them.
 - Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
   between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,6 +67,18 @@ def load(file: Path = FILE) -> list[Run]:
         return [Run(**entry) for entry in json.loads(file.read_text(encoding="utf-8"))]
     except (ValueError, TypeError) as error:
         raise HoldfastError(f"{file}: no list of runs ({error}); take the file from git, or delete it") from None
+
+
+@contextmanager
+def alone(file: Path = FILE) -> Iterator[None]:
+    """Nobody else adds runs, or writes pages of them, meanwhile."""
+    # Of the folder, because the file is another one after every run.
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def keep(run: Run, file: Path = FILE) -> list[Run]:

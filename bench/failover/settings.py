@@ -34,11 +34,13 @@ NOT_THERE = (redis.RedisError, OSError, client.NotRunning)
 
 
 class Site:
-    """The running environment `local`, with whatever settings its machines have now."""
+    """A running environment, with whatever settings its machines have now."""
 
-    def __init__(self) -> None:
-        self.cluster = Cluster()
-        self.layout = Layout.of(load_environment(find_environment(self.cluster.name)))
+    def __init__(self, environment: str) -> None:
+        """`environment`: a name or a file, as the commands take it."""
+        file = find_environment(environment)
+        self.layout = Layout.of(load_environment(file))
+        self.cluster = Cluster(self.layout.environment.name, file)
         self._machines = contextlib.ExitStack()
         self._ours: bool | None = None
         """None is unknown: an earlier benchmark may have been killed before it gave the machines back."""
@@ -142,7 +144,7 @@ class Ours:
         return self.site.layout.node(holder)
 
     def _lead_elsewhere(self, *to: str) -> None:
-        self.site.cluster.holdfast("failover", self.site.cluster.name, *to, "--yes")
+        self.site.cluster.holdfast("failover", self.site.cluster.environment, *to, "--yes")
 
     def present(self, writers: Writers, *, ended: bool) -> set[str]:
         self.site.cluster.heal()

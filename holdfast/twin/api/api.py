@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from socket import socket
@@ -17,7 +16,7 @@ from holdfast.errors import HoldfastError
 from holdfast.topology import names
 from holdfast.twin.api import images, instances, s3, state
 from holdfast.twin.api.permissions import Permissions
-from holdfast.twin.api.serving import Authorize, Call, Server, Service
+from holdfast.twin.api.serving import LOCK, Authorize, Call, Server, Service
 from holdfast.twin.api.viewing import look
 from holdfast.twin.view import CloudView
 
@@ -45,15 +44,15 @@ class Api:
         self._port = port
         self._on_change = on_change
         self._instant = instant
-        self._lock = threading.RLock()
-        self._service = Service(self._lock, self._after)
+        self._service = Service(self._after)
         self._permissions = Permissions(self.account, region)
         self._servers: list[Server] = []
         self._seen: tuple[int, CloudView] | None = None
         self._credentials: dict[str, tuple[datetime.datetime, dict[str, str]]] = {}
-        state.reset(self.account)
-        images.registered.clear()
-        state.forget_default_vpc(self._ec2())
+        with LOCK:
+            state.reset(self.account)
+            images.registered.clear()
+            state.forget_default_vpc(self._ec2())
 
     @property
     def url(self) -> str:
@@ -76,7 +75,7 @@ class Api:
 
     def unused_permissions(self) -> dict[str, list[list[str]]]:
         """Role → statement, action and resource that it is allowed, and that no machine has used in this process."""
-        with self._lock:
+        with LOCK:
             unused = self._permissions.unused()
         return {role: [[it.sid, it.action, it.resource] for it in left] for role, left in unused.items()}
 
@@ -86,14 +85,14 @@ class Api:
 
     def view(self) -> CloudView:
         """The same object until something changes."""
-        with self._lock:
+        with LOCK:
             if self._seen is None or self._seen[0] != self.generation:
                 self._seen = (self.generation, look(self._ec2(), account=self.account, region=self.region))
             return self._seen[1]
 
     def set_instance_state(self, instance_id: str, state: str) -> bool:
         """The machine reached `running`, `stopped` or `terminated`. False if that is not where it was going."""
-        with self._lock:
+        with LOCK:
             instance = self._ec2().get_instance_by_id(instance_id)
             if instance is None or not instances.reach(instance, state):
                 return False
@@ -102,20 +101,20 @@ class Api:
 
     def start_instance(self, instance_id: str) -> None:
         """As StartInstances: one that is stopped becomes pending."""
-        with self._lock:
+        with LOCK:
             self._ec2().start_instances([instance_id])
             self._changed()
 
     def register_image(self, id: str, name: str, owner: str, arch: str) -> None:
         """In every region."""
-        with self._lock:
+        with LOCK:
             images.register(self.account, id, name=name, owner=owner, architecture=arch)
             self._changed()
 
     def credentials_for(self, role_name: str) -> dict[str, str]:
         """Keys of the role, as the metadata service answers them: the same ones until they are about to expire."""
         now = datetime.datetime.now(datetime.UTC)
-        with self._lock:
+        with LOCK:
             role = self._global("iam").get_role(role_name)
             expires, keys = self._credentials.get(role.id, (now, {}))
             if expires - now > RENEWED_BEFORE:
@@ -145,7 +144,7 @@ class Api:
 
     def put_parameter(self, name: str, value: str) -> None:
         """A parameter of Systems Manager, overwritten."""
-        with self._lock:
+        with LOCK:
             self._regional("ssm").put_parameter(
                 name=name,
                 description="",
@@ -162,13 +161,13 @@ class Api:
             self._changed()
 
     def get_object(self, bucket: str, key: str) -> bytes | None:
-        with self._lock:
+        with LOCK:
             backend = self._global("s3")
             found = backend.get_object(bucket, key) if bucket in backend.buckets else None
             return bytes(found.value) if found is not None else None
 
     def list_objects(self, bucket: str, prefix: str = "") -> list[str]:
-        with self._lock:
+        with LOCK:
             buckets = self._global("s3").buckets
             if bucket not in buckets:
                 return []
@@ -176,7 +175,7 @@ class Api:
             return sorted(name for name, key in current if name.startswith(prefix) and isinstance(key, FakeKey))
 
     def save(self, path: Path) -> None:
-        with self._lock:
+        with LOCK:
             content = state.dump(self.account)
         state.write(path, content)
 
@@ -185,7 +184,7 @@ class Api:
         Raises:
             HoldfastError: another version saved it, or it is damaged; nothing is changed.
         """
-        with self._lock:
+        with LOCK:
             try:
                 state.restore(self.account, path.read_bytes())
             except Exception as error:

@@ -17,6 +17,9 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 Authorize = Callable[[str, str], bool]
 Environ = dict[str, Any]
 
+LOCK = threading.RLock()
+"""Around all that reads or changes moto's state, which is the process's, whoever serves it."""
+
 SCOPE = re.compile(r"Credential=(?P<key>[^/]*)/\d{8}/[^/]*/(?P<service>[^/]*)/aws4_request")
 READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
 
@@ -77,11 +80,10 @@ class Server:
 
 
 class Service:
-    """The API as a WSGI application. Requests run one by one under `lock`; `after` is told of each, still under it."""
+    """The API as a WSGI application. Requests run one by one under `LOCK`; `after` is told of each, still under it."""
 
-    def __init__(self, lock: threading.RLock, after: Callable[[Call], None]) -> None:
+    def __init__(self, after: Callable[[Call], None]) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._lock = lock
         self._after = after
 
     def listen(self, address: str, port: int) -> Server:
@@ -107,7 +109,7 @@ class Service:
         # Read before the lock is taken: a slow sender must not hold up the others.
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
-        with self._lock:
+        with LOCK:
             refusal = permit(Request(call, _signed(environ, "key"), body)) if permit else None
             if refusal:
                 start_response(f"{refusal.status} Refused", [("Content-Type", refusal.content_type)])
