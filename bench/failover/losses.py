@@ -38,7 +38,8 @@ LOSSES = (
     Loss(
         "isolated",
         "leader's zone isolated",
-        lambda settings, leader: settings.site.cluster.fault("isolate", leader.zone.letter),
+        # Each zone has one of the three.
+        _fault("isolate"),
         1.2,
         1.8,
         survives=False,
