@@ -26,6 +26,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
 from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
+from holdfast.ops.secrets import commands as secrets_commands
 from holdfast.ops.teststacks import commands as teststack_commands
 from holdfast.topology import (
     Cluster,
@@ -93,7 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     found.add_argument("--yes", action="store_true", help="without asking")
 
     found = with_json(command("endpoints", _endpoints, "where applications connect"))
-    found.add_argument("--show-password", action="store_true", help="show the application user's password too")
+    found.add_argument("--user", metavar="NAME", help="of which application; default: the first one of the file")
+    found.add_argument("--show-password", action="store_true", help="show the application's password too")
     found.add_argument(
         "--snippets",
         nargs="?",
@@ -135,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="print the JSON Schema of environment files, for editors")
     schema.set_defaults(run=_schema)
 
+    secrets_commands.add_parser(commands)
     retire_commands.add_parser(commands)
     teststack_commands.add_parser(commands)
     twin_commands.add_parser(commands)
@@ -228,8 +231,9 @@ def _agreed(planned: failover.Plan) -> bool:
 
 def _endpoints(arguments: argparse.Namespace) -> int:
     environment = _environment(arguments)
-    found = endpoints.find(environment, with_password=arguments.show_password)
-    snippets = rendering.snippets(Cluster.of(environment)) if arguments.snippets else {}
+    user = endpoints.application(environment, arguments.user)
+    found = endpoints.find(environment, user, with_password=arguments.show_password)
+    snippets = rendering.snippets(Cluster.of(environment), user) if arguments.snippets else {}
     chosen = {name: code for name, code in snippets.items() if arguments.snippets in ("all", name)}
     if arguments.json:
         _print_json(found.as_json() | ({"snippets": chosen} if chosen else {}))

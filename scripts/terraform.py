@@ -16,7 +16,7 @@ from pathlib import Path
 BIN = Path(__file__).resolve().parents[1] / ".holdfast" / "bin"
 
 OLDEST = (1, 11)
-"""As stacks/base.py requires: write-only arguments."""
+"""As stacks/base.py requires."""
 
 VERSION = "1.11.4"
 URL = f"https://releases.hashicorp.com/terraform/{VERSION}/terraform_{VERSION}_linux_amd64.zip"

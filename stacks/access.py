@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.topology import Role, names, users
+from holdfast.topology import Role, names
+from holdfast.topology.users import User
 
 Statement = dict[str, Any]
 
@@ -17,8 +18,8 @@ class Scope:
 
     bucket: str
     key: str
-    secrets: Mapping[str, str]
-    """By the user whose password it is."""
+    secrets: Mapping[User, str]
+    """By whose password it is."""
     region: str
     account: str
     tags: Mapping[str, str]
@@ -67,17 +68,16 @@ def _allow(
 
 def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     data, begins = Role.DATA in roles, bool(roles & {Role.DATA, Role.SENTINEL})
-    read = [names.program_key("*"), names.MEMBERS_KEY]
+    read = [names.program_key("*"), names.MEMBERS_KEY, names.RENEWAL_ORDER_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY] if data else [])]
-    own = [scope.secrets[user] for user in users.known_to(roles)]
+    own = [secret for user, secret in scope.secrets.items() if user.known_by & roles]
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)
     yield _allow("Read", "s3:GetObject", _objects(scope, read))
     yield _allow("Write", "s3:PutObject", _objects(scope, write))
-    if begins:
-        # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
-        yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
+    # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
+    yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
     through = scope.through("s3", "secretsmanager")
     yield _allow("KeyThroughThose", ["kms:Decrypt", "kms:GenerateDataKey"], scope.key, through)
 

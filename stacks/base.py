@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cdktf import App, LocalBackend, S3Backend, TerraformStack
+from cdktf import App, LocalBackend, LocalExecProvisioner, S3Backend, TerraformStack
 
 from holdfast.topology import Cluster, emulation, names
 from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
@@ -14,7 +14,7 @@ from stacks.protection import protect
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 TERRAFORM_VERSION = ">= 1.11.0"
-"""1.11 has write-only arguments, which keep passwords out of the state, and the S3 backend's own lock file."""
+"""From 1.11 on the S3 backend's own lock file is no experiment any more."""
 
 RUN_TIME_TAGS = "holdfast:"
 """Tags of this prefix are set by the nodes while they run: Terraform leaves them alone."""
@@ -69,3 +69,12 @@ class Stack(TerraformStack):
         if endpoint is not None:
             # By override: the bindings leave out the provider's 250 endpoints, which would make every synth slower.
             provider.add_override("endpoints", emulation.endpoints(endpoint))
+
+
+def holdfast(stack: Stack, arguments: str) -> LocalExecProvisioner:
+    """Runs a `holdfast` command of this repository when what it belongs to is created."""
+    return LocalExecProvisioner(
+        type="local-exec",
+        command=f'PATH="$PWD/.venv/bin:$PATH" holdfast {arguments}',
+        working_dir=stack.from_here(REPOSITORY),
+    )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cdktf import LocalExecProvisioner, TerraformResource
+from cdktf import TerraformResource
 
-from stacks.base import REPOSITORY, Stack
-
-FIND_HOLDFAST = 'PATH="$PWD/.venv/bin:$PATH"'
+from stacks.base import Stack, holdfast
 
 
 def zone_gate(stack: Stack, instances: Mapping[str, str]) -> None:
@@ -30,12 +28,6 @@ def _gate(stack: Stack, arguments: str, instances: Mapping[str, str]) -> None:
         stack,
         "gate",
         terraform_resource_type="terraform_data",
-        provisioners=[
-            LocalExecProvisioner(
-                type="local-exec",
-                command=f"{FIND_HOLDFAST} holdfast gate {name} {arguments}",
-                working_dir=stack.from_here(REPOSITORY),
-            )
-        ],
+        provisioners=[holdfast(stack, f"gate {name} {arguments}")],
     )
     gate.add_override("triggers_replace", dict(instances))

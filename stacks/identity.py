@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
-from cdktf import App, AssetType, TerraformAsset
+from cdktf import App, AssetType, TerraformAsset, TerraformResource
 
 from holdfast import rendering
-from holdfast.topology import Cluster, Role, names
-from holdfast.topology.users import USERS, User
+from holdfast.topology import Cluster, Role, names, users
+from holdfast.topology.users import User
 from stacks import access
-from stacks.base import REPOSITORY, Stack
+from stacks.base import REPOSITORY, Stack, holdfast
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
 from stacks.bindings.aws.iam_role import IamRole
@@ -38,9 +39,7 @@ from stacks.bindings.aws.s3_bucket_server_side_encryption_configuration import (
 from stacks.bindings.aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
 from stacks.bindings.aws.s3_object import S3Object
 from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
-from stacks.bindings.aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
 
-PASSWORD_LENGTH = 40
 OLD_VERSIONS_DAYS = 30
 PROGRAMS = REPOSITORY / ".holdfast" / "programs"
 
@@ -56,7 +55,7 @@ class IdentityStack(Stack):
         scope = access.Scope(
             bucket=self._bucket.arn,
             key=self.key.arn,
-            secrets={user.name: self._add_secret(user).arn for user in USERS},
+            secrets={user: secret.arn for user, secret in self._add_secrets().items()},
             region=self.environment.region,
             account=self.account,
             tags=names.tags(self.environment),
@@ -182,30 +181,30 @@ class IdentityStack(Stack):
             depends_on=[versioning],
         )
 
+    def _add_secrets(self) -> dict[User, SecretsmanagerSecret]:
+        """A place for the password of each user. What is in it no state, plan or output ever sees."""
+        secrets = {user: self._add_secret(user) for user in users.of(self.environment)}
+        passwords = TerraformResource(
+            self,
+            "passwords",
+            terraform_resource_type="terraform_data",
+            depends_on=list(secrets.values()),
+            provisioners=[holdfast(self, f"secrets ensure {shlex.quote(self.environment.name)}")],
+        )
+        passwords.add_override("triggers_replace", {user.name: secret.arn for user, secret in secrets.items()})
+        return secrets
+
     def _add_secret(self, user: User) -> SecretsmanagerSecret:
-        """A password that only Secrets Manager has: Terraform makes it, passes it on and forgets it."""
-        secret = SecretsmanagerSecret(
+        name = names.secret(self.environment, user.name)
+        return SecretsmanagerSecret(
             self,
             f"secret-{user.name}",
-            name=names.secret(self.environment, user.name),
+            name=name,
             description=f"Redis user {user.name} of the Holdfast environment {self.environment.name}: {user.purpose}",
             kms_key_id=self.key.arn,
             recovery_window_in_days=30 if self.environment.protected else 0,
-            tags={"Name": names.secret(self.environment, user.name)},
+            tags={"Name": name},
         )
-        self.add_override(
-            f"ephemeral.aws_secretsmanager_random_password.{user.name}",
-            {"password_length": PASSWORD_LENGTH, "exclude_punctuation": True},
-        )
-        password = f"ephemeral.aws_secretsmanager_random_password.{user.name}.random_password"
-        SecretsmanagerSecretVersion(
-            self,
-            f"secret-{user.name}-first",
-            secret_id=secret.id,
-            secret_string_wo=f'${{jsonencode({{"user" = "{user.name}", "password" = {password}}})}}',
-            secret_string_wo_version=1,
-        )
-        return secret
 
     def _add_profile(self, roles: frozenset[Role], scope: access.Scope) -> IamInstanceProfile:
         kind = access.kind(roles)

@@ -8,11 +8,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from holdfast.errors import HoldfastError
 from holdfast.ops import cloud
 from holdfast.topology import Cluster, Environment, Role, dns, names, ports
 
-APPLICATION = "app"
-"""The Redis user of applications."""
+
+class UnknownApplication(HoldfastError):
+    """The environment has no such application."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,8 @@ class Endpoint:
     name: str | None
     """Private name that leads to all of the addresses."""
     forward: str | None
-
-    @property
-    def url(self) -> str:
-        """For what takes one; the password comes from the environment variable REDIS_PASSWORD."""
-        return f"redis://{APPLICATION}:$REDIS_PASSWORD@{self.name or self.addresses[0]}:{self.port}"
+    url: str
+    """For what takes one; the password comes from the environment variable REDIS_PASSWORD."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,28 @@ class Endpoints:
         """`leader`, `replica`, `floating`, `sentinels`; `user` and `password` only where credentials were asked for."""
         content: dict[str, Any] = {
             "environment": self.environment,
-            "leader": asdict(self.leader) | {"url": self.leader.url},
-            "replica": asdict(self.replica) | {"url": self.replica.url},
+            "leader": asdict(self.leader),
+            "replica": asdict(self.replica),
             "floating": asdict(self.floating) if self.floating else None,
             "sentinels": asdict(self.sentinels),
         }
         return content | (asdict(self.credentials) if self.credentials else {})
 
 
-def find(environment: Environment, *, with_password: bool) -> Endpoints:
-    """The endpoints of `environment`.
+def application(environment: Environment, asked: str | None) -> str:
+    """The application of that name; the first one where none is asked for.
+
+    Raises:
+        UnknownApplication: there is none of that name.
+    """
+    if asked is not None and asked not in environment.applications:
+        accepted = ", ".join(environment.applications)
+        raise UnknownApplication(f"{environment.name} has no application {asked}; accepted: {accepted}")
+    return asked or next(iter(environment.applications))
+
+
+def find(environment: Environment, user: str, *, with_password: bool) -> Endpoints:
+    """The endpoints of `environment`, for an application.
 
     Raises:
         CloudError: the password was asked for and cannot be read.
@@ -93,11 +106,13 @@ def find(environment: Environment, *, with_password: bool) -> Endpoints:
     forwards = _forwards(environment)
 
     def endpoint(kind: str, addresses: list[str]) -> Endpoint:
+        name = dns.name(environment, kind)
         return Endpoint(
             addresses=tuple(addresses),
             port=cluster.endpoint_port,
-            name=dns.name(environment, kind),
+            name=name,
             forward=forwards.get(kind),
+            url=f"redis://{user}:$REDIS_PASSWORD@{name or addresses[0]}:{cluster.endpoint_port}",
         )
 
     return Endpoints(
@@ -112,7 +127,7 @@ def find(environment: Environment, *, with_password: bool) -> Endpoints:
             service=dns.name(environment, dns.SENTINEL_SERVICE),
             open_to=tuple(str(cidr) for cidr in environment.network.sentinel_clients),
         ),
-        credentials=_credentials(environment) if with_password else None,
+        credentials=_credentials(environment, user) if with_password else None,
     )
 
 
@@ -128,10 +143,10 @@ def _floating(cluster: Cluster) -> Floating | None:
     )
 
 
-def _credentials(environment: Environment) -> Credentials:
-    name = names.secret(environment, APPLICATION)
+def _credentials(environment: Environment, user: str) -> Credentials:
+    name = names.secret(environment, user)
     try:
-        answer = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=name)
+        answer = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
     except (BotoCoreError, ClientError) as error:
         raise cloud.explain(environment, f"reading the secret {name}", error) from None
     content = json.loads(answer["SecretString"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -65,6 +66,8 @@ class Report:
     """Whether the floating pair's addresses lead to this node."""
     order: OrderAnswer | None = None
     """What came of the last `holdfast failover` that this node was told."""
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """User → versions of its password that all services of this node know, the one in use first."""
 
     @property
     def fresh(self) -> bool:
@@ -92,6 +95,7 @@ class Report:
             aside=Aside(**redis["aside"]) if redis.get("aside") else None,
             holds_floating=bool((content.get("gateway") or {}).get("floating")),
             order=OrderAnswer(**content["order"]) if content.get("order") else None,
+            secrets=content.get("secrets", {}),
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from holdfast.rendering.files import templates
 from holdfast.topology import Cluster, Role, dns, ports
 
-USER = "app"
 CLIENTS = {
     "redis-py": "clients/redis-py.py.j2",
     "ioredis": "clients/ioredis.mjs.j2",
@@ -14,14 +13,14 @@ CLIENTS = {
 }
 
 
-def snippets(cluster: Cluster) -> dict[str, str]:
-    """Client library → code: through the endpoints, and Sentinel-aware."""
+def snippets(cluster: Cluster, user: str) -> dict[str, str]:
+    """Client library → code of an application: through the endpoints, and Sentinel-aware."""
     environment = cluster.environment
     gateway = cluster.having(Role.GATEWAY)[0]
     allowed = ", ".join(str(cidr) for cidr in environment.network.sentinel_clients)
     values = {
         "environment": environment,
-        "user": USER,
+        "user": user,
         "leader": dns.name(environment, "leader") or gateway.leader_endpoint,
         "replica": dns.name(environment, "replica") or gateway.replica_endpoint,
         "port": ports.ENDPOINT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jinja2
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import SOURCES, program
 from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, names, ports, users
+from holdfast.topology.spec import ApplicationSpec, CommandGroup
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
@@ -116,8 +118,25 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "redis_major": features.redis_major,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
+        "applications": {
+            name: " ".join(_rules(application, features))
+            for name, application in cluster.environment.applications.items()
+        },
         "every_channel": " &*" if features.since_6_2 else "",
     }
+
+
+def _rules(application: ApplicationSpec, features: Features) -> Iterator[str]:
+    """What an application may do, as Redis' ACL has it."""
+    yield from (f"~{pattern}" for pattern in application.keys)
+    if features.since_6_2:
+        yield from (f"&{pattern}" for pattern in application.channels)
+    everything = CommandGroup.ALL in application.commands
+    # What every client library says at first.
+    yield from (f"+@{group}" for group in (*application.commands, *(() if everything else ("connection",))))
+    yield from ("-@admin", "-@dangerous", "+info")
+    if everything:
+        yield from ("+sort", "+sort_ro") if features.since_6_2 else ("+sort",)
 
 
 def _packages(cluster: Cluster, node: Node) -> list[str]:
@@ -145,7 +164,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "bucket": names.bucket(environment),
         "api_endpoint": environment.node_api_endpoint,
         "program": program().sha256,
-        "secrets": {user: names.secret(environment, user) for user in users.known_to(node.roles)},
+        "secrets": {user: names.secret(environment, user) for user in users.known_to(environment, node.roles)},
         "data": _slots(cluster, Role.DATA),
         "sentinels": _slots(cluster, Role.SENTINEL),
         "gateways": _slots(cluster, Role.GATEWAY),

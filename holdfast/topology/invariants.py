@@ -29,6 +29,7 @@ from holdfast.topology.spec import (
     SingleLayout,
     TieredLayout,
 )
+from holdfast.topology.users import OWN
 
 MINIMUM_PREFIX, MAXIMUM_PREFIX = 16, 24
 """A VPC is at most a /16; a sixteenth of a /24 is a /28, the smallest subnet that AWS has."""
@@ -235,6 +236,23 @@ def sentinels_tell_clients_apart(environment: Environment) -> Iterator[Problem]:
             found = f"{machine.image}, whose Sentinels (Redis 6.0) know no users, with network.sentinel_clients"
             accepted = "a newer distribution, or no network.sentinel_clients: with the one password, all may do all"
             yield Problem(f"machines.{kind.key}.image", found, accepted)
+
+
+@_reads("applications")
+def applications_are_not_our_own(environment: Environment) -> Iterator[Problem]:
+    taken = {user.name for user in OWN} | {"default"}
+    for name in environment.applications:
+        if name in taken:
+            yield Problem(f"applications.{name}", "it, which is a user of every environment", "another name")
+
+
+@_reads("machines.*.image", "applications", "layout")
+def channels_can_be_limited(environment: Environment) -> Iterator[Problem]:
+    for kind, machine in _machines(environment, Role.DATA):
+        for name, application in environment.applications.items():
+            if application.channels != ("*",) and machine.image is Distribution.UBUNTU_22_04:
+                found = f"some, on machines.{kind.key}.image {machine.image}, whose Redis 6.0 cannot limit them"
+                yield Problem(f"applications.{name}.channels", found, "nothing, or a newer distribution")
 
 
 @_reads("images", "network.egress")

@@ -81,7 +81,7 @@ def program_key(sha256: str) -> str:
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 MEMBERS_KEY = "members.json"
 REPORTS_PREFIX = "reports/"
-FAILOVER_ORDER_KEY = "orders/failover.json"
+FAILOVER_ORDER_KEY, RENEWAL_ORDER_KEY = "orders/failover.json", "orders/secrets.json"
 
 
 def report_key(node_name: str) -> str:

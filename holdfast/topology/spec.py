@@ -131,6 +131,9 @@ FLOATING_PREFIX = 31
 Domain = Annotated[str, AfterValidator(_domain)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:*?{}\[\]!^/@+=,-]{1,200}$")]
+"""Of keys or channels, as Redis has them: without spaces and quotes."""
 ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
 Floating = Annotated[IPv4Network | Literal["none"], BeforeValidator(_floating)]
@@ -231,6 +234,39 @@ class RedisSpec(Spec):
     """Default: `replicated`; `available` with fewer than three data nodes, where the loss of one would stop writes."""
 
 
+class CommandGroup(StrEnum):
+    """Redis' own groups of commands, but for those with which one administers a server."""
+
+    ALL = "all"
+    READ = "read"
+    WRITE = "write"
+    KEYSPACE = "keyspace"
+    STRING = "string"
+    HASH = "hash"
+    LIST = "list"
+    SET = "set"
+    SORTEDSET = "sortedset"
+    STREAM = "stream"
+    BITMAP = "bitmap"
+    HYPERLOGLOG = "hyperloglog"
+    GEO = "geo"
+    PUBSUB = "pubsub"
+    SCRIPTING = "scripting"
+    TRANSACTION = "transaction"
+    BLOCKING = "blocking"
+
+
+class ApplicationSpec(Spec):
+    """A user of Redis for an application. By default: all keys, and every command but those that administer."""
+
+    keys: tuple[Pattern, ...] = ("*",)
+    """Patterns of the keys that it may use, as `orders:*`."""
+    channels: tuple[Pattern, ...] = ("*",)
+    """Patterns of the channels on which it may publish, and to which it may subscribe."""
+    commands: Annotated[tuple[CommandGroup, ...], Field(min_length=1)] = (CommandGroup.ALL,)
+    """Groups of commands that it may use."""
+
+
 class BackupSpec(Spec):
     """Backups come with a later release; the section is here so that files need not move then."""
 
@@ -318,6 +354,8 @@ class Environment(Spec):
     images: Images = Images.STOCK
     machines: Mapping[MachineKey, MachineSpec]
     redis: RedisSpec
+    applications: Annotated[Mapping[UserName, ApplicationSpec], Field(min_length=1)] = {"app": ApplicationSpec()}
+    """Users of Redis for applications, by name: each has a password of its own."""
     backup: BackupSpec = BackupSpec()
     tls: TlsSpec = TlsSpec()
     cloud: CloudSpec = CloudSpec()

@@ -15,6 +15,7 @@ from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
 from holdfast_node.floating import Floating
+from holdfast_node.handover import hand_over
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
@@ -47,12 +48,10 @@ FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
 class Agent:
     """One node's agent. `run` never returns."""
 
-    def __init__(
-        self, identity: Identity, cloud: Cloud, credentials: resp.Credentials, at_sentinels: resp.Credentials
-    ) -> None:
+    def __init__(self, identity: Identity, cloud: Cloud, login: resp.Login, at_sentinels: resp.Login) -> None:
         self._identity = identity
         self._sentinels = Sentinels(identity, at_sentinels, self._changed)
-        self._servers = Servers(identity, credentials, self._changed)
+        self._servers = Servers(identity, login, self._changed)
         # A cloud of its own, for its own thread.
         self._floating = Floating(identity, Cloud(identity), self._sentinels.majority_speaks)
         self._haproxy: gateway.Haproxy | None = None
@@ -67,8 +66,7 @@ class Agent:
         self._reporter = Reporter(
             identity,
             cloud,
-            credentials,
-            at_sentinels,
+            lambda to: hand_over(identity, login(), at_sentinels(), to),
             self._sentinels,
             self._servers,
             self._floating,

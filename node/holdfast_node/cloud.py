@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ BOOTSTRAP_KEY = "bootstrap/leader.json"
 
 MEMBERS_KEY = "members.json"
 
-ORDER_KEY = "orders/failover.json"
+ORDER_KEY, RENEWAL_KEY = "orders/failover.json", "orders/secrets.json"
 ORDER_COUNTS = 30.0
 """Seconds after which nobody waits for an order any more."""
 
@@ -23,6 +24,13 @@ DATA_DEVICE = "/dev/sdf"
 
 LOST = (409, 412)
 """HTTP statuses of a conditional write that another one won, or is just winning."""
+
+
+@dataclass(frozen=True)
+class Password:
+    version: str
+    """As Secrets Manager calls it: no secret."""
+    text: str
 
 
 class Cloud:
@@ -96,11 +104,16 @@ class Cloud:
             NetworkInterfaceId=self._interface or aws.interface_id(),
         )
 
-    def secret(self, user: str) -> dict[str, str]:
-        """The credentials of a Redis user: {"user": …, "password": …}."""
-        answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.secrets[user])
-        content: dict[str, str] = json.loads(str(answer["SecretString"]))
-        return content
+    def password(self, user: str, label: str) -> Password | None:
+        """The password of a Redis user that has this staging label, or None where none has."""
+        asked = {"SecretId": self._identity.secrets[user], "VersionStage": label}
+        try:
+            answer = self._api.json("secretsmanager", "GetSecretValue", **asked)
+        except aws.Refused as refused:
+            if refused.code == "ResourceNotFoundException":
+                return None
+            raise
+        return Password(str(answer["VersionId"]), json.loads(str(answer["SecretString"]))["password"])
 
     def bootstrap_record(self) -> dict[str, str] | None:
         """The record of who began this cluster, or None where nobody has yet."""
@@ -118,8 +131,16 @@ class Cloud:
         return True
 
     def order(self) -> dict[str, str] | None:
-        """What an operator ordered, if it still counts by S3's own clock: {"id": …, "from": …, "to": …}."""
-        content = self._read(ORDER_KEY)
+        """A failover that an operator ordered, if it still counts: {"id": …, "from": …, "to": …}."""
+        return self._fresh(ORDER_KEY)
+
+    def renewal(self) -> dict[str, str] | None:
+        """Who shall fetch passwords anew, if that still counts: {"id": …, "node": …}."""
+        return self._fresh(RENEWAL_KEY)
+
+    def _fresh(self, key: str) -> dict[str, str] | None:
+        """An order, if it is young enough by S3's own clock."""
+        content = self._read(key)
         if content is None:
             return None
         now, written = (parsedate_to_datetime(self._api.headers[name]) for name in ("date", "last-modified"))

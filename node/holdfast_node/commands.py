@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from holdfast_node import addresses, handover, identity, secrets, sentinel_config, volume
+from holdfast_node import addresses, handover, identity, renewal, secrets, sentinel_config, volume
 from holdfast_node.agent import Agent
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
@@ -22,7 +22,7 @@ def _until_done(prepare: Callable[[], None]) -> None:
     while True:
         try:
             return prepare()
-        except (volume.Refused, subprocess.SubprocessError, OSError) as error:
+        except (volume.Refused, renewal.Failed, subprocess.SubprocessError, OSError) as error:
             say(str(error))
             time.sleep(RETRY)
 
@@ -36,7 +36,11 @@ def _addresses(me: Identity) -> None:
 
 
 def _secrets(me: Identity) -> None:
-    secrets.fetch(me, Cloud(me))
+    secrets.tell_which(secrets.fetch(me, Cloud(me)))
+
+
+def _renew(me: Identity) -> None:
+    _until_done(lambda: renewal.renew(me, Cloud(me)))
 
 
 def _sentinel_config(me: Identity) -> None:
@@ -48,7 +52,7 @@ def _begin(me: Identity) -> None:
 
 
 def _run(me: Identity) -> None:
-    Agent(me, Cloud(me), secrets.login(secrets.NODE), secrets.login_at_sentinels(me)).run()
+    Agent(me, Cloud(me), lambda: secrets.login(secrets.NODE), lambda: secrets.login_at_sentinels(me)).run()
 
 
 def _hand_over(me: Identity) -> None:
@@ -62,6 +66,7 @@ COMMANDS: dict[str, Callable[[Identity], None]] = {
     "volume": _volume,
     "addresses": _addresses,
     "secrets": _secrets,
+    "renew": _renew,
     "sentinel-config": _sentinel_config,
     "begin": _begin,
     "run": _run,

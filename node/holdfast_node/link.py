@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
-from holdfast_node.resp import Credentials, Parser, Refused, Reply, encode
+from holdfast_node.resp import Login, Parser, Refused, Reply, encode
 
 TIMEOUT = 0.2
 """Seconds for a connection, and for an answer. Shorter than the lease, so that a silent peer is noticed within it."""
@@ -35,11 +35,9 @@ class State(Enum):
 class Link(asyncio.BufferedProtocol):
     """One connection to a Redis or a Sentinel. `changed` is called after every change of `state`."""
 
-    def __init__(
-        self, address: str, port: int, credentials: Credentials, changed: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, address: str, port: int, login: Login, changed: Callable[[], None] = lambda: None) -> None:
         self.address, self.state = address, State.SILENT
-        self._port, self._changed, self._credentials = port, changed, credentials
+        self._port, self._changed, self._login = port, changed, login
         self._transport: asyncio.Transport | None = None
         self._parser, self._buffer = Parser(), memoryview(bytearray(BUFFER))
         self._asked: deque[tuple[float, Then]] = deque()
@@ -76,7 +74,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._parser = transport, Parser()
-        self.ask(self._answered, "AUTH", *self._credentials)
+        self.ask(self._answered, "AUTH", *self._login())
 
     def logged_in(self) -> None:
         """What is done first on a new connection."""
@@ -143,12 +141,12 @@ class Subscription(Link):
         self,
         address: str,
         port: int,
-        credentials: Credentials,
+        login: Login,
         channels: tuple[str, ...],
         heard: Callable[[str, str], None],
     ) -> None:
         self._channels, self._heard = channels, heard
-        super().__init__(address, port, credentials)
+        super().__init__(address, port, login)
 
     def logged_in(self) -> None:
         self.ask(lambda _: self._be_up(), "SUBSCRIBE", *self._channels)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
-from holdfast_node import aside, resp
+from holdfast_node import aside, renewal, secrets
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
 from holdfast_node.floating import Floating
-from holdfast_node.handover import Failed, hand_over
+from holdfast_node.handover import Failed
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
@@ -24,8 +25,8 @@ from holdfast_node.servers import Details, Servers
 INTERVAL, MINIMUM = 5.0, 1.0
 """Seconds between two reports: when nothing changes, and at least."""
 
-ORDER_INTERVAL = 2.0
-"""Seconds between two looks of a leader for an order."""
+ORDER_INTERVAL, RENEWAL_INTERVAL = 2.0, 5.0
+"""Seconds between two looks of a leader for an order to hand over, and of everybody for one to renew passwords."""
 
 MEMBERS_INTERVAL = 60.0
 """Seconds between two looks at which nodes there are."""
@@ -42,19 +43,21 @@ class Reporter:
         self,
         identity: Identity,
         cloud: Cloud,
-        credentials: resp.Credentials,
-        at_sentinels: resp.Credentials,
+        hand_over: Callable[[str | None], str],
         sentinels: Sentinels,
         servers: Servers,
         floating: Floating,
         membership: Membership,
     ) -> None:
-        self._identity, self._cloud, self._logins = identity, cloud, (credentials, at_sentinels)
+        """`hand_over`: gives the lead to an address, or to whom a Sentinel prefers; raises `Failed`."""
+        self._identity, self._cloud, self._hand_over = identity, cloud, hand_over
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
-        self._asked = 0.0
+        self._asked, self._looked_for_renewal = 0.0, float("-inf")
+        self._renewed: str | None = None
+        """The last order to renew passwords that was passed on."""
         self.decision = Decision(Do.STAY, "starts")
 
     def run(self) -> None:
@@ -68,6 +71,7 @@ class Reporter:
             try:
                 machine = machine or instance_id()
                 self._obey()
+                self._renew(now)
                 self._look_who_there_is(now)
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
@@ -97,10 +101,20 @@ class Reporter:
             return
         to = self._identity.data.get(order["to"]) if order["to"] else None
         try:
-            self._order = {"id": order["id"], "done": True, "says": hand_over(self._identity, *self._logins, to)}
+            self._order = {"id": order["id"], "done": True, "says": self._hand_over(to)}
         except Failed as failed:
             say(str(failed))
             self._order = {"id": order["id"], "done": False, "says": str(failed)}
+
+    def _renew(self, now: float) -> None:
+        """Have passwords fetched anew, where it is this node's turn."""
+        if now - self._looked_for_renewal < RENEWAL_INTERVAL:
+            return
+        self._looked_for_renewal = now
+        order = self._cloud.renewal()
+        if order is not None and order["node"] == self._identity.node and order["id"] != self._renewed:
+            self._renewed = order["id"]
+            renewal.ASKED.write_text(order["id"], encoding="utf-8")
 
     def make(self, machine: str) -> Report:
         """The report of this moment; `machine` is the instance id. See node/README.md."""
@@ -134,6 +148,7 @@ class Reporter:
             if identity.has("gateway")
             else None,
             "order": self._order,
+            "secrets": secrets.versions(),
         }
 
     def _redis(self, found: Details | None) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +12,9 @@ Reply = Any
 
 Credentials = tuple[str, str]
 """User and password."""
+
+Login = Callable[[], Credentials]
+"""Those to say now: they change."""
 
 
 class Refused(Exception):

@@ -1,15 +1,19 @@
-"""Fetches the passwords at boot and puts them where services read them: on tmpfs, each readable by its user only."""
+"""Fetches the passwords and puts them where services read them: on tmpfs, each readable by its user only.
+
+A user has one password that is used, and while it changes a second one that is accepted too: see renewal.py.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from holdfast_node.cloud import Cloud
+from holdfast_node.cloud import Cloud, Password
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -19,39 +23,69 @@ FOLDER = Path("/run/holdfast")
 SETTINGS = Path("/etc/holdfast")
 """Where what each user may do is, from this machine's user-data."""
 
+USED, ACCEPTED = "AWSCURRENT", ("AWSPENDING", "AWSPREVIOUS")
+"""Staging labels of the password that everybody says, and of those that may be said: the next one, or the last one."""
+
 RETRY = 2.0
 """Seconds between two attempts, while the API does not answer."""
 
-NODE, SENTINEL = "node", "sentinel"
-"""The users of whom this program needs the password itself: its own, and the one that it gives to Sentinel."""
+NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
+"""The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one
+with which it changes passwords."""
+
+Passwords = Mapping[str, Sequence[Password]]
+"""User → the password that is used, then others that are accepted."""
 
 
-def fetch(identity: Identity, cloud: Cloud) -> None:
+def fetch(identity: Identity, cloud: Cloud) -> Passwords:
     """Write what the roles need (users and logins of each service); tries until it has all."""
-    passwords = {user: _patiently(cloud, user) for user in identity.secrets}
+    found = {user: _patiently(cloud, user) for user in identity.secrets}
+    used = {user: passwords[0].text for user, passwords in found.items()}
     if identity.has("data"):
-        _write_users("users.acl", passwords)
-        login_of_replicas = f"masteruser replication\nmasterauth {passwords['replication']}\n"
+        _write_users("users.acl", found)
+        login_of_replicas = f"masteruser replication\nmasterauth {used['replication']}\n"
         write_private(FOLDER / "redis-auth.conf", login_of_replicas, "redis")
     if identity.has("sentinel") and identity.since_6_2:
-        _write_users("sentinel-users.acl", passwords)
+        _write_users("sentinel-users.acl", found)
     if identity.has("gateway"):
-        lines = [f"HOLDFAST_{user.upper()}_PASSWORD={passwords[user]}\n" for user in ("gateway", "metrics")]
-        write_private(FOLDER / "haproxy.env", "".join(lines))
+        write_private(FOLDER / "haproxy.map", haproxy_map(found), "haproxy")
     for user in (NODE, SENTINEL):
-        if user in passwords:
-            write_private(_login_file(user), json.dumps([user, passwords[user]]), "redis")
+        if user in used:
+            write_private(_login_file(user), json.dumps([user, used[user]]), "redis")
     say("fetched the passwords that this node needs")
+    return found
 
 
-def users(acl: str, passwords: Mapping[str, str]) -> str:
-    """The content of Redis' ACL file: `acl` without comments, with the hash of each user's password for its name."""
+def users(acl: str, passwords: Passwords) -> str:
+    """The content of Redis' ACL file: `acl` without comments, with the hashes of each user's passwords for its name."""
+
+    def hashes(name: re.Match[str]) -> str:
+        return " ".join(f"#{_hash(password.text)}" for password in passwords[name[1]])
+
     lines = [line for line in acl.splitlines() if line.startswith("user ")]
-    return "".join(re.sub("<([a-z]+)>", lambda name: _hash(passwords[name[1]]), line) + "\n" for line in lines)
+    return "".join(re.sub("#<([a-z0-9-]+)>", hashes, line) + "\n" for line in lines)
+
+
+def haproxy_map(passwords: Passwords) -> str:
+    """What HAProxy looks up: what its checks say, and which logins its statistics accept."""
+    metrics = [base64.b64encode(f"metrics:{it.text}".encode()).decode() for it in passwords["metrics"]]
+    return "".join([f"gateway {passwords['gateway'][0].text}\n", *(f"{login} metrics\n" for login in metrics)])
+
+
+def tell_which(passwords: Passwords) -> None:
+    """Note which passwords all services here know by now: see `versions`."""
+    known = {user: [password.version for password in passwords[user]] for user in passwords}
+    write_private(FOLDER / "versions.json", json.dumps(known), "redis")
+
+
+def versions() -> dict[str, list[str]]:
+    """User → version of the password that is used, then of those that are accepted here. No secrets."""
+    found: dict[str, list[str]] = json.loads((FOLDER / "versions.json").read_text(encoding="utf-8"))
+    return found
 
 
 def login(user: str) -> Credentials:
-    """Name and password of one of our own users, as they were fetched."""
+    """Name and password of one of our own users, as they were fetched last."""
     name, password = json.loads(_login_file(user).read_text(encoding="utf-8"))
     return name, password
 
@@ -62,7 +96,7 @@ def login_at_sentinels(identity: Identity) -> Credentials:
     return (name if identity.since_6_2 else "default"), password
 
 
-def _write_users(file: str, passwords: Mapping[str, str]) -> None:
+def _write_users(file: str, passwords: Passwords) -> None:
     write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), "redis")
 
 
@@ -74,10 +108,14 @@ def _hash(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
 
 
-def _patiently(cloud: Cloud, user: str) -> str:
+def _patiently(cloud: Cloud, user: str) -> list[Password]:
     while True:
         try:
-            return cloud.secret(user)["password"]
+            used = cloud.password(user, USED)
+            if used:
+                others = [cloud.password(user, label) for label in ACCEPTED]
+                return [used, *(other for other in others if other and other != used)]
+            say(f"{user} has no password yet: `holdfast secrets ensure` makes it")
         except Exception as error:
             say(f"cannot read the secret of {user} yet: {error}")
-            time.sleep(RETRY)
+        time.sleep(RETRY)

@@ -78,7 +78,7 @@ class Sentinels:
     """
 
     identity: Identity
-    credentials: resp.Credentials
+    login: resp.Login
     changed: Callable[[], None] = lambda: None
     _words: dict[str, Word] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class Sentinels:
 
     def _watch(self, address: str) -> None:
         if address not in self._links:
-            there = address, self.identity.sentinel_port, self.credentials
+            there = address, self.identity.sentinel_port, self.login
             self._links[address] = Link(*there, partial(self._link_changed, address))
             self._subscriptions[address] = Subscription(*there, CHANNELS, partial(self._heard, address))
 

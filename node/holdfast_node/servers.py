@@ -78,15 +78,13 @@ def _follower(listed: str) -> Follower:
 class Watched:
     """One Redis, looked at again and again. `changed` is called when its role or its readiness did."""
 
-    def __init__(
-        self, address: str, identity: Identity, credentials: resp.Credentials, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, address: str, identity: Identity, login: resp.Login, changed: Callable[[], None]) -> None:
         self.address = address
         self.details: Details | None = None
         """What it last said; None when it does not answer."""
         self._changed = changed
         self._rest: dict[str, str] = {}
-        self._link = Link(address, identity.redis_port, credentials, self._link_changed)
+        self._link = Link(address, identity.redis_port, login, self._link_changed)
 
     @property
     def server(self) -> Server:
@@ -139,13 +137,13 @@ def _matters(found: Details) -> tuple[object, ...]:
 class Servers:
     """Every data node: the own one and its peers, by address."""
 
-    def __init__(self, identity: Identity, credentials: resp.Credentials, changed: Callable[[], None]) -> None:
-        self._identity, self._credentials, self._changed = identity, credentials, changed
+    def __init__(self, identity: Identity, login: resp.Login, changed: Callable[[], None]) -> None:
+        self._identity, self._login, self._changed = identity, login, changed
         self._watched: dict[str, Watched] = {}
 
     def start(self) -> None:
         for address in self._identity.data.values():
-            self._watched[address] = Watched(address, self._identity, self._credentials, self._changed)
+            self._watched[address] = Watched(address, self._identity, self._login, self._changed)
 
     def look(self) -> None:
         for watched in self._watched.values():

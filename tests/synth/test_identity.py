@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.topology.users import USERS
+from holdfast.topology.users import OWN
 
 Stacks = dict[str, dict[str, Any]]
+
+USERS = ("app", *(user.name for user in OWN))
 
 EC2 = "arn:aws:ec2:eu-central-1:${data.aws_caller_identity.account.account_id}"
 BUCKET = "${aws_s3_bucket.bucket.arn}"
@@ -30,10 +32,11 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
     assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
     assert allowed == {
-        *(("secretsmanager:GetSecretValue", secret(user.name)) for user in USERS),
+        *(("secretsmanager:GetSecretValue", secret(user)) for user in USERS),
         ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
         ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
+        ("s3:GetObject", f"{BUCKET}/orders/secrets.json"),
         ("s3:GetObject", f"{BUCKET}/members.json"),
         ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:PutObject", f"{BUCKET}/reports/*"),
@@ -52,15 +55,16 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
 def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     found = stacks["tiered-identity"]["resource"]["aws_iam_role_policy"]
     sids = {name: [it["Sid"] for it in json.loads(it["policy"])["Statement"]] for name, it in found.items()}
+    every_machine = ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose"]
     volume = ["FindOwnVolume", "AttachInThisEnvironment", "GrantForAttachment"]
     assert sids == {
-        "data-policy": ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose", *volume],
-        "gateway-policy": ["OwnSecrets", "Read", "Write", "KeyThroughThose", "FindFloatingPair", "MoveFloatingPair"],
-        "sentinel-policy": ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose", *volume],
+        "data-policy": [*every_machine, *volume],
+        "gateway-policy": [*every_machine, "FindFloatingPair", "MoveFloatingPair"],
+        "sentinel-policy": [*every_machine, *volume],
     }
     secrets = {name: json.loads(it["policy"])["Statement"][0]["Resource"] for name, it in found.items()}
     assert secrets == {
-        "data-policy": [secret(user.name) for user in USERS],
+        "data-policy": [secret(user) for user in USERS],
         "gateway-policy": [secret("metrics"), secret("gateway"), secret("node")],
         "sentinel-policy": [secret("app"), secret("sentinel"), secret("node")],
     }
@@ -99,17 +103,20 @@ def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks)
     }
 
 
-@pytest.mark.parametrize("user", [user.name for user in USERS])
-def test_a_password_passes_through_terraform_without_being_kept(stacks: Stacks, user: str) -> None:
+@pytest.mark.parametrize("user", USERS)
+def test_no_password_passes_through_terraform(stacks: Stacks, user: str) -> None:
     identity = stacks["prod-identity"]
-    version = identity["resource"]["aws_secretsmanager_secret_version"][f"secret-{user}-first"]
-    assert set(version) == {"//", "secret_id", "secret_string_wo", "secret_string_wo_version"}
-    assert version["secret_string_wo"] == (
-        f'${{jsonencode({{"user" = "{user}", "password" = '
-        f"ephemeral.aws_secretsmanager_random_password.{user}.random_password}})}}"
-    )
     assert identity["resource"]["aws_secretsmanager_secret"][f"secret-{user}"]["name"] == f"holdfast/prod/{user}"
-    assert identity["ephemeral"]["aws_secretsmanager_random_password"][user]["password_length"] == 40
+    assert "aws_secretsmanager_secret_version" not in identity["resource"]
+    assert "ephemeral" not in identity
+
+
+def test_a_deploy_makes_the_passwords_once_there_is_a_place_for_them(stacks: Stacks) -> None:
+    passwords = stacks["prod-identity"]["resource"]["terraform_data"]["passwords"]
+    (made,) = passwords["provisioner"]
+    assert made["local-exec"]["command"].endswith("holdfast secrets ensure prod")
+    assert passwords["depends_on"] == [f"aws_secretsmanager_secret.secret-{user}" for user in USERS]
+    assert passwords["triggers_replace"] == {user: secret(user) for user in USERS}
 
 
 def test_the_bucket_is_encrypted_closed_and_refuses_plain_text(stacks: Stacks) -> None:

@@ -12,5 +12,5 @@ from holdfast.topology.load import ENVIRONMENTS
 
 def test_node_takes_the_ioredis_snippet(tmp_path: Path) -> None:
     file = tmp_path / "snippet.mjs"
-    file.write_text(snippets(Cluster.of(load_environment(ENVIRONMENTS / "examples" / "tiered.yaml")))["ioredis"])
+    file.write_text(snippets(Cluster.of(load_environment(ENVIRONMENTS / "examples" / "tiered.yaml")), "app")["ioredis"])
     subprocess.run(["node", "--check", str(file)], check=True)

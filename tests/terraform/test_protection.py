@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from holdfast.mirror import require_provider
 from holdfast.ops import cloud
 from holdfast.topology import Environment, load_environment, names
-from holdfast.topology.users import USERS
+from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
 from tests.terraform.conftest import REPOSITORY, Terraform, driven, emulated, reporting, written
 
@@ -161,7 +161,7 @@ def test_retire_destroys_all_and_says_what_is_left(shielded: Terraform, environm
     key, *secrets, own = report["left"]
     assert "cancel-key-deletion" in key
     assert [secret.split(",")[0] for secret in secrets] == [
-        f"The secret holdfast/shielded/{user}" for user in sorted(user.name for user in USERS)
+        f"The secret holdfast/shielded/{user}" for user in sorted(["app", *(user.name for user in OWN)])
     ]
     assert own == "The file of shielded and its pinned images: remove them, or the next deploy makes it anew."
     assert all(resources == {} for resources in recorded(shielded).values())

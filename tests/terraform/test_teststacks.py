@@ -26,7 +26,7 @@ from holdfast.ops.teststacks.judge import Fate, expired_at
 from holdfast.ops.teststacks.removal import Removal
 from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.spec import CloudSpec
-from holdfast.topology.users import USERS
+from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
 from tests.terraform.conftest import REPOSITORY, emulated, reporting, written
 from tests.unit.teststacks.makers import EXPIRED, MAKERS, REGION, Maker
@@ -144,7 +144,7 @@ def test_everything_that_up_makes_bears_all_the_tags(place: Place) -> None:
         "network": 1,
         "role": 2,
         "route table": 2,
-        "secret": len(USERS),
+        "secret": 1 + len(OWN),
         "security group": 2,
         "subnet": 2,
         "topic": 1,

@@ -28,7 +28,7 @@ def environment() -> Environment:
 
 @pytest.fixture
 def found(environment: Environment) -> Endpoints:
-    return endpoints.find(environment, with_password=False)
+    return endpoints.find(environment, "app", with_password=False)
 
 
 def test_endpoints_are_those_of_the_gateways_under_one_name(found: Endpoints) -> None:
@@ -46,7 +46,7 @@ def test_sentinel_aware_clients_are_told_who_may_use_them(found: Endpoints) -> N
 
 
 def test_without_names_the_url_has_an_address() -> None:
-    found = endpoints.find(load_environment(ENVIRONMENTS / "local.yaml"), with_password=False)
+    found = endpoints.find(load_environment(ENVIRONMENTS / "local.yaml"), "app", with_password=False)
     assert (found.leader.name, found.sentinels.service) == (None, None)
     assert found.leader.url == "redis://app:$REDIS_PASSWORD@10.40.0.5:6379"
 
@@ -56,7 +56,7 @@ def test_the_redis_py_snippet_makes_clients_of_the_endpoints_and_of_the_sentinel
 ) -> None:
     monkeypatch.setenv("REDIS_PASSWORD", "from the environment")
     made: dict[str, Any] = {}
-    exec(compile(snippets(Cluster.of(environment))["redis-py"], "snippet", "exec"), made)
+    exec(compile(snippets(Cluster.of(environment), "app")["redis-py"], "snippet", "exec"), made)
     for client, host in (("leader", LEADER), ("replica", REPLICA)):
         settings = made[client].get_connection_kwargs()
         assert (settings["host"], settings["port"]) == (host, 6379)
@@ -81,7 +81,7 @@ def test_the_redis_py_snippet_makes_clients_of_the_endpoints_and_of_the_sentinel
 def test_every_client_has_a_snippet_both_ways_and_none_has_a_password(
     environment: Environment, client: str, lines: list[str]
 ) -> None:
-    code = snippets(Cluster.of(environment))[client]
+    code = snippets(Cluster.of(environment), "app")[client]
     assert [line for line in lines if line not in code] == []
     assert "REDIS_PASSWORD" in code
     assert "Closed: network.sentinel_clients names nobody." in code
@@ -92,7 +92,7 @@ def test_a_snippet_says_from_where_the_sentinels_can_be_reached(environment: Env
     opened = dataclasses.replace(
         Cluster.of(environment), environment=environment.model_copy(update={"network": network})
     )
-    assert "Open to 10.8.0.0/16." in snippets(opened)["ioredis"]
+    assert "Open to 10.8.0.0/16." in snippets(opened, "app")["ioredis"]
 
 
 def test_the_command_prints_one_snippet_ready_to_be_saved(capsys: pytest.CaptureFixture[str]) -> None:

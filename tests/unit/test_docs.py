@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from holdfast import cli
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
-from holdfast.topology.spec import LAYOUTS, Environment, MachineSpec
-from holdfast.topology.users import USERS
+from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
+from holdfast.topology.users import OWN
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,9 +26,10 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def keys_of_the_file() -> set[str]:
-    """A layout is one of several kinds, and a key of `machines` one of several names."""
+    """A layout is one of several kinds, a key of `machines` one of several names, and an application has any."""
     layouts = [keys(layout, "layout.") for layout in LAYOUTS.values()]
-    return (keys(Environment) - {"layout", "machines"}).union(keys(MachineSpec, "machines.KEY."), *layouts)
+    named = [keys(MachineSpec, "machines.KEY."), keys(ApplicationSpec, "applications.NAME.")]
+    return (keys(Environment) - {"layout", "machines", "applications"}).union(*named, *layouts)
 
 
 def test_every_key_of_the_environment_file_is_documented_and_no_other() -> None:
@@ -55,4 +56,4 @@ def test_the_exit_code_of_a_blocked_review_is_documented() -> None:
 
 def test_every_user_is_described() -> None:
     table = re.findall(r"^\| `([a-z]+)` \|", (DOCS / "security.md").read_text().split("## Where")[0], re.MULTILINE)
-    assert table == [user.name for user in USERS]
+    assert table == ["app", *(user.name for user in OWN)]

@@ -282,6 +282,8 @@ EVERYWHERE = {
     "holdfast-first-boot.service",
     "holdfast-node.service",
     "holdfast-secrets.service",
+    "holdfast-renew.path",
+    "holdfast-renew.service",
     "holdfast.target",
 }
 DATA = {
@@ -339,7 +341,8 @@ def test_a_machine_gets_only_what_its_roles_need(
     target = rendered["/etc/systemd/system/holdfast.target"]
     wanted = {unit for line in target.splitlines() if line.startswith("Wants=") for unit in line[6:].split()}
     # The others are required by these.
-    assert wanted == {file for file in {"holdfast-node.service"} | files if file.endswith(".service")} - {
+    everywhere = {"holdfast-node.service", "holdfast-renew.path"}
+    assert wanted == everywhere | {file for file in files if file.endswith(".service")} - {
         "holdfast-volume.service",
         "holdfast-addresses.service",
     }

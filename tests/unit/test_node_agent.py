@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from holdfast_node import handover, report
+from holdfast_node import handover, renewal, report, secrets
 from holdfast_node.agent import Agent
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
@@ -18,7 +19,9 @@ from holdfast_node.servers import Details
 
 ME, NAMED = "10.40.0.4", "10.40.16.4"
 
-LOGIN = ("node", "secret")
+
+def login() -> tuple[str, str]:
+    return "node", "secret"
 
 
 @dataclass
@@ -80,7 +83,7 @@ class Node:
 
 @pytest.fixture
 def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
-    agent: Any = Agent(identity, None, LOGIN, LOGIN)  # type: ignore[arg-type]
+    agent: Any = Agent(identity, None, login, login)  # type: ignore[arg-type]
     agent._sentinels, agent._servers = Sentinels(), Servers()
     node = Node(agent)
     monkeypatch.setattr("holdfast_node.agent.time.monotonic", lambda: node.now)
@@ -119,9 +122,19 @@ FOLLOWS_ANOTHER = replace(FOLLOWS, server=Server(Role.REPLICA, "10.40.32.4", Tru
 WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
 
 
-def reporter_of(identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None) -> Any:
-    parts: Any = (cloud, LOGIN, LOGIN, sentinels, servers)
+def reporter_of(
+    identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None, hand_over: object = None
+) -> Any:
+    parts: Any = (cloud, hand_over, sentinels, servers)
     return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0])
+
+
+@pytest.fixture(autouse=True)
+def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What the services here know."""
+    known = {"node": ["v1"]}
+    monkeypatch.setattr(secrets, "versions", lambda: known)
+    return known
 
 
 @pytest.mark.parametrize(
@@ -231,18 +244,18 @@ class Bucket:
     def order(self) -> dict[str, Any] | None:
         return self.content
 
+    renewal = order
+
 
 def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details, order: Any) -> Any:
-    made = reporter_of(identity, Sentinels(named=ME), Servers(redis), Bucket(order))
-    made.handed_over = []
-
-    def hand_over(_: Identity, __: tuple[str, str], ___: tuple[str, str], to: str | None) -> str:
+    def hand_over(to: str | None) -> str:
         if to == "10.40.32.4":
             raise handover.Failed("no handover: 10.40.32.4 is no replica in sync")
         made.handed_over.append(to)
         return "handed over to 10.40.16.4"
 
-    monkeypatch.setattr(report, "hand_over", hand_over)
+    made = reporter_of(identity, Sentinels(named=ME), Servers(redis), Bucket(order), hand_over)
+    made.handed_over = []
     monkeypatch.setattr(report, "ORDER_INTERVAL", 0)
     monkeypatch.setattr(report, "_is_up", lambda _: True)
     return made
@@ -282,3 +295,23 @@ def test_nobody_else_obeys(
     found._obey()
     assert found.handed_over == []
     assert found.make("i-0")["order"] is None
+
+
+def test_a_node_passes_on_an_order_for_new_passwords_once_and_says_which_it_knows(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, versions: dict[str, list[str]]
+) -> None:
+    asked = tmp_path / "renew"
+    monkeypatch.setattr(renewal, "ASKED", asked)
+    found = reporter(identity, monkeypatch, LEADS, {"id": "1", "node": "local-b1"})
+    found._renew(0)
+    assert not asked.exists()
+    found._cloud.content = {"id": "2", "node": "local-a1"}
+    found._renew(report.RENEWAL_INTERVAL - 1)
+    assert not asked.exists()
+    found._renew(report.RENEWAL_INTERVAL)
+    assert asked.read_text() == "2"
+    asked.unlink()
+    found._renew(2 * report.RENEWAL_INTERVAL)
+    assert not asked.exists()
+    versions["node"] = ["v2", "v1"]
+    assert found.make("i-0")["secrets"] == {"node": ["v2", "v1"]}

@@ -10,7 +10,9 @@ from holdfast_node import link
 from holdfast_node.link import Link, State, Subscription
 from holdfast_node.resp import Reply
 
-LOGIN = ("node", "secret")
+
+def login() -> tuple[str, str]:
+    return "node", "secret"
 
 
 class Redis(asyncio.Protocol):
@@ -69,7 +71,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_answers_come_in_the_order_of_the_questions() -> None:
     async def scenario(port: int, _: list[Redis], __: asyncio.AbstractServer) -> None:
         answers: list[tuple[int, Reply]] = []
-        found = Link("127.0.0.1", port, LOGIN)
+        found = Link("127.0.0.1", port, login)
         await until(lambda: found.state is State.UP)
         for number in range(3):
             found.ask(lambda reply, number=number: answers.append((number, reply)), "PING")  # type: ignore[misc]
@@ -83,7 +85,7 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
 def test_a_process_that_dies_is_refused_at_once_and_comes_back() -> None:
     async def scenario(port: int, servers: list[Redis], server: asyncio.AbstractServer) -> None:
         states: list[State] = []
-        found = Link("127.0.0.1", port, LOGIN, lambda: states.append(found.state))
+        found = Link("127.0.0.1", port, login, lambda: states.append(found.state))
         await until(lambda: found.state is State.UP)
         server.close()
         servers[0].transport.abort()
@@ -99,7 +101,7 @@ def test_a_process_that_dies_is_refused_at_once_and_comes_back() -> None:
 def test_one_that_lets_nobody_in_is_silent_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
         monkeypatch.setattr(Redis, "refuses", True)
-        found = Link("127.0.0.1", port, LOGIN)
+        found = Link("127.0.0.1", port, login)
         await until(lambda: len(servers) == 3)
         assert found.state is State.SILENT
         monkeypatch.setattr(Redis, "refuses", False)
@@ -110,7 +112,7 @@ def test_one_that_lets_nobody_in_is_silent_until_it_does(monkeypatch: pytest.Mon
 
 def test_one_that_does_not_answer_is_silent_and_not_refused() -> None:
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
-        found = Link("127.0.0.1", port, LOGIN)
+        found = Link("127.0.0.1", port, login)
         await until(lambda: found.state is State.UP)
         servers[0].frozen = True
         found.ask(lambda _: None, "PING")
@@ -129,7 +131,7 @@ def test_a_subscriber_hears_messages_and_is_found_when_it_hears_nothing() -> Non
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
         heard: list[tuple[str, str]] = []
         found = Subscription(
-            "127.0.0.1", port, LOGIN, ("+one", "-two"), lambda channel, message: heard.append((channel, message))
+            "127.0.0.1", port, login, ("+one", "-two"), lambda channel, message: heard.append((channel, message))
         )
         await until(lambda: heard == [("-two", "end")])
         assert found.state is State.UP

@@ -1,5 +1,6 @@
 """Passwords reach the services, and nobody else on the machine."""
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from holdfast_node import secrets
+from holdfast_node.cloud import Password
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 
@@ -17,14 +19,16 @@ class Cloud:
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
+        self.others: dict[str, Password] = {}
+        """By label, of every user."""
         self.asked: set[str] = set()
 
-    def secret(self, user: str) -> dict[str, str]:
+    def password(self, user: str, label: str) -> Password | None:
         if self.failures:
             self.failures -= 1
             raise OSError("no route to host")
         self.asked.add(user)
-        return {"user": user, "password": f"of {user}"}
+        return Password(f"first of {user}", f"of {user}") if label == "AWSCURRENT" else self.others.get(label)
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_redis_gets_hashes_in_place_of_names_and_no_comments() -> None:
     acl = "# What each may do.\nuser default off\n\nuser app on #<app> ~* +get\nuser node on #<node> +info\n"
     app, node = (hashlib.sha256(password).hexdigest() for password in (b"one", b"two"))
-    assert secrets.users(acl, {"app": "one", "node": "two"}) == (
+    assert secrets.users(acl, {"app": [Password("1", "one")], "node": [Password("2", "two")]}) == (
         f"user default off\nuser app on #{app} ~* +get\nuser node on #{node} +info\n"
     )
 
@@ -55,9 +59,8 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     monkeypatch.setattr(shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
     secrets.fetch(identity, Cloud(failures=1))  # type: ignore[arg-type]
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == dict.fromkeys(
-        ("haproxy.env", "node.json", "redis-auth.conf", "sentinel-users.acl", "sentinel.json", "users.acl"), "0o600"
+        ("haproxy.map", "node.json", "redis-auth.conf", "sentinel-users.acl", "sentinel.json", "users.acl"), "0o600"
     )
-    # systemd itself reads what HAProxy gets.
     of_redis = (
         ".node.json.new",
         ".redis-auth.conf.new",
@@ -65,11 +68,10 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
         ".sentinel.json.new",
         ".users.acl.new",
     )
-    assert owners == dict.fromkeys(of_redis, "redis")
+    assert owners == dict.fromkeys(of_redis, "redis") | {".haproxy.map.new": "haproxy"}
     assert (folder / "redis-auth.conf").read_text() == "masteruser replication\nmasterauth of replication\n"
-    assert (folder / "haproxy.env").read_text() == (
-        "HOLDFAST_GATEWAY_PASSWORD=of gateway\nHOLDFAST_METRICS_PASSWORD=of metrics\n"
-    )
+    login = base64.b64encode(b"metrics:of metrics").decode()
+    assert (folder / "haproxy.map").read_text() == f"gateway of gateway\n{login} metrics\n"
     assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
     assert secrets.login(secrets.NODE) == ("node", "of node")
     assert secrets.login(secrets.SENTINEL) == ("sentinel", "of sentinel")
@@ -82,7 +84,7 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     ("role", "known", "files"),
     [
         ("data", {"app", "replication", "node"}, {"node.json", "users.acl", "redis-auth.conf"}),
-        ("gateway", {"gateway", "metrics", "node"}, {"node.json", "haproxy.env"}),
+        ("gateway", {"gateway", "metrics", "node"}, {"node.json", "haproxy.map"}),
         ("sentinel", {"app", "sentinel", "node"}, {"node.json", "sentinel.json", "sentinel-users.acl"}),
     ],
 )

@@ -12,7 +12,11 @@ from holdfast_node.identity import Identity
 from holdfast_node.link import State
 from holdfast_node.sentinels import Sentinels, View, Word
 
-LOGIN = ("node", "secret")
+
+def login() -> tuple[str, str]:
+    return "node", "secret"
+
+
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 
 
@@ -33,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def sentinels(identity: Identity, clock: Clock) -> Any:
     """Three of them, that name local-a1."""
-    found: Any = Sentinels(identity, LOGIN)
+    found: Any = Sentinels(identity, login)
     found._views[A] = View(others=frozenset({B, C}))
     name(found, clock, dict.fromkeys((A, B, C), A))
     return found
@@ -178,7 +182,7 @@ def test_the_own_sentinel_begins_anew_when_the_one_that_it_promoted_is_lost_at_o
 def test_one_sentinel_stands_for_election(
     identity: Identity, clock: Clock, own: str, leader: str, silent: tuple[str, ...], quorum: int
 ) -> None:
-    sentinels: Any = Sentinels(dataclasses.replace(identity, address=own), LOGIN)
+    sentinels: Any = Sentinels(dataclasses.replace(identity, address=own), login)
     sentinels._views[own] = View(others=frozenset({A, B, C} - {own}))
     name(sentinels, clock, {sentinel: leader for sentinel in (A, B, C) if sentinel not in silent})
     link = sentinels._links[own] = Recorder(own)

@@ -40,8 +40,8 @@ def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
 def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
     secret = json.dumps({"user": "app", "password": "correct horse"})
     boto("secretsmanager").create_secret(Name="holdfast/prod/app", SecretString=secret)
-    assert "password" not in endpoints.find(prod, with_password=False).as_json()
-    content = endpoints.find(prod, with_password=True).as_json()
+    assert "password" not in endpoints.find(prod, "app", with_password=False).as_json()
+    content = endpoints.find(prod, "app", with_password=True).as_json()
     assert (content["user"], content["password"]) == ("app", "correct horse")
     assert content["leader"] == {
         "addresses": ("10.60.0.5", "10.60.16.5", "10.60.32.5"),
@@ -55,7 +55,7 @@ def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
 
 def test_a_missing_secret_is_named(prod: Environment) -> None:
     with pytest.raises(CloudError, match="prod: reading the secret holdfast/prod/app failed at AWS in eu-central-1"):
-        endpoints.find(prod, with_password=True)
+        endpoints.find(prod, "app", with_password=True)
 
 
 def test_reports_of_an_environment_that_is_not_deployed_say_so(prod: Environment) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 from typing import Any
 
+from holdfast import spans
 from holdfast.errors import HoldfastError
 from holdfast.topology import Environment
 from holdfast.topology.spec import LABEL, NO_DOMAIN, NO_FLOATING, TEST_PREFIX, instant
@@ -20,7 +21,6 @@ PREFIX = 20
 """Room for every layout, 2048 times in the pool."""
 
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
 """What is left of an environment's 20 characters behind the prefix."""
@@ -65,9 +65,8 @@ def lifetime(text: str) -> timedelta:
     Raises:
         UsageError: something else, or too short, or too long.
     """
-    match = re.fullmatch(r"([0-9]{1,5})([mhd])", text)
-    span = timedelta(**{UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
-    if not SHORTEST <= span <= LONGEST:
+    span = spans.parse(text)
+    if span is None or not SHORTEST <= span <= LONGEST:
         raise UsageError(f"--ttl {text}: accepted: from 1m to 7d, as 90m, 4h or 2d")
     return span
 

@@ -12,6 +12,7 @@ from holdfast.twin.api import (
     route53,
     routes,
     s3,
+    secrets,
     unknown,
     volumes,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "route53",
     "routes",
     "s3",
+    "secrets",
     "unknown",
     "volumes",
 ]

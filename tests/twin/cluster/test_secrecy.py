@@ -13,7 +13,7 @@ import pytest
 
 from holdfast.mirror import tool_environment
 from holdfast.ops import cloud
-from holdfast.topology import Environment, find_environment, load_environment, names
+from holdfast.topology import Environment, find_environment, load_environment, names, users
 from holdfast.twin import machines
 from tests.twin.conftest import REPOSITORY, Cluster
 
@@ -21,7 +21,7 @@ ON_MACHINES = {
     "run/holdfast/node.json",
     "run/holdfast/sentinel.json",
     "run/holdfast/redis-auth.conf",
-    "run/holdfast/haproxy.env",
+    "run/holdfast/haproxy.map",
     # Sentinel rewrites its configuration, and has its password for Redis in it.
     "var/lib/holdfast/sentinel/sentinel.conf",
 }
@@ -41,7 +41,7 @@ def passwords(cluster: Cluster, environment: Environment) -> list[bytes]:
     listed = [it["Name"] for it in api.list_secrets()["SecretList"]]
     of_this = [name for name in listed if name.startswith(names.secret(environment, ""))]
     found = [json.loads(api.get_secret_value(SecretId=name)["SecretString"])["password"] for name in of_this]
-    assert len(found) == 8
+    assert len(found) == len(users.of(environment))
     assert all(len(password) >= 32 for password in found)
     return [password.encode() for password in found]
 

@@ -8,13 +8,16 @@ import redis
 from holdfast_node import resp
 
 from holdfast.ops import cloud
-from holdfast.topology import find_environment, load_environment, names, ports
-from holdfast.topology.users import USERS
+from holdfast.topology import find_environment, load_environment, names, ports, users
 from holdfast.twin import client
 from tests.twin.conftest import Cluster
 
+USERS = [user.name for user in users.of(load_environment(find_environment("local")))]
+
 MAY = {
     "app": [["SET", "user", "1"], ["GET", "user"], ["INFO"]],
+    # Of the environment's file: to read some keys.
+    "reports": [["PING"], ["GET", "orders:1"], ["INFO"]],
     "admin": [["CONFIG", "GET", "maxmemory"], ["ACL", "LIST"], ["GET", "user"]],
     "metrics": [["INFO", "everything"], ["SLOWLOG", "GET"], ["LATENCY", "LATEST"], ["DBSIZE"]],
     "backup": [["PING"], ["INFO", "persistence"], ["REPLCONF", "rdb-only", "1"]],
@@ -51,7 +54,7 @@ ALSO_MAY = {
 """Of those, what a user is for: not tried, since the cluster is to stay as it is."""
 
 
-@pytest.mark.parametrize("user", [user.name for user in USERS])
+@pytest.mark.parametrize("user", USERS)
 def test_a_user_may_do_what_it_is_for_and_nothing_else(healthy: Cluster, user: str) -> None:
     with _as(healthy, user) as connection:
         for command in MAY[user]:
@@ -67,7 +70,7 @@ def test_a_user_may_do_what_it_is_for_and_nothing_else(healthy: Cluster, user: s
 def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> None:
     with _as(healthy, "admin") as connection:
         rules = {line.split()[1]: line.split()[2:] for line in connection.execute_command("ACL", "LIST")}
-    assert rules.keys() == {user.name for user in USERS} | {"default"}
+    assert rules.keys() == {*USERS, "default"}
     assert rules.pop("default")[0] == "off"
     assert all(rule[0] == "on" for rule in rules.values())
     assert not [rule for rule in rules.values() if "nopass" in rule]
@@ -77,6 +80,7 @@ def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> N
     ("user", "may"),
     [
         ("app", [["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "local"], ["SENTINEL", "REPLICAS", "local"], ["PING"]]),
+        ("reports", [["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "local"], ["PING"]]),
         ("node", [["INFO", "sentinel"], ["SENTINEL", "CKQUORUM", "local"]]),
         ("sentinel", [["PING"], ["INFO"]]),
         (None, []),

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from holdfast_node import aws
-from holdfast_node.cloud import Cloud
+from holdfast_node import aws, cloud
+from holdfast_node.cloud import Cloud, Password
 from holdfast_node.identity import Identity
 
 from holdfast.twin.api import Api
@@ -55,15 +55,29 @@ def test_reports_are_overwritten_after_a_claim(node: Identity, instant: Api) -> 
 
 def test_credentials_come_from_the_secret_of_their_purpose(node: Identity, instant: Api) -> None:
     secrets = client(instant, "secretsmanager")
+    made = {}
     for purpose in ("app", "node"):
         content = json.dumps({"user": purpose, "password": f"of {purpose}"})
-        secrets.create_secret(Name=f"holdfast/local/{purpose}", SecretString=content)
-    assert Cloud(node).secret("node") == {"user": "node", "password": "of node"}
+        made[purpose] = secrets.create_secret(Name=f"holdfast/local/{purpose}", SecretString=content)["VersionId"]
+    found = Cloud(node)
+    assert found.password("node", "AWSCURRENT") == Password(made["node"], "of node")
+    assert found.password("node", "AWSPENDING") is None
 
 
-def test_a_secret_that_is_not_there_is_refused_by_name(node: Identity) -> None:
-    with pytest.raises(aws.Refused, match="^ResourceNotFoundException: "):
-        Cloud(node).secret("app")
+def test_a_secret_that_is_not_there_has_no_password(node: Identity, instant: Api) -> None:
+    assert Cloud(node).password("app", "AWSCURRENT") is None
+
+
+def test_an_order_to_renew_counts_for_half_a_minute(
+    node: Identity, instant: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Cloud(node)
+    assert found.renewal() is None
+    order = {"id": "1", "node": "local-a1"}
+    client(instant, "s3").put_object(Bucket="holdfast-local", Key="orders/secrets.json", Body=json.dumps(order))
+    assert found.renewal() == order
+    monkeypatch.setattr(cloud, "ORDER_COUNTS", -1)
+    assert found.renewal() is None
 
 
 @pytest.fixture

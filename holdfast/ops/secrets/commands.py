@@ -1,0 +1,113 @@
+"""The `holdfast secrets` commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from holdfast import spans
+from holdfast.ops.secrets import rotation
+from holdfast.ops.secrets.store import LAST, NEXT, USED, Secret, Store
+from holdfast.topology import Cluster, find_environment, load_environment, users
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LONGEST = timedelta(days=7)
+"""Of a grace: somebody waits for its end."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register `secrets` with the command line."""
+    secrets = subparsers.add_parser("secrets", help="the passwords of Redis' users: show, make or change them")
+    commands = secrets.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+        added.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
+        added.add_argument("--json", action="store_true", help="print JSON instead of text")
+        added.set_defaults(run=run)
+        return added
+
+    command("list", _list, "who has a password, for what, and since when; never the password")
+    command("ensure", _ensure, "make a password for every user that has none (run by every deploy)")
+    rotate = command("rotate", _rotate, "change passwords without a failed command; goes on where it was interrupted")
+    rotate.add_argument("--user", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
+    rotate.add_argument(
+        "--grace",
+        type=_grace,
+        default=rotation.GRACE,
+        metavar="SPAN",
+        help="for how long applications' and people's old passwords are accepted too, as 30s, 10m or 4h (default: 10m)",
+    )
+
+
+def _grace(text: str) -> timedelta:
+    span = spans.parse(text)
+    if span is None or span > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r}: accepted: from 0s to {LONGEST.days}d, as 30s, 10m or 4h")
+    return span
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster:
+    return Cluster.of(load_environment(find_environment(arguments.environment)))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    environment = _cluster(arguments).environment
+    store = Store(environment)
+    found = [store.read(user) for user in users.of(environment)]
+    if arguments.json:
+        print(json.dumps([_as_json(secret) for secret in found], indent=2))
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for column in ("user", "for", "password", "changed"):
+        table.add_column(column, overflow="fold")
+    for secret in found:
+        changed = f"{secret.changed:%Y-%m-%d %H:%M}" if secret.changed else "–"
+        table.add_row(secret.user.name, secret.user.purpose, _state(secret), changed)
+    out.print(table)
+    return 0
+
+
+def _state(secret: Secret) -> str:
+    if USED not in secret.versions:
+        return "none yet"
+    if NEXT in secret.versions:
+        return "a next one is accepted too"
+    return "the last one is accepted too" if LAST in secret.versions else "one"
+
+
+def _as_json(secret: Secret) -> dict[str, Any]:
+    return {
+        "user": secret.user.name,
+        "purpose": secret.user.purpose,
+        "versions": dict(secret.versions),
+        "changed": secret.changed.isoformat() if secret.changed else None,
+    }
+
+
+def _ensure(arguments: argparse.Namespace) -> int:
+    made = rotation.ensure(_cluster(arguments))
+    if arguments.json:
+        print(json.dumps({"made": made}))
+    else:
+        out.print(f"made passwords for {', '.join(made)}" if made else "every user has a password", markup=False)
+    return 0
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    cluster, grace = _cluster(arguments), arguments.grace
+    changing = rotation.chosen(cluster, arguments.user)
+    rotation.rotate(cluster, changing, grace, lambda sentence: err.print(sentence, markup=False))
+    names = [user.name for user in changing]
+    if arguments.json:
+        print(json.dumps({"changed": names}))
+    else:
+        out.print(f"changed: {', '.join(names)}", markup=False)
+    return 0

@@ -1,0 +1,162 @@
+"""How passwords change without a failed command.
+
+Where a change has got to is written nowhere but in the labels of the secrets, so it can be interrupted anywhere and
+gone on with:
+
+1. A next password is made. Every node accepts it beside the one in use.
+2. It becomes the one in use. Every node says it, and still accepts the last one.
+3. Whoever else has it gets time to take the new one. Then no node accepts the last one any more.
+
+A node accepts whatever has a label. The nodes are told one by one, each by an order in the environment's bucket, and
+each says in its report which versions all its services know.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from holdfast.errors import HoldfastError
+from holdfast.ops import cloud, reports, status
+from holdfast.ops.secrets.store import LAST, NEXT, USED, Store
+from holdfast.rendering.features import Features
+from holdfast.topology import Cluster, Node, Role, names, users
+from holdfast.topology.users import User
+
+GRACE = timedelta(minutes=10)
+"""For applications and people to take a new password."""
+
+PATIENCE = 60.0
+"""Seconds for one node to take new passwords: it looks for an order every five."""
+
+ORDER_COUNTS = 20.0
+"""Seconds until an order is given anew: a node takes none that is older than thirty."""
+
+POLL = 0.5
+
+Say = Callable[[str], None]
+
+
+class UnknownUser(HoldfastError):
+    """There is no such user, or its password cannot change."""
+
+    exit_code = 2
+
+
+class NotTaken(HoldfastError):
+    """A node did not take what it was told; the same command goes on from there."""
+
+
+def ensure(cluster: Cluster) -> list[str]:
+    """Make a password for every user that has none; returns who got one. Harmless to repeat."""
+    store = Store(cluster.environment)
+    missing = [secret for user in users.of(cluster.environment) if USED not in (secret := store.read(user)).versions]
+    for secret in missing:
+        store.make_first(secret)
+    return [secret.user.name for secret in missing]
+
+
+def chosen(cluster: Cluster, asked: Collection[str]) -> tuple[User, ...]:
+    """The users of that name; all whose password can change where none is asked for.
+
+    Raises:
+        UnknownUser: one of them is none, or its password cannot change.
+    """
+    name, known = cluster.environment.name, users.of(cluster.environment)
+    unknown = sorted(set(asked) - {user.name for user in known})
+    if unknown:
+        accepted = ", ".join(user.name for user in known)
+        raise UnknownUser(f"{name} has no user {', '.join(unknown)}; accepted: {accepted}")
+    fixed = {"node"} if any(not _knows_users(node) for node in cluster.having(Role.SENTINEL)) else set[str]()
+    if fixed & set(asked):
+        raise UnknownUser(
+            f"{name}: the password of node cannot change under a Sentinel of Redis 6.0 (ubuntu-22.04), which knows one "
+            "password at a time; accepted: another user, or a newer image"
+        )
+    return tuple(user for user in known if (user.name in asked if asked else user.name not in fixed))
+
+
+def _knows_users(node: Node) -> bool:
+    return Features.of(node.machine.image).since_6_2
+
+
+def rotate(cluster: Cluster, changing: Sequence[User], grace: timedelta, say: Say) -> None:
+    """Give users new passwords, or go on where an earlier change was interrupted.
+
+    Raises:
+        NotTaken: the cluster is not healthy, or a node did not take a password. All clients go on as they were.
+        CloudError, NoSecret: the API refused, or has no secrets of this environment.
+    """
+    name, store = cluster.environment.name, Store(cluster.environment)
+    ailing = status.work_out(cluster, reports.fetch(cluster.environment)).ailing
+    if ailing:
+        raise NotTaken(f"{name} is not healthy, so no password changes now: {'; '.join(ailing)}")
+    found = [store.read(user) for user in changing]
+    unmade = [secret.user.name for secret in found if USED not in secret.versions]
+    if unmade:
+        raise NotTaken(f"{name}: {', '.join(unmade)} never had a password; make one: holdfast secrets ensure {name}")
+    under_way = [secret.user.name for secret in found if len(secret.versions) > 1]
+    if under_way:
+        say(f"goes on with the change of {', '.join(under_way)}, which was interrupted")
+    for secret in found:
+        if secret.user.name not in under_way:
+            store.make_next(secret)
+    _tell(cluster, store, "accepts the new passwords beside the old ones", say)
+    for secret in map(store.read, changing):
+        if NEXT in secret.versions:
+            store.use_next(secret)
+    _tell(cluster, store, "uses the new passwords", say)
+    outside = [user.name for user in changing if user.outside]
+    if outside and grace:
+        until = datetime.now(UTC) + grace
+        say(f"{', '.join(outside)}: old and new passwords are accepted until {until:%H:%M:%S} UTC")
+        time.sleep(grace.total_seconds())
+    for secret in map(store.read, changing):
+        if LAST in secret.versions:
+            store.drop_last(secret)
+    _tell(cluster, store, "accepts the new passwords only", say)
+
+
+def _tell(cluster: Cluster, store: Store, what: str, say: Say) -> None:
+    """Have every node know the passwords that have a label now, one after the other."""
+    environment = cluster.environment
+    accepted = {user.name: store.read(user).accepted for user in users.of(environment)}
+    for node in cluster.nodes:
+        expected = {user: accepted[user] for user in users.known_to(environment, node.roles)}
+        if _known(cluster, node) != expected:
+            _order(cluster, node, expected)
+            say(f"{node.name} {what}")
+
+
+def _known(cluster: Cluster, node: Node) -> Mapping[str, Sequence[str]] | None:
+    report = reports.fetch(cluster.environment).get(node.name)
+    return report.secrets if report and report.fresh else None
+
+
+def _order(cluster: Cluster, node: Node, expected: Mapping[str, Sequence[str]]) -> None:
+    environment = cluster.environment
+    s3, bucket, key = cloud.client(environment, "s3"), names.bucket(environment), names.RENEWAL_ORDER_KEY
+    started = time.monotonic()
+    ordered = float("-inf")
+    try:
+        while _known(cluster, node) != expected:
+            now = time.monotonic()
+            if now - started > PATIENCE:
+                raise NotTaken(
+                    f"{environment.name}: {node.name} did not take new passwords within {PATIENCE:.0f} s; its journal "
+                    f"says why. Old and new ones are accepted meanwhile; to go on, give the same command again"
+                )
+            if now - ordered > ORDER_COUNTS:
+                ordered = now
+                s3.put_object(
+                    Bucket=bucket, Key=key, Body=json.dumps({"id": str(uuid.uuid4()), "node": node.name}).encode()
+                )
+            time.sleep(POLL)
+        s3.delete_object(Bucket=bucket, Key=key)
+    except (BotoCoreError, ClientError) as error:
+        raise cloud.explain(environment, f"ordering {node.name} to renew its passwords", error) from None

@@ -1,0 +1,148 @@
+"""All passwords change under clients that never see it: no command fails, nobody is promoted, and nothing restarts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+import redis
+from holdfast_node import resp
+
+from holdfast.ops import cloud
+from holdfast.topology import find_environment, load_environment, names, ports, users
+from holdfast.twin import client
+from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster
+from tests.twin.writers import Gateway
+
+ENVIRONMENT = load_environment(find_environment("local"))
+SERVICES = ("holdfast-redis", "holdfast-sentinel", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
+GRACE = 5
+LOOKS_EVERY = 2.0
+"""Seconds for which an application trusts the password that it read."""
+
+
+def passwords() -> dict[str, str]:
+    """User → what an application reads now."""
+    api = cloud.client(ENVIRONMENT, "secretsmanager")
+    found = {}
+    for user in users.of(ENVIRONMENT):
+        answer = api.get_secret_value(SecretId=names.secret(ENVIRONMENT, user.name))
+        found[user.name] = json.loads(answer["SecretString"])["password"]
+    return found
+
+
+@dataclass
+class Application:
+    """Writes over a session that stays, and over a new one each time; looks after its password now and then."""
+
+    gateway: Gateway
+    writes: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def run(self, until: threading.Event) -> None:
+        steady, looked = self.gateway.connect(self.gateway.leader), time.monotonic()
+        while not until.wait(0.05):
+            if time.monotonic() - looked > LOOKS_EVERY:
+                self.gateway, looked = replace(self.gateway, password=passwords()[self.gateway.user]), time.monotonic()
+            try:
+                steady.set("rotation:steady", self.writes)
+                with self.gateway.connect(self.gateway.leader) as fresh:
+                    fresh.set("rotation:fresh", self.writes)
+                    assert fresh.get("rotation:steady") == str(self.writes)
+                self.writes += 2
+            except redis.RedisError as error:
+                self.failures.append(repr(error))
+
+
+@contextmanager
+def applications(cluster: Cluster) -> Iterator[list[Application]]:
+    """One at every gateway."""
+    until, found = threading.Event(), [Application(gateway) for gateway in cluster.gateways()]
+    threads = [threading.Thread(target=one.run, args=(until,)) for one in found]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        until.set()
+        for thread in threads:
+            thread.join()
+
+
+def processes(cluster: Cluster) -> dict[str, str]:
+    """Node → the main process of each service, and since when it runs."""
+    shown = ("--property=Id,MainPID,ExecMainStartTimestampMonotonic", *SERVICES)
+    return {node: cluster.exec(node, "systemctl", "show", *shown) for node in cluster.instances()}
+
+
+def test_all_passwords_change_under_a_writer_and_after_an_interruption_too(healthy: Cluster) -> None:
+    before, leader, ran = passwords(), healthy.status()["leader"], processes(healthy)
+    rotate = ("secrets", "rotate", healthy.name, "--grace", f"{GRACE}s")
+    with applications(healthy) as running:
+        first = subprocess.Popen([HOLDFAST, *rotate], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+        assert first.stderr is not None
+        assert "local-a1 accepts the new passwords beside the old ones" in first.stderr.readline()
+        first.send_signal(signal.SIGINT)
+        assert "interrupted" in first.communicate(timeout=30)[1]
+        assert first.returncode == 130
+        # Half-way, everything goes on with the old ones.
+        assert passwords() == before
+        said = healthy.holdfast(*rotate).stderr
+        time.sleep(LOOKS_EVERY)
+    assert "goes on with the change of" in said
+    assert [one.failures for one in running] == [[], [], []]
+    assert all(one.writes > 100 for one in running)
+    after = passwords()
+    assert not set(before.values()) & set(after.values())
+    assert healthy.wait_healthy()["leader"] == leader
+    assert processes(healthy) == ran
+    for node in healthy.instances():
+        _old_are_refused_and_new_taken(healthy, node, before, after)
+
+
+def _old_are_refused_and_new_taken(cluster: Cluster, node: str, before: dict[str, str], after: dict[str, str]) -> None:
+    address = next(it["address"] for it in cluster.status()["nodes"] if it["name"] == node)
+    for user in before:
+        assert _log_in(node, address, ports.REDIS, user, before[user]).startswith("-WRONGPASS "), user
+        assert _log_in(node, address, ports.REDIS, user, after[user]) == "+OK", user
+    for user in ("app", "node", "sentinel"):
+        assert _log_in(node, address, ports.SENTINEL, user, before[user]).startswith("-WRONGPASS "), user
+        assert _log_in(node, address, ports.SENTINEL, user, after[user]) == "+OK", user
+    assert _statistics(node, address, before["metrics"]) == 401
+    assert _statistics(node, address, after["metrics"]) == 200
+
+
+def _log_in(node: str, address: str, port: int, user: str, password: str) -> str:
+    with client.connect_from_node(node, address, port, 2) as connection:
+        connection.sendall(resp.encode("AUTH", user, password))
+        return connection.recv(200).decode().strip()
+
+
+def _statistics(node: str, address: str, password: str) -> int:
+    """The status with which HAProxy's statistics answer."""
+    login = base64.b64encode(f"metrics:{password}".encode()).decode()
+    with client.connect_from_node(node, address, ports.STATS, 2) as connection:
+        connection.sendall(f"GET / HTTP/1.0\r\nAuthorization: Basic {login}\r\n\r\n".encode())
+        return int(connection.recv(200).split()[1])
+
+
+def test_a_user_that_there_is_not_is_refused(healthy: Cluster) -> None:
+    done = healthy.holdfast("secrets", "rotate", healthy.name, "--user", "nobody", check=False)
+    assert done.returncode == 2
+    assert "local has no user nobody; accepted: app, reports, admin, " in done.stderr
+
+
+@pytest.mark.parametrize("user", ["reports"])
+def test_one_alone_changes(healthy: Cluster, user: str) -> None:
+    before = passwords()
+    healthy.holdfast("secrets", "rotate", healthy.name, "--user", user, "--grace", "0s")
+    after = passwords()
+    assert {name for name in before if before[name] != after[name]} == {user}

@@ -1,0 +1,214 @@
+"""Passwords are made once, and change so that at no moment anybody says one that somebody does not accept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from holdfast.errors import HoldfastError
+from holdfast.ops import reports
+from holdfast.ops.reports import Report
+from holdfast.ops.secrets import rotation, store
+from holdfast.ops.secrets.store import USED, Store
+from holdfast.topology import Cluster, Environment, names, users
+from tests.unit.test_failover import report
+
+NO_GRACE = timedelta(0)
+
+
+def boto(service: str) -> Any:
+    return boto3.client(service, region_name="eu-central-1")
+
+
+class Nodes:
+    """The machines of a cluster, as far as they know passwords: each takes those with a label when it is told to."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster, self.environment = cluster, cluster.environment
+        self.store = Store(self.environment)
+        self.deaf = set[str]()
+        self.fetched = 0
+        self.interrupted_at: int | None = None
+        self.known = {node.name: self.labelled(node.name) for node in cluster.nodes}
+
+    def labelled(self, name: str) -> dict[str, list[str]]:
+        known_to = users.known_to(self.environment, self.cluster.node(name).roles)
+        return {
+            user.name: self.store.read(user).accepted for user in users.of(self.environment) if user.name in known_to
+        }
+
+    def fetch(self, _: Environment) -> dict[str, Report]:
+        """Reports, after whoever was told has obeyed."""
+        self.fetched += 1
+        if self.fetched == self.interrupted_at:
+            raise KeyboardInterrupt
+        listed = boto("s3").list_objects_v2(Bucket=names.bucket(self.environment), Prefix="orders/")
+        for one in listed.get("Contents", []):
+            order = json.load(boto("s3").get_object(Bucket=names.bucket(self.environment), Key=one["Key"])["Body"])
+            if order["node"] not in self.deaf:
+                self.known[order["node"]] = self.labelled(order["node"])
+        self.check()
+        return {name: self.report(name) for name in self.known}
+
+    def report(self, name: str) -> Report:
+        made = report(name, str(self.cluster.node(name).address), "replica")
+        return Report(**{**vars(made), "secrets": self.known[name]})
+
+    def check(self) -> None:
+        """What a node says, every node accepts; and so what an application reads from the secret."""
+        for user in users.of(self.environment):
+            used = {known[user.name][0] for known in self.known.values() if user.name in known}
+            used.add(self.store.read(user).versions[USED])
+            for known in self.known.values():
+                assert used <= set(known.get(user.name, used)), user.name
+
+
+@pytest.fixture
+def cluster(prod: Environment) -> Cluster:
+    """With a place for each password, and none in it."""
+    for user in users.of(prod):
+        boto("secretsmanager").create_secret(Name=names.secret(prod, user.name))
+    region = {"LocationConstraint": "eu-central-1"}
+    boto("s3").create_bucket(Bucket=names.bucket(prod), CreateBucketConfiguration=region)
+    return Cluster.of(prod)
+
+
+@pytest.fixture
+def nodes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    rotation.ensure(cluster)
+    found = Nodes(cluster)
+    monkeypatch.setattr(reports, "fetch", found.fetch)
+    monkeypatch.setattr(rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=[]))
+    monkeypatch.setattr(rotation, "POLL", 0)
+    yield found
+
+
+def passwords(environment: Environment) -> dict[str, str]:
+    """What an application, or a machine, reads."""
+    api = boto("secretsmanager")
+    found = {}
+    for user in users.of(environment):
+        answer = api.get_secret_value(SecretId=names.secret(environment, user.name), VersionStage=USED)
+        content = json.loads(answer["SecretString"])
+        assert content["user"] == user.name
+        found[user.name] = content["password"]
+    return found
+
+
+def test_everybody_gets_a_password_of_his_own_and_keeps_it(cluster: Cluster) -> None:
+    everybody = [user.name for user in users.of(cluster.environment)]
+    assert rotation.ensure(cluster) == everybody
+    made = passwords(cluster.environment)
+    assert len(set(made.values())) == len(everybody)
+    assert {len(password) for password in made.values()} == {store.PASSWORD_LENGTH}
+    assert rotation.ensure(cluster) == []
+    assert passwords(cluster.environment) == made
+
+
+def test_without_the_stack_that_makes_the_secrets_it_is_named(prod: Environment) -> None:
+    with pytest.raises(store.NoSecret, match=r"no secret holdfast/prod/app; it comes with the stack prod-identity: "):
+        rotation.ensure(Cluster.of(prod))
+
+
+def test_all_change_and_nobody_ever_says_what_somebody_does_not_accept(cluster: Cluster, nodes: Nodes) -> None:
+    before, said = passwords(cluster.environment), list[str]()
+    rotation.rotate(cluster, rotation.chosen(cluster, []), NO_GRACE, said.append)
+    after = passwords(cluster.environment)
+    assert not set(before.values()) & set(after.values())
+    assert {len(known) for node in nodes.known.values() for known in node.values()} == {1}
+    assert said == [
+        f"{node.name} {what}"
+        for what in (
+            "accepts the new passwords beside the old ones",
+            "uses the new passwords",
+            "accepts the new passwords only",
+        )
+        for node in cluster.nodes
+    ]
+    listed = boto("s3").list_objects_v2(Bucket=names.bucket(cluster.environment), Prefix="orders/")
+    assert listed["KeyCount"] == 0
+
+
+def test_only_who_is_named_changes(cluster: Cluster, nodes: Nodes) -> None:
+    before = passwords(cluster.environment)
+    rotation.rotate(cluster, rotation.chosen(cluster, ["replication", "app"]), NO_GRACE, lambda _: None)
+    after = passwords(cluster.environment)
+    assert {user for user in before if before[user] != after[user]} == {"replication", "app"}
+
+
+@pytest.mark.parametrize("moment", range(1, 28, 4))
+def test_interrupted_anywhere_the_same_command_ends_it(cluster: Cluster, nodes: Nodes, moment: int) -> None:
+    before, changing = passwords(cluster.environment), rotation.chosen(cluster, ["app", "sentinel"])
+    nodes.interrupted_at = nodes.fetched + moment
+    with pytest.raises(KeyboardInterrupt):
+        rotation.rotate(cluster, changing, NO_GRACE, lambda _: None)
+    said = list[str]()
+    rotation.rotate(cluster, changing, NO_GRACE, said.append)
+    after = passwords(cluster.environment)
+    assert {user for user in before if before[user] != after[user]} == {"app", "sentinel"}
+    assert {len(known) for node in nodes.known.values() for known in node.values()} == {1}
+
+
+def test_one_interrupted_between_two_labels_is_ended_too(cluster: Cluster, nodes: Nodes) -> None:
+    (user,) = rotation.chosen(cluster, ["app"])
+    nodes.store.make_next(nodes.store.read(user))
+    for name in nodes.known:
+        nodes.known[name] = nodes.labelled(name)
+    secret = nodes.store.read(user)
+    boto("secretsmanager").update_secret_version_stage(
+        SecretId=names.secret(cluster.environment, "app"),
+        VersionStage=USED,
+        MoveToVersionId=secret.versions[store.NEXT],
+        RemoveFromVersionId=secret.versions[USED],
+    )
+    said = list[str]()
+    rotation.rotate(cluster, [user], NO_GRACE, said.append)
+    assert said[0] == "goes on with the change of app, which was interrupted"
+    assert nodes.store.read(user).versions == {USED: secret.versions[store.NEXT]}
+
+
+def test_a_node_that_takes_nothing_stops_it_and_both_passwords_count(
+    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.deaf = {"prod-b1"}
+    with monkeypatch.context() as impatient:
+        impatient.setattr(rotation, "PATIENCE", 0.2)
+        with pytest.raises(rotation.NotTaken, match="prod-b1 did not take new passwords within 0 s; its journal"):
+            rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), NO_GRACE, lambda _: None)
+    assert len(nodes.known["prod-a1"]["app"]) == 2
+    nodes.deaf = set()
+    rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), NO_GRACE, lambda _: None)
+    assert len(nodes.known["prod-a1"]["app"]) == 1
+
+
+def test_applications_get_time_and_our_own_parts_need_none(
+    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[float]()
+    monkeypatch.setattr(rotation.time, "sleep", lambda seconds: waited.append(seconds) if seconds else None)
+    rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), timedelta(minutes=7), lambda _: None)
+    assert waited == [420]
+    rotation.rotate(cluster, rotation.chosen(cluster, ["gateway"]), timedelta(minutes=7), lambda _: None)
+    assert waited == [420]
+
+
+def test_a_cluster_that_is_not_healthy_changes_nothing(
+    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=["no leader"]))
+    before = passwords(cluster.environment)
+    with pytest.raises(rotation.NotTaken, match="prod is not healthy, so no password changes now: no leader"):
+        rotation.rotate(cluster, rotation.chosen(cluster, []), NO_GRACE, lambda _: None)
+    assert passwords(cluster.environment) == before
+
+
+def test_an_unknown_user_is_refused_with_those_that_there_are(cluster: Cluster) -> None:
+    with pytest.raises(HoldfastError, match=r"prod has no user root; accepted: app, admin, metrics, ") as refused:
+        rotation.chosen(cluster, ["app", "root"])
+    assert refused.value.exit_code == 2
