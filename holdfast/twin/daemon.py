@@ -232,7 +232,7 @@ def _describe(view: CloudView, cut: Cut, instance: Instance) -> dict[str, Any]:
     return {
         "id": instance.id,
         "name": instance.name,
-        "environment": dict(instance.tags).get("Environment"),
+        "environment": instance.environment,
         "zone": instance.zone,
         "state": instance.state,
         "volumes": [item.volume_id for item in instance.attachments],

@@ -43,8 +43,8 @@ class Cut:
     off: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
     """Instance ids, each alone."""
-    zones: frozenset[str] = frozenset()
-    """`eu-central-1a`."""
+    zones: frozenset[tuple[str, str]] = frozenset()
+    """Environment and zone, as `local`, `eu-central-1a`: an environment's own part of a zone."""
     severed: frozenset[Severed] = frozenset()
     lossy: frozenset[Loss] = frozenset()
     without_api: frozenset[str] = frozenset()
@@ -55,7 +55,7 @@ class Cut:
         return Cut(**{one.name: getattr(self, one.name) | getattr(other, one.name) for one in fields(Cut)})
 
     def isolates(self, instance: Instance) -> bool:
-        return instance.id in self.nodes or instance.zone in self.zones
+        return instance.id in self.nodes or (instance.environment, instance.zone) in self.zones
 
 
 def link(interface_id: str) -> str:

@@ -115,6 +115,11 @@ class Instance:
     tags: tuple[tuple[str, str], ...] = ()
     reboots: int = 0
 
+    @property
+    def environment(self) -> str | None:
+        """Whose node it is, by its tags; None of a machine that is nobody's."""
+        return dict(self.tags).get("Environment")
+
 
 @dataclass(frozen=True)
 class CloudView:

@@ -50,6 +50,7 @@ def instance(name: str, zone: str) -> Instance:
         metadata_tokens="required",
         interfaces=(f"eni-{name}",),
         attachments=(),
+        tags=(("Environment", "local"),),
     )
 
 
@@ -142,9 +143,11 @@ def test_a_group_that_a_rule_refers_to_stands_for_all_addresses_in_it() -> None:
 
 
 def test_a_cut_comes_before_established_connections() -> None:
-    rules = ruleset(view(), VPC, Cut(zones=frozenset({"eu-central-1b"})))
+    rules = ruleset(view(), VPC, Cut(zones=frozenset({("local", "eu-central-1b")})))
     forward = rules.partition("chain forward")[2]
     assert forward.index('iifname { "hf-b1" } oifname != { "hf-b1" } drop') < forward.index("ct state established")
+    others = Cut(zones=frozenset({("another", "eu-central-1b")}))
+    assert ruleset(view(), VPC, others) == ruleset(view(), VPC, Cut())
 
 
 @pytest.mark.parametrize(
@@ -201,7 +204,7 @@ def test_forwards_skip_machines_that_cannot_answer() -> None:
         }
     }
     assert endpoints(view(), Cut(nodes=frozenset({A1}))) == found
-    assert endpoints(view(), Cut(zones=frozenset({"eu-central-1a"}))) == found
+    assert endpoints(view(), Cut(zones=frozenset({("local", "eu-central-1a")}))) == found
 
 
 def ask(path: str) -> str | None:

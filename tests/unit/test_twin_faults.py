@@ -139,7 +139,7 @@ def test_a_new_daemon_begins_with_every_fault_that_was_not_healed() -> None:
     for kind, target in (("isolate", "b"), ("isolate", "local-a2"), ("power-cut", "local-a1")):
         faults.inflict("local", kind, target)
     assert faults.standing() == Cut(
-        off=frozenset({"i-a1"}), nodes=frozenset({"i-a2"}), zones=frozenset({"eu-central-1b"})
+        off=frozenset({"i-a1"}), nodes=frozenset({"i-a2"}), zones=frozenset({("local", "eu-central-1b")})
     )
     faults.heal("local")
     assert faults.standing() == Cut()

@@ -25,7 +25,7 @@ def cut_of(fault: Fault) -> Cut:
         case "power-cut" | "wipe" | "whole-site":
             return Cut(off=machines)
         case "isolate" if fault.zone is not None:
-            return Cut(zones=frozenset({fault.zone}))
+            return Cut(zones=frozenset({(fault.environment, fault.zone)}))
         case "isolate":
             return Cut(nodes=machines)
         case "one-way":
