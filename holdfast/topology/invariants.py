@@ -239,9 +239,13 @@ def sentinels_tell_clients_apart(environment: Environment) -> Iterator[Problem]:
 
 
 @_reads("applications")
-def applications_are_not_our_own(environment: Environment) -> Iterator[Problem]:
+def applications_are_some_and_not_our_own(environment: Environment) -> Iterator[Problem]:
+    if not environment.applications:
+        yield Problem("applications", "none", "at least one, or no such key: then there is one, app")
     taken = {user.name for user in OWN} | {"default"}
-    for name in environment.applications:
+    for name, application in environment.applications.items():
+        if not application.commands:
+            yield Problem(f"applications.{name}.commands", "none", "at least one group, or no such key: then all")
         if name in taken:
             yield Problem(f"applications.{name}", "it, which is a user of every environment", "another name")
 

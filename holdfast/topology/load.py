@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from holdfast.errors import HoldfastError
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, Environment, MachineKey, MachineSpec
+from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, Environment, MachineKey
 
 FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
 """Environment variable that names another folder of environment files; child processes of a deploy see it too."""
@@ -166,7 +166,7 @@ def _problem(detail: ErrorDetails) -> Problem:
         return Problem(path, "nothing", "a value; it has no default")
     if detail["type"] == "extra_forbidden":
         return Problem(path, "an unknown key", _siblings(detail["loc"]))
-    if detail["loc"][-1] == KEY:
+    if detail["loc"][-1] == KEY and detail["loc"][0] == "machines":
         return Problem(path, "an unknown key", ", ".join(get_args(MachineKey)))
     if detail["type"].startswith("union_tag"):
         return Problem(path, repr(context.get("tag", detail["input"])), ", ".join(LAYOUTS))
@@ -196,12 +196,15 @@ def _path(location: Sequence[int | str]) -> str:
 def _siblings(location: Sequence[int | str]) -> str:
     if location[0] == "layout":
         return ", ".join(LAYOUTS[str(location[1])].model_fields)
-    if location[0] == "machines" and len(location) > 1:
-        return ", ".join(MachineSpec.model_fields)
     model: Any = Environment
     for part in location[:-1]:
-        # A number is a place in a list: what may stand there is the list's own type argument.
-        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
         if isinstance(model, UnionType):  # a section that may be left out
             model = get_args(model)[0]
+        # What stands at a place of a list, or under a name of a mapping, is their last type argument but `...`.
+        model = _element(model) if get_args(model) else model.model_fields[part].annotation
     return ", ".join(model.model_fields)
+
+
+def _element(collection: Any) -> Any:
+    """The type of what is in a list or in a mapping."""
+    return [argument for argument in get_args(collection) if argument is not ...][-1]

@@ -263,7 +263,7 @@ class ApplicationSpec(Spec):
     """Patterns of the keys that it may use, as `orders:*`."""
     channels: tuple[Pattern, ...] = ("*",)
     """Patterns of the channels on which it may publish, and to which it may subscribe."""
-    commands: Annotated[tuple[CommandGroup, ...], Field(min_length=1)] = (CommandGroup.ALL,)
+    commands: tuple[CommandGroup, ...] = (CommandGroup.ALL,)
     """Groups of commands that it may use."""
 
 
@@ -354,7 +354,7 @@ class Environment(Spec):
     images: Images = Images.STOCK
     machines: Mapping[MachineKey, MachineSpec]
     redis: RedisSpec
-    applications: Annotated[Mapping[UserName, ApplicationSpec], Field(min_length=1)] = {"app": ApplicationSpec()}
+    applications: Mapping[UserName, ApplicationSpec] = {"app": ApplicationSpec()}
     """Users of Redis for applications, by name: each has a password of its own."""
     backup: BackupSpec = BackupSpec()
     tls: TlsSpec = TlsSpec()

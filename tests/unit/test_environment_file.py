@@ -142,6 +142,47 @@ def test_sentinels_of_redis_6_0_are_open_to_no_client(tmp_path: Path) -> None:
     }
 
 
+def test_an_application_is_no_user_of_ours_and_may_what_redis_can_tell_apart(tmp_path: Path) -> None:
+    applications = {"node": {}, "shop": {"channels": ["shop:*"]}}
+    content = VALID | {"applications": applications}
+    content["machines"] = {"node": VALID["machines"]["node"] | {"image": "ubuntu-22.04"}}
+    assert problems(tmp_path, content) == {
+        "applications.node": "it, which is a user of every environment | another name",
+        "applications.shop.channels": (
+            "some, on machines.node.image ubuntu-22.04, whose Redis 6.0 cannot limit them | nothing, or a newer "
+            "distribution"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("application", "path"),
+    [
+        ({"commands": ["admin"]}, "commands[0]"),
+        ({"commands": []}, "commands"),
+        ({"keys": ["a b"]}, "keys[0]"),
+        ({"keys": ["#<admin>"]}, "keys[0]"),
+        ({"password": "x"}, "password"),
+    ],
+    ids=["to administer", "nothing", "two keys", "a password's place", "a password"],
+)
+def test_an_application_may_be_given_no_more_than_there_is(
+    tmp_path: Path, application: dict[str, Any], path: str
+) -> None:
+    assert list(problems(tmp_path, VALID | {"applications": {"shop": application}})) == [f"applications.shop.{path}"]
+
+
+def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -> None:
+    found = problems(tmp_path, VALID | {"applications": {"My Shop": {}}})
+    assert found.pop("applications.My Shop").startswith("'My Shop' | text that matches ^[a-z]")
+    assert problems(tmp_path, VALID | {"applications": {}}) == {
+        "applications": "none | at least one, or no such key: then there is one, app"
+    }
+    assert problems(tmp_path, VALID | {"applications": {"shop": {"colour": 1}}}) == {
+        "applications.shop.colour": "an unknown key | keys, channels, commands"
+    }
+
+
 def test_a_derived_floating_pair_says_that_nobody_chose_it(tmp_path: Path) -> None:
     content = changed("network", {"cidr": "10.60.0.0/16", "peered": ["100.64.0.0/10"]})
     (problem,) = problems(tmp_path, content).values()

@@ -190,6 +190,34 @@ def test_what_the_environment_says_of_redis_reaches_its_configuration(redis: dic
     assert len(names) == len(set(names)), "a setting stands twice"
 
 
+@pytest.mark.parametrize(
+    ("application", "old", "new"),
+    [
+        ({}, "~* +@all -@admin -@dangerous +info +sort", "~* &* +@all -@admin -@dangerous +info +sort +sort_ro"),
+        (
+            {"keys": ["orders:*", "carts:*"], "channels": [], "commands": ["read", "pubsub"]},
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info",
+        ),
+        (
+            {"keys": [], "channels": ["news:*"], "commands": ["pubsub"]},
+            "+@pubsub +@connection -@admin -@dangerous +info",
+            "&news:* +@pubsub +@connection -@admin -@dangerous +info",
+        ),
+    ],
+    ids=["default", "some keys", "channels only"],
+)
+def test_an_application_may_do_what_the_file_says_and_never_administer(
+    application: dict[str, Any], old: str, new: str
+) -> None:
+    for image, rules in (("ubuntu-22.04", old), ("debian-12", new)):
+        content = changed(on(PROD, image)).model_dump(mode="json") | {"applications": {"shop": application}}
+        content["redis"]["memory"] = f"{PROD.redis.memory}MB"
+        files = first(Environment.model_validate(content))
+        assert f"user shop on #<shop> {rules}" in files["/etc/holdfast/users.acl"].splitlines()
+        assert "user shop on #<shop> &* " in files["/etc/holdfast/sentinel-users.acl"]
+
+
 def test_a_redis_starts_as_a_replica_of_nobody_and_takes_no_address_but_its_own() -> None:
     found = settings(first(PROD)[REDIS])
     assert "replicaof 127.0.0.1 1" in found

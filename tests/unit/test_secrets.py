@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+from holdfast import cli
 from holdfast.errors import HoldfastError
 from holdfast.ops import reports
 from holdfast.ops.reports import Report
@@ -212,3 +213,33 @@ def test_an_unknown_user_is_refused_with_those_that_there_are(cluster: Cluster) 
     with pytest.raises(HoldfastError, match=r"prod has no user root; accepted: app, admin, metrics, ") as refused:
         rotation.chosen(cluster, ["app", "root"])
     assert refused.value.exit_code == 2
+
+
+def test_the_commands_tell_what_there_is_and_never_a_password(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["secrets", "list", "prod"]) == 0
+    assert "none yet" in capsys.readouterr().out
+    assert cli.main(["secrets", "ensure", "prod"]) == 0
+    assert capsys.readouterr().out.startswith("made passwords for app, admin, ")
+    assert cli.main(["secrets", "ensure", "prod", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"made": []}
+    assert cli.main(["secrets", "list", "prod", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert [it["user"] for it in json.loads(said)] == [user.name for user in users.of(cluster.environment)]
+    assert not [password for password in passwords(cluster.environment).values() if password in said]
+
+
+@pytest.mark.parametrize("grace", ["soon", "8d", "-1s"])
+def test_a_grace_that_is_none_is_refused(grace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["secrets", "rotate", "prod", f"--grace={grace}"])
+    assert refused.value.code == 2
+    assert f"'{grace}': accepted: from 0s to 7d, as 30s, 10m or 4h" in capsys.readouterr().err
+
+
+def test_an_application_that_there_is_not_is_refused_with_those_that_there_are(
+    prod: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["endpoints", "prod", "--user", "shop"]) == 2
+    assert "prod has no application shop; accepted: app" in capsys.readouterr().err

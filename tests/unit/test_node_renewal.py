@@ -1,0 +1,162 @@
+"""New passwords reach whoever runs here, all at once and without a restart; who does not take them is not said to."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import shutil
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from holdfast_node import gateway, renewal, resp, secrets
+from holdfast_node.cloud import Password
+from holdfast_node.identity import Identity
+
+ACL = """\
+# Users.
+user default off
+user app on #<app> ~* +get
+user admin on #<admin> +@all
+"""
+
+
+class Cloud:
+    """Every user has a password in use, and a next one."""
+
+    def password(self, user: str, label: str) -> Password | None:
+        kept = {"AWSCURRENT": Password("v1", f"of {user}"), "AWSPENDING": Password("v2", f"next of {user}")}
+        return kept.get(label)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """A Redis or a Sentinel: keeps what it is told, and answers `answers` of a command's beginning, else OK."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, **answers: bytes) -> None:
+        self.answers = answers
+        self.told: list[tuple[str, ...]] = []
+        super().__init__(("127.0.0.1", 0), _Session)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Session(socketserver.BaseRequestHandler):
+    server: Server
+
+    def handle(self) -> None:
+        parser = resp.Parser()
+        while data := self.request.recv(65536):
+            for words in parser.feed(data):
+                self.server.told.append(tuple(words))
+                self.request.sendall(self.server.answers.get("_".join(words[:3]).replace("-", "_"), b"+OK\r\n"))
+
+
+class _Runtime(socketserver.StreamRequestHandler):
+    """HAProxy's socket: one command a connection, and its content up to an empty line."""
+
+    def handle(self) -> None:
+        said = self.rfile.readline().decode().strip()
+        if said.endswith("<<"):
+            said += "\n" + "".join(iter(lambda: self.rfile.readline().decode(), "\n"))
+        self.server.told.append(said)  # type: ignore[attr-defined]
+        self.wfile.write(b"New version created: 7\n\n" if said.startswith("prepare") else b"\n")
+
+
+@contextmanager
+def haproxy(path: Path) -> Iterator[list[str]]:
+    with socketserver.ThreadingUnixStreamServer(str(path), _Runtime) as server:
+        server.told = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.told  # type: ignore[attr-defined]
+        server.shutdown()
+
+
+@pytest.fixture
+def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Identity:
+    """Of this machine: nothing runs yet."""
+    for file in ("users.acl", "sentinel-users.acl"):
+        (tmp_path / file).write_text(ACL)
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(secrets, "SETTINGS", tmp_path)
+    monkeypatch.setattr(secrets, "FOLDER", tmp_path / "run")
+    monkeypatch.setattr(gateway, "SOCKET", tmp_path / "haproxy")
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    known = dict.fromkeys(("app", "admin", "replication", "sentinel", "gateway", "metrics", "node"), "")
+    return dataclasses.replace(identity, address="127.0.0.1", redis_port=1, sentinel_port=1, secrets=known)
+
+
+def hashes(user: str) -> tuple[str, ...]:
+    return tuple(f"#{hashlib.sha256(text.encode()).hexdigest()}" for text in (f"of {user}", f"next of {user}"))
+
+
+SET_PASSWORDS = [("ACL", "SETUSER", user, "resetpass", *hashes(user)) for user in ("app", "admin")]
+
+
+def renew(node: Identity) -> None:
+    cloud: Any = Cloud()
+    renewal.renew(node, cloud)
+
+
+def test_who_does_not_run_reads_it_at_its_start(node: Identity) -> None:
+    renew(node)
+    assert secrets.versions() == dict.fromkeys(node.secrets, ["v1", "v2"])
+    assert " ".join(hashes("app")) in (secrets.FOLDER / "users.acl").read_text()
+
+
+def test_everybody_who_runs_is_told(node: Identity) -> None:
+    redis, sentinel = Server(), Server(SENTINEL_CONFIG_GET=b"*2\r\n$13\r\nsentinel-pass\r\n$3\r\nold\r\n")
+    with haproxy(gateway.SOCKET) as told:
+        renew(dataclasses.replace(node, redis_port=redis.port, sentinel_port=sentinel.port))
+    assert redis.told == [
+        ("AUTH", "admin", "of admin"),
+        *SET_PASSWORDS,
+        ("CONFIG", "SET", "masterauth", "of replication"),
+    ]
+    assert sentinel.told == [
+        ("AUTH", "node", "of node"),
+        *SET_PASSWORDS,
+        ("SENTINEL", "CONFIG", "GET", "sentinel-pass"),
+        ("SENTINEL", "SET", "local", "auth-pass", "of sentinel"),
+        ("SENTINEL", "CONFIG", "SET", "sentinel-pass", "of sentinel"),
+    ]
+    login = [base64.b64encode(f"metrics:{text}".encode()).decode() for text in ("of metrics", "next of metrics")]
+    assert told == [
+        "prepare map /run/holdfast/haproxy.map",
+        f"add map @7 /run/holdfast/haproxy.map <<\ngateway of gateway\n{login[0]} metrics\n{login[1]} metrics\n",
+        "commit map @7 /run/holdfast/haproxy.map",
+    ]
+
+
+def test_a_sentinel_whose_own_password_is_the_same_keeps_its_connections(node: Identity) -> None:
+    sentinel = Server(SENTINEL_CONFIG_GET=b"*2\r\n$13\r\nsentinel-pass\r\n$11\r\nof sentinel\r\n")
+    renew(dataclasses.replace(node, sentinel_port=sentinel.port))
+    assert sentinel.told[-1] == ("SENTINEL", "CONFIG", "GET", "sentinel-pass")
+
+
+def test_a_sentinel_of_redis_6_0_is_told_its_password_for_redis_alone(node: Identity) -> None:
+    sentinel = Server()
+    renew(dataclasses.replace(node, sentinel_port=sentinel.port, since_6_2=False))
+    assert sentinel.told == [
+        ("AUTH", "default", "of node"),
+        ("SENTINEL", "SET", "local", "auth-pass", "of sentinel"),
+    ]
+
+
+def test_what_somebody_did_not_take_is_not_said_to_be_known(node: Identity) -> None:
+    redis = Server(CONFIG_SET_masterauth=b"-ERR no\r\n")
+    with pytest.raises(renewal.Failed, match="a service here did not take the new passwords: ERR no"):
+        renew(dataclasses.replace(node, redis_port=redis.port))
+    assert not (secrets.FOLDER / "versions.json").exists()
+    # What it reads at its start is there all the same.
+    assert json.loads((secrets.FOLDER / "node.json").read_text()) == ["node", "of node"]
