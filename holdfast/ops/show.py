@@ -35,6 +35,9 @@ def status_view(status: Status) -> RenderableType:
             node.instance_id or "–",
         )
     says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node)))
+    if status.changing:
+        users = ", ".join(status.changing)
+        says.append(f"\npasswords of {users} are changing; to go on: holdfast secrets rotate {status.environment}")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
 
 

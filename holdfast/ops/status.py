@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,6 +57,8 @@ class Status:
     endpoints: dict[str, list[str]]
     floating: FloatingStatus | None
     """None where the environment has no floating pair."""
+    changing: tuple[str, ...]
+    """The users of whom some node accepts more than one password: a change of them is under way, or was interrupted."""
 
     @property
     def ailing(self) -> list[str]:
@@ -100,7 +102,13 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
             "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
         },
         floating=floating,
+        changing=_changing(fresh.values()),
     )
+
+
+def _changing(reports: Iterable[Report]) -> tuple[str, ...]:
+    found = {user for report in reports for user, versions in report.secrets.items() if len(versions) > 1}
+    return tuple(sorted(found))
 
 
 def _floating(cluster: Cluster, fresh: Mapping[str, Report]) -> FloatingStatus | None:

@@ -1,12 +1,15 @@
 """What `holdfast status` says follows from the nodes' reports; a node that cannot be trusted is never shown as well."""
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from holdfast.ops.gate import waiting_for
 from holdfast.ops.reports import Replica, Report
+from holdfast.ops.show import status_view
 from holdfast.ops.status import Status, work_out
 from holdfast.topology import Cluster, load_environment
 
@@ -216,3 +219,17 @@ def test_what_is_no_longer_reported_holds_nothing() -> None:
     floating = work_out(CLUSTER, reports).floating
     assert floating is not None
     assert floating.gateway is None
+
+
+def test_passwords_of_which_two_are_accepted_are_changing() -> None:
+    found = healthy()
+    assert work_out(CLUSTER, found).changing == ()
+    found["local-b1"] = replace(found["local-b1"], secrets={"app": ["v2", "v1"], "node": ["v1"]})
+    status = work_out(CLUSTER, found)
+    assert status.changing == ("app",)
+    assert status.healthy
+    console = Console(width=120, file=StringIO())
+    console.print(status_view(status))
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "passwords of app are changing; to go on: holdfast secrets rotate local\n" in shown

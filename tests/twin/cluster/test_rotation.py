@@ -95,6 +95,7 @@ def test_all_passwords_change_under_a_writer_and_after_an_interruption_too(healt
         assert first.returncode == 130
         # Half-way, everything goes on with the old ones.
         assert passwords() == before
+        assert "app" in healthy.status()["changing"]
         said = healthy.holdfast(*rotate).stderr
         time.sleep(LOOKS_EVERY)
     assert "goes on with the change of" in said
@@ -102,7 +103,8 @@ def test_all_passwords_change_under_a_writer_and_after_an_interruption_too(healt
     assert all(one.writes > 100 for one in running)
     after = passwords()
     assert not set(before.values()) & set(after.values())
-    assert healthy.wait_healthy()["leader"] == leader
+    status = healthy.wait_healthy()
+    assert (status["leader"], status["changing"]) == (leader, [])
     assert processes(healthy) == ran
     for node in healthy.instances():
         _old_are_refused_and_new_taken(healthy, node, before, after)
