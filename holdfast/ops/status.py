@@ -57,7 +57,7 @@ class Status:
     endpoints: dict[str, list[str]]
     floating: FloatingStatus | None
     """None where the environment has no floating pair."""
-    changing: tuple[str, ...]
+    changing: tuple[str, ...] = ()
     """The users of whom some node accepts more than one password: a change of them is under way, or was interrupted."""
 
     @property
