@@ -25,7 +25,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 VPC = "vpc-feed0000"
 A1, A2, B1 = "i-feed00a1", "i-feed00a2", "i-feed00b1"
-ZONE_B = Cut(zones=frozenset({"eu-central-1b"}))
+TAGS = (("Environment", "site"),)
+ZONE_A, ZONE_B = (Cut(zones=frozenset({("site", f"eu-central-1{letter}")})) for letter in "ab")
 OVERLAY = "10.200.0.1"
 ANYWHERE = IPv4Network("0.0.0.0/0")
 SILENCE = 0.4
@@ -36,7 +37,9 @@ def _node(instance_id: str, subnet: str, addresses: list[str], *, check: bool = 
     interface_id = instance_id.replace("i-", "eni-")
     zone = f"eu-central-1{instance_id[-2]}"
     return (
-        Instance(instance_id, "", "running", "t3.small", zone, "ami-1", b"", None, "required", (interface_id,), ()),
+        Instance(
+            instance_id, "", "running", "t3.small", zone, "ami-1", b"", None, "required", (interface_id,), (), TAGS
+        ),
         Interface(
             interface_id,
             subnet,
@@ -204,7 +207,7 @@ def test_a_cut_zone_keeps_metadata_and_loses_established_connections(network: Ne
 
 
 def test_within_a_cut_zone_nodes_reach_each_other(network: Network) -> None:
-    network.fabric.apply(cloud(), Cut(zones=frozenset({"eu-central-1a"})))
+    network.fabric.apply(cloud(), ZONE_A)
     assert network.reach(A1, "10.40.0.7", 6380) == "10.40.0.7 to 10.40.0.4"
     assert network.reach(A1, "198.51.100.1", 5599) is None
 
