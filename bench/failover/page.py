@@ -47,8 +47,8 @@ METHOD = """
 
 - Three machines of one environment on the twin, with the same Redis, Sentinel and HAProxy for all: only the
   settings differ. Ours run as deployed; the others' are in `bench/peers/`, and nothing of ours runs beside them.
-- Ours were measured alone, the others side by side, each in an environment of its own on the same twin (`--environment`):
-  their time-outs are seconds, and the machine had time to spare.
+- Ours were measured alone, the others side by side, each in an environment of its own on the same twin
+  (`--environment`): their time-outs are seconds, and the machine had time to spare.
 - Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
   between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.
 - *Killed*: the process gets SIGKILL, and its machine restarts it as these settings say. *For good*: nobody restarts it.
