@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from holdfast.errors import HoldfastError
-from holdfast.ops import cloud, reports, status
+from holdfast.ops import cloud, orders, reports, status
 from holdfast.ops.reports import OrderAnswer, Report
 from holdfast.topology import Cluster, Environment, names
 
@@ -59,16 +55,8 @@ def order(environment: Environment, planned: Plan) -> OrderAnswer:
     Raises:
         CloudError: the API refused, or the leader did not answer in time.
     """
-    s3, bucket, key = cloud.client(environment, "s3"), names.bucket(environment), names.FAILOVER_ORDER_KEY
-    content = {"id": str(uuid.uuid4()), "from": planned.leader, "to": planned.to}
-    try:
-        s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(content).encode())
-        try:
-            return _answer(environment, planned.leader, content["id"] or "")
-        finally:
-            s3.delete_object(Bucket=bucket, Key=key)
-    except (BotoCoreError, ClientError) as error:
-        raise cloud.explain(environment, "ordering the failover", error) from None
+    with orders.giving(environment, names.FAILOVER_ORDER_KEY, "ordering the failover") as give:
+        return _answer(environment, planned.leader, give({"from": planned.leader, "to": planned.to}))
 
 
 def _answer(environment: Environment, leader: str, order_id: str) -> OrderAnswer:

@@ -13,16 +13,12 @@ each says in its report which versions all its services know.
 
 from __future__ import annotations
 
-import json
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from holdfast.errors import HoldfastError
-from holdfast.ops import cloud, reports, status
+from holdfast.ops import orders, reports, status
 from holdfast.ops.secrets.store import LAST, NEXT, USED, Store
 from holdfast.rendering.features import Features
 from holdfast.topology import Cluster, Node, Role, names, users
@@ -139,11 +135,9 @@ def _known(cluster: Cluster, node: Node) -> Mapping[str, Sequence[str]] | None:
 
 
 def _order(cluster: Cluster, node: Node, expected: Mapping[str, Sequence[str]]) -> None:
-    environment = cluster.environment
-    s3, bucket, key = cloud.client(environment, "s3"), names.bucket(environment), names.RENEWAL_ORDER_KEY
-    started = time.monotonic()
-    ordered = float("-inf")
-    try:
+    environment, started, ordered = cluster.environment, time.monotonic(), float("-inf")
+    doing = f"ordering {node.name} to renew its passwords"
+    with orders.giving(environment, names.RENEWAL_ORDER_KEY, doing) as give:
         while _known(cluster, node) != expected:
             now = time.monotonic()
             if now - started > PATIENCE:
@@ -153,10 +147,5 @@ def _order(cluster: Cluster, node: Node, expected: Mapping[str, Sequence[str]]) 
                 )
             if now - ordered > ORDER_COUNTS:
                 ordered = now
-                s3.put_object(
-                    Bucket=bucket, Key=key, Body=json.dumps({"id": str(uuid.uuid4()), "node": node.name}).encode()
-                )
+                give({"node": node.name})
             time.sleep(POLL)
-        s3.delete_object(Bucket=bucket, Key=key)
-    except (BotoCoreError, ClientError) as error:
-        raise cloud.explain(environment, f"ordering {node.name} to renew its passwords", error) from None
