@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from holdfast import rendering
+from holdfast.arguments import about_environment, with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
 from holdfast.ops.retire import commands as retire_commands
@@ -71,17 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="holdfast", description="Highly available Redis on your own cloud machines.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], text: str, group: Any = commands
-    ) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)
-        added.set_defaults(run=run)
-        added.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
-        return added
-
-    def with_json(added: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        added.add_argument("--json", action="store_true", help="print JSON instead of text")
-        return added
+    command = partial(about_environment, commands)
 
     with_json(command("validate", _validate, "check an environment file: all of its problems, and nothing else"))
 
@@ -111,10 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 
     images_of = commands.add_parser("images", help="the pinned image ids: show them, or move them forward")
     images_commands = images_of.add_subparsers(required=True, metavar="COMMAND")
-    with_json(command("list", _images_list, "the environment's pinned image ids", images_commands))
-    with_json(
-        command("update", _images_update, "pin the newest releases; the next deploy rolls them out", images_commands)
-    )
+    of_images = partial(about_environment, images_commands)
+    with_json(of_images("list", _images_list, "the environment's pinned image ids"))
+    with_json(of_images("update", _images_update, "pin the newest releases; the next deploy rolls them out"))
 
     found = command("gate", _gate, "hold until a zone's nodes are in sync (run by the zone stacks)")
     what = found.add_mutually_exclusive_group(required=True)

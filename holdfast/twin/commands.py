@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from holdfast.arguments import with_json
 from holdfast.errors import HoldfastError
 from holdfast.twin import faults
 from holdfast.twin.faults.kinds import KINDS
@@ -47,7 +48,7 @@ def add_parser(subparsers: Any) -> None:
     heal.set_defaults(run=_heal)
 
     for command in (up, down, listed, heal):
-        command.add_argument("--json", action="store_true", help="print JSON instead of text")
+        with_json(command)
 
 
 def _add_faults(fault: argparse.ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def _add_faults(fault: argparse.ArgumentParser) -> None:
                 default=option.default,
                 help=option.help,
             )
-        parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+        with_json(parser)
         parser.set_defaults(run=_fault, options=[option.field for option in kind.options])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from holdfast.arguments import with_environment, with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops.retire import run
 from holdfast.ops.retire.plan import NO_BACKUP, Retirement, plan
@@ -36,9 +37,9 @@ def add_parser(subparsers: Any) -> None:
     """Register `retire` with the command line."""
     text = "destroy an environment for good, a protected one too: says what will be gone, and asks for its name"
     retire = subparsers.add_parser("retire", help=text, description=f"{text[0].upper()}{text[1:]}.")
-    retire.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
+    with_environment(retire)
     retire.add_argument("--yes-really", metavar="NAME", help="without asking: the name of the environment again")
-    retire.add_argument("--json", action="store_true", help="print JSON instead of text")
+    with_json(retire)
     retire.set_defaults(run=_retire)
 
 

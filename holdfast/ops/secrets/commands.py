@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from holdfast import spans
+from holdfast.arguments import about_environment, with_json
 from holdfast.ops.secrets import rotation
 from holdfast.ops.secrets.store import LAST, NEXT, USED, Secret, Store
 from holdfast.topology import Cluster, find_environment, load_environment, users
@@ -27,16 +29,11 @@ def add_parser(subparsers: Any) -> None:
     secrets = subparsers.add_parser("secrets", help="the passwords of Redis' users: show, make or change them")
     commands = secrets.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
-        added: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-        added.add_argument("environment", metavar="ENV", help="an environment's name, or the path of its file")
-        added.add_argument("--json", action="store_true", help="print JSON instead of text")
-        added.set_defaults(run=run)
-        return added
-
-    command("list", _list, "who has a password, for what, and since when; never the password")
-    command("ensure", _ensure, "make a password for every user that has none (run by every deploy)")
-    rotate = command("rotate", _rotate, "change passwords without a failed command; goes on where it was interrupted")
+    command = partial(about_environment, commands)
+    with_json(command("list", _list, "who has a password, for what, and since when; never the password"))
+    with_json(command("ensure", _ensure, "make a password for every user that has none (run by every deploy)"))
+    text = "change passwords without a failed command; goes on where it was interrupted"
+    rotate = with_json(command("rotate", _rotate, text))
     rotate.add_argument("--user", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     rotate.add_argument(
         "--grace",

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from holdfast.arguments import with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops.teststacks import clouds, create, files, removal, show, up
 from holdfast.ops.teststacks.clouds import Cloud
@@ -65,8 +66,7 @@ def add_parser(subparsers: Any) -> None:
 def _command(group: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     added.set_defaults(run=run)
-    added.add_argument("--json", action="store_true", help="print JSON instead of text")
-    return added
+    return with_json(added)
 
 
 def _in_clouds(added: argparse.ArgumentParser) -> None:
