@@ -146,7 +146,7 @@ def _floating(cluster: Cluster) -> Floating | None:
 def _credentials(environment: Environment, user: str) -> Credentials:
     name = names.secret(environment, user)
     try:
-        answer = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+        answer = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=name)
     except (BotoCoreError, ClientError) as error:
         raise cloud.explain(environment, f"reading the secret {name}", error) from None
     content = json.loads(answer["SecretString"])

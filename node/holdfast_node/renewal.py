@@ -20,6 +20,7 @@ ASKED = Path("/run/holdfast-node/renew")
 """Whenever it changes, systemd runs this (holdfast-renew.path)."""
 
 MAP = "/run/holdfast/haproxy.map"
+"""As haproxy.cfg names it, and so HAProxy knows it."""
 
 ANSWER_TIMEOUT = 5.0
 """Seconds for one answer: of a Redis that is busy with a large command too."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import signal
 import subprocess
 import threading
@@ -16,10 +15,10 @@ import pytest
 import redis
 from holdfast_node import resp
 
-from holdfast.ops import cloud
-from holdfast.topology import find_environment, load_environment, names, ports, users
+from holdfast.topology import find_environment, load_environment, ports, users
 from holdfast.twin import client
 from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster
+from tests.twin.passwords import password
 from tests.twin.writers import Gateway
 
 ENVIRONMENT = load_environment(find_environment("local"))
@@ -31,12 +30,7 @@ LOOKS_EVERY = 2.0
 
 def passwords() -> dict[str, str]:
     """User → what an application reads now."""
-    api = cloud.client(ENVIRONMENT, "secretsmanager")
-    found = {}
-    for user in users.of(ENVIRONMENT):
-        answer = api.get_secret_value(SecretId=names.secret(ENVIRONMENT, user.name))
-        found[user.name] = json.loads(answer["SecretString"])["password"]
-    return found
+    return {user.name: password(ENVIRONMENT, user.name) for user in users.of(ENVIRONMENT)}
 
 
 @dataclass
@@ -51,7 +45,10 @@ class Application:
         steady, looked = self.gateway.connect(self.gateway.leader), time.monotonic()
         while not until.wait(0.05):
             if time.monotonic() - looked > LOOKS_EVERY:
-                self.gateway, looked = replace(self.gateway, password=passwords()[self.gateway.user]), time.monotonic()
+                self.gateway, looked = (
+                    replace(self.gateway, password=password(ENVIRONMENT, self.gateway.user)),
+                    time.monotonic(),
+                )
             try:
                 steady.set(f"rotation:{self.gateway.node}", self.writes)
                 with self.gateway.connect(self.gateway.leader) as fresh:

@@ -1,18 +1,18 @@
 """One user for each purpose: it may do what it is for, and nothing that another one is for."""
 
-import json
 from typing import Any
 
 import pytest
 import redis
 from holdfast_node import resp
 
-from holdfast.ops import cloud
-from holdfast.topology import find_environment, load_environment, names, ports, users
+from holdfast.topology import find_environment, load_environment, ports, users
 from holdfast.twin import client
 from tests.twin.conftest import Cluster
+from tests.twin.passwords import password
 
-USERS = [user.name for user in users.of(load_environment(find_environment("local")))]
+ENVIRONMENT = load_environment(find_environment("local"))
+USERS = [user.name for user in users.of(ENVIRONMENT)]
 
 MAY = {
     "app": [["SET", "user", "1"], ["GET", "user"], ["INFO"]],
@@ -92,7 +92,7 @@ def test_a_sentinel_asks_who_one_is(healthy: Cluster, user: str | None, may: lis
     node = healthy.status()["nodes"][0]
     with client.connect_from_node(node["name"], node["address"], ports.SENTINEL, 2) as connection:
         talk = connection.makefile("rwb")
-        said = [_say(talk, "AUTH", *_credentials(healthy, user))] if user else []
+        said = [_say(talk, "AUTH", user, password(ENVIRONMENT, user))] if user else []
         if not may:
             assert [word.split()[0] for word in said] == (["-WRONGPASS"] if user else [])
             assert _say(talk, "SENTINEL", "MASTERS").startswith("-NOAUTH ")
@@ -107,17 +107,14 @@ def test_a_sentinel_asks_who_one_is(healthy: Cluster, user: str | None, may: lis
 def _as(cluster: Cluster, user: str) -> redis.Redis:
     """A client of the leader, with that user's secret."""
     host, port = cluster.endpoints()["leader"]["forward"].split(":")
-    name, password = _credentials(cluster, user)
     return redis.Redis(
-        host=host, port=int(port), username=name, password=password, decode_responses=True, socket_timeout=2
+        host=host,
+        port=int(port),
+        username=user,
+        password=password(ENVIRONMENT, user),
+        decode_responses=True,
+        socket_timeout=2,
     )
-
-
-def _credentials(cluster: Cluster, user: str) -> tuple[str, str]:
-    environment = load_environment(find_environment(cluster.name))
-    secret = cloud.client(environment, "secretsmanager").get_secret_value(SecretId=names.secret(environment, user))
-    content = json.loads(secret["SecretString"])
-    return content["user"], content["password"]
 
 
 def _say(talk: Any, *words: str) -> str:
