@@ -7,6 +7,13 @@ export HOLDFAST_ENVIRONMENTS=local
 
 python -m holdfast.mirror --require >/dev/null
 "$@" env "PATH=$PATH" holdfast twin up --images debian-12
+if ! compgen -G '.holdfast/state/local-*.tfstate' >/dev/null &&
+    "$@" env "PATH=$PATH" holdfast twin ls --json |
+    python -c 'import json, sys; sys.exit("local" not in json.load(sys.stdin)["environments"])'; then
+    echo "the twin has an environment \`local\` already that was not deployed from here, and a machine has one twin:" >&2
+    echo "end it with \`make down\`, here or there, and run \`make up\` again" >&2
+    exit 1
+fi
 [[ -t 1 ]] || export CI=true # plain lines, not a picture that is drawn again and again
 cdktf deploy 'local-*' --auto-approve
 holdfast status local --wait 120

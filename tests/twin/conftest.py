@@ -46,6 +46,16 @@ def _answer(*arguments: str) -> dict[str, Any]:
     return content
 
 
+def make(target: str) -> None:
+    """As a person does it. Where it fails, the end of what it said is the test's message."""
+    done = subprocess.run(
+        ["make", target], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1800
+    )
+    print(done.stdout)
+    if done.returncode:
+        pytest.fail(f"make {target} failed:\n" + "\n".join(done.stdout.splitlines()[-40:]), pytrace=False)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """An environment on the twin, as an operator works with it: through the commands."""
@@ -157,11 +167,16 @@ def cluster() -> Iterator[Cluster]:
     """`make up`, as the README says, and nothing left behind afterwards."""
     if os.geteuid() != 0:
         pytest.fail("the tests on the twin need root: sudo make test")
-    if not KEEPS:
-        subprocess.run(["make", "up"], cwd=REPOSITORY, check=True, timeout=1800)
-    yield Cluster()
-    if not KEEPS:
-        subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
+    if KEEPS:
+        yield Cluster()
+        return
+    # The machine has one twin, and somebody may have been interrupted in the middle of it.
+    make("down")
+    try:
+        make("up")
+        yield Cluster()
+    finally:
+        make("down")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.twin.conftest import REPOSITORY, Cluster, Judge
+from tests.twin.conftest import REPOSITORY, Cluster, Judge, make
 from tests.twin.deploy import deploy, edited
 from tests.twin.writers import Writers
 
@@ -72,7 +72,7 @@ def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zon
 
 @pytest.mark.ends_the_cluster
 def test_destroy_and_down_leave_nothing(cluster: Cluster) -> None:
-    subprocess.run(["make", "down"], cwd=REPOSITORY, check=True, timeout=900)
+    make("down")
     assert leftovers() == {"processes": [], "namespaces": [], "mounts": [], "loops": [], "files": []}
     assert cluster.holdfast("twin", "down").returncode == 0
 
