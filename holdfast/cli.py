@@ -26,6 +26,7 @@ from holdfast import rendering
 from holdfast.arguments import about_environment, with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
+from holdfast.ops.certs import commands as certs_commands
 from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
 from holdfast.ops.secrets import commands as secrets_commands
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(run=_schema)
 
     secrets_commands.add_parser(commands)
+    certs_commands.add_parser(commands)
     retire_commands.add_parser(commands)
     teststack_commands.add_parser(commands)
     twin_commands.add_parser(commands)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.topology import Role, names
+from holdfast.topology import Node, Role, names
 from holdfast.topology.users import User
 
 Statement = dict[str, Any]
@@ -20,6 +20,8 @@ class Scope:
     key: str
     secrets: Mapping[User, str]
     """By whose password it is."""
+    certificates: Mapping[Node, str]
+    """By whose certificate it is; empty without TLS."""
     region: str
     account: str
     tags: Mapping[str, str]
@@ -73,6 +75,7 @@ def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY] if data else [])]
     own = [secret for user, secret in scope.secrets.items() if user.known_by & roles]
+    own += [secret for node, secret in scope.certificates.items() if node.roles == roles]
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)
     yield _allow("Read", "s3:GetObject", _objects(scope, read))
     yield _allow("Write", "s3:PutObject", _objects(scope, write))

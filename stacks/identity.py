@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cdktf import App, AssetType, TerraformAsset, TerraformResource
+from cdktf import App, AssetType, ITerraformDependable, TerraformAsset, TerraformResource
 
 from holdfast import rendering
-from holdfast.topology import Cluster, Role, names, users
+from holdfast.topology import Cluster, Node, Role, certificates, names, users
 from holdfast.topology.users import User
 from stacks import access
 from stacks.base import REPOSITORY, Stack, holdfast
@@ -56,6 +57,7 @@ class IdentityStack(Stack):
             bucket=self._bucket.arn,
             key=self.key.arn,
             secrets={user: secret.arn for user, secret in self._add_secrets().items()},
+            certificates={node: secret.arn for node, secret in self._add_certificates().items()},
             region=self.environment.region,
             account=self.account,
             tags=names.tags(self.environment),
@@ -104,7 +106,7 @@ class IdentityStack(Stack):
             bucket=bucket.id,
             rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
         )
-        encryption = S3BucketServerSideEncryptionConfigurationA(
+        encryption = self._encryption = S3BucketServerSideEncryptionConfigurationA(
             self,
             "bucket-encryption",
             bucket=bucket.id,
@@ -184,25 +186,64 @@ class IdentityStack(Stack):
     def _add_secrets(self) -> dict[User, SecretsmanagerSecret]:
         """A place for the password of each user. What is in it no state, plan or output ever sees."""
         secrets = {user: self._add_secret(user) for user in users.of(self.environment)}
-        passwords = TerraformResource(
-            self,
-            "passwords",
-            terraform_resource_type="terraform_data",
-            depends_on=list(secrets.values()),
-            provisioners=[holdfast(self, f"secrets ensure {shlex.quote(self.environment.name)}")],
-        )
-        passwords.add_override("triggers_replace", {user.name: secret.arn for user, secret in secrets.items()})
+        self._fill("passwords", "secrets ensure", {user.name: secret.arn for user, secret in secrets.items()})
         return secrets
 
+    def _add_certificates(self) -> dict[Node, SecretsmanagerSecret]:
+        """A place for the certificate of each node; and those that no node reads, of the authority and of clients."""
+        environment = self.environment
+        if not environment.tls.on:
+            return {}
+        authority = self._add_place(
+            "secret-tls_authority", names.authority(environment), "TLS: who signs certificates, and its key"
+        )
+        clients = {
+            name: self._add_certificate(f"client-{name}", names.client_certificate(environment, name))
+            for name in environment.applications
+        }
+        nodes = {
+            node: self._add_certificate(f"node-{node.name}", names.node_certificate(environment, node.name))
+            for node in self.cluster.nodes
+        }
+        others = {"authority": authority.arn, **{f"client {name}": secret.arn for name, secret in clients.items()}}
+        subjects = {node.name: [secret.arn, *_subject(self.cluster, node)] for node, secret in nodes.items()}
+        self._fill("certificates", "certs ensure", others | subjects, also=[self._encryption])
+        return nodes
+
+    def _fill(self, what: str, command: str, places: dict[str, Any], also: Sequence[ITerraformDependable] = ()) -> None:
+        """Have a command fill the `places` with what no state, plan or output ever sees, whenever these change."""
+        filled = TerraformResource(
+            self,
+            what,
+            terraform_resource_type="terraform_data",
+            depends_on=list(also),
+            provisioners=[holdfast(self, f"{command} {shlex.quote(self.environment.name)}")],
+        )
+        filled.add_override("triggers_replace", places)
+
     def _add_secret(self, user: User) -> SecretsmanagerSecret:
-        name = names.secret(self.environment, user.name)
+        return self._add_place(
+            f"secret-{user.name}",
+            names.secret(self.environment, user.name),
+            f"Redis user {user.name} of the Holdfast environment {self.environment.name}: {user.purpose}",
+        )
+
+    def _add_certificate(self, whose: str, name: str) -> SecretsmanagerSecret:
+        # Made anew where it is missing: one that goes must not stand in the way of one that comes back.
+        return self._add_place(f"secret-tls_{whose}", name, f"TLS: certificate of {whose}", recovery_days=0)
+
+    def _add_place(
+        self, what: str, name: str, description: str, recovery_days: int | None = None
+    ) -> SecretsmanagerSecret:
+        if recovery_days is None:
+            recovery_days = 30 if self.environment.protected else 0
         return SecretsmanagerSecret(
             self,
-            f"secret-{user.name}",
+            what,
             name=name,
-            description=f"Redis user {user.name} of the Holdfast environment {self.environment.name}: {user.purpose}",
+            description=description,
             kms_key_id=self.key.arn,
-            recovery_window_in_days=30 if self.environment.protected else 0,
+            recovery_window_in_days=recovery_days,
             tags={"Name": name},
         )
 
@@ -220,6 +261,11 @@ class IdentityStack(Stack):
         policy = access.node_policy(roles, scope)
         IamRolePolicy(self, f"{kind}-policy", name=name, role=role.id, policy=json.dumps(policy))
         return IamInstanceProfile(self, f"{kind}-profile", name=name, role=role.name, tags=self.tags(kind))
+
+
+def _subject(cluster: Cluster, node: Node) -> list[str]:
+    subject = certificates.of_node(cluster, node)
+    return [*subject.dns, *map(str, subject.addresses)]
 
 
 def _stored(content: bytes, sha256: str) -> Path:

@@ -183,9 +183,13 @@ class NetworkStack(Stack):
             self._ingress(gateways, "election", NO_PORT, said, group_id=gateways.id, protocol=VRRP)
             self._egress("election", NO_PORT, said, group=gateways, group_id=gateways.id, protocol=VRRP)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
-            what = f"endpoint-from-{_slug(cidr)}"
             said = "Clients to leader and replica endpoints"
-            self._ingress(self._groups[Role.GATEWAY], what, ports.ENDPOINT, said, str(cidr))
+            if self.cluster.plaintext_port is not None:
+                what = f"endpoint-from-{_slug(cidr)}"
+                self._ingress(self._groups[Role.GATEWAY], what, self.cluster.plaintext_port, said, str(cidr))
+            if self.environment.tls.on:
+                what = f"tls-endpoint-from-{_slug(cidr)}"
+                self._ingress(self._groups[Role.GATEWAY], what, ports.TLS_ENDPOINT, f"{said}, with TLS", str(cidr))
         for cidr in self.environment.network.sentinel_clients:
             for what, role, port in (("sentinel", Role.SENTINEL, ports.SENTINEL), ("redis", Role.DATA, ports.REDIS)):
                 said = "Sentinel-aware clients, past the gateways"

@@ -78,7 +78,7 @@ class ZoneStack(Stack):
             private_ip_list=[str(address) for address in node.addresses],
             # The floating pair's addresses are none of the interface's own.
             source_dest_check=False if gateway and self.cluster.floating else None,
-            tags=names.node_tags(node) | names.endpoint_tags(node),
+            tags=names.node_tags(node) | names.endpoint_tags(node, self.cluster.endpoint_port),
         )
 
     def _add_node(self, node: Node) -> Instance:

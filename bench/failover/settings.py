@@ -57,6 +57,7 @@ class Site:
                 port=self.layout.endpoint_port,
                 user=found["user"],
                 password=found["password"],
+                tls=self.cluster.tls(),
             )
             for node in self.layout.nodes
         ]

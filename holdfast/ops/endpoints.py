@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -57,6 +58,18 @@ class Sentinels:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """What a client needs, beside an URL that begins with `rediss`."""
+
+    mutual: bool
+    """Whether it needs a certificate of its own: `holdfast certs export` writes that too."""
+    plaintext_port: int | None
+    """Where it may come to the endpoints without; None where it may not."""
+    ca: str | None
+    """The authority's certificate, as PEM; None where credentials were not asked for, or it cannot be read."""
+
+
+@dataclass(frozen=True)
 class Credentials:
     user: str
     password: str
@@ -69,16 +82,19 @@ class Endpoints:
     replica: Endpoint
     floating: Floating | None
     sentinels: Sentinels
+    tls: Tls | None
+    """None where there is none."""
     credentials: Credentials | None
 
     def as_json(self) -> dict[str, Any]:
-        """`leader`, `replica`, `floating`, `sentinels`; `user` and `password` only where credentials were asked for."""
+        """All but the credentials; `user` and `password` only where these were asked for."""
         content: dict[str, Any] = {
             "environment": self.environment,
             "leader": asdict(self.leader),
             "replica": asdict(self.replica),
             "floating": asdict(self.floating) if self.floating else None,
             "sentinels": asdict(self.sentinels),
+            "tls": asdict(self.tls) if self.tls else None,
         }
         return content | (asdict(self.credentials) if self.credentials else {})
 
@@ -104,6 +120,7 @@ def find(environment: Environment, user: str, *, with_password: bool) -> Endpoin
     cluster = Cluster.of(environment)
     gateways = cluster.having(Role.GATEWAY)
     forwards = _forwards(environment)
+    scheme = "rediss" if environment.tls.on else "redis"
 
     def endpoint(kind: str, addresses: list[str]) -> Endpoint:
         name = dns.name(environment, kind)
@@ -112,7 +129,7 @@ def find(environment: Environment, user: str, *, with_password: bool) -> Endpoin
             port=cluster.endpoint_port,
             name=name,
             forward=forwards.get(kind),
-            url=f"redis://{user}:$REDIS_PASSWORD@{name or addresses[0]}:{cluster.endpoint_port}",
+            url=f"{scheme}://{user}:$REDIS_PASSWORD@{name or addresses[0]}:{cluster.endpoint_port}",
         )
 
     return Endpoints(
@@ -127,8 +144,21 @@ def find(environment: Environment, user: str, *, with_password: bool) -> Endpoin
             service=dns.name(environment, dns.SENTINEL_SERVICE),
             open_to=tuple(str(cidr) for cidr in environment.network.sentinel_clients),
         ),
+        tls=_tls(cluster, with_ca=with_password),
         credentials=_credentials(environment, user) if with_password else None,
     )
+
+
+def _tls(cluster: Cluster, *, with_ca: bool) -> Tls | None:
+    environment = cluster.environment
+    if not environment.tls.on:
+        return None
+    ca = None
+    if with_ca:
+        # Who may read a password need not be able to read the bucket.
+        with contextlib.suppress(cloud.CloudError):
+            ca = authority_certificate(environment)
+    return Tls(environment.tls.mutual, cluster.plaintext_port, ca)
 
 
 def _floating(cluster: Cluster) -> Floating | None:
@@ -151,6 +181,20 @@ def _credentials(environment: Environment, user: str) -> Credentials:
         raise cloud.explain(environment, f"reading the secret {name}", error) from None
     content = json.loads(answer["SecretString"])
     return Credentials(user=content["user"], password=content["password"])
+
+
+def authority_certificate(environment: Environment) -> str:
+    """As PEM: in whom clients believe.
+
+    Raises:
+        CloudError: there is none yet, or the API refused.
+    """
+    key = names.AUTHORITY_KEY
+    try:
+        answer = cloud.client(environment, "s3").get_object(Bucket=names.bucket(environment), Key=key)
+    except (BotoCoreError, ClientError) as error:
+        raise cloud.explain(environment, "reading the authority's certificate", error) from None
+    return str(answer["Body"].read().decode())
 
 
 def _forwards(environment: Environment) -> dict[str, str]:

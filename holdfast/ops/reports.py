@@ -45,6 +45,14 @@ class Aside:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """That a node's services use. `version` as Secrets Manager calls it; `ends` in ISO 8601."""
+
+    version: str
+    ends: str
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -68,6 +76,8 @@ class Report:
     """What came of the last `holdfast failover` that this node was told."""
     secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """User → versions of its password that all services of this node know, the one in use first."""
+    certificate: Certificate | None = None
+    """None where there is no TLS."""
 
     @property
     def fresh(self) -> bool:
@@ -96,6 +106,7 @@ class Report:
             holds_floating=bool((content.get("gateway") or {}).get("floating")),
             order=OrderAnswer(**content["order"]) if content.get("order") else None,
             secrets=content.get("secrets", {}),
+            certificate=Certificate(**content["certificate"]) if content.get("certificate") else None,
         )
 
 

@@ -34,15 +34,21 @@ def status_view(status: Status) -> RenderableType:
             node.version or "–",
             node.instance_id or "–",
         )
-    says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node)))
+    says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node, status.environment)))
     if status.changing:
         users = ", ".join(status.changing)
         says.append(f"\npasswords of {users} are changing; to go on: holdfast secrets rotate {status.environment}")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
 
 
-def _says(node: NodeStatus) -> Iterator[str]:
+def _says(node: NodeStatus, environment: str) -> Iterator[str]:
     yield f"{node.name}: {node.says}"
+    if node.certificate and node.certificate.due:
+        left = node.certificate.days_left
+        yield (
+            f"{node.name}: its certificate {'ended' if left < 0 else 'ends'} at {node.certificate.ends}; "
+            f"renew it: holdfast certs rotate {environment} --due"
+        )
     if node.aside:
         at = datetime.fromtimestamp(node.aside.at, UTC)
         yield (
@@ -57,7 +63,8 @@ def _verdict(status: Status) -> Text:
         return Text.assemble(
             (f"{status.environment} is healthy", "bold green"), f": {status.leader} leads, {sentinels}"
         )
-    sick = ", ".join(node.name for node in status.nodes if not node.healthy) or "none of the nodes"
+    ill = [node.name for node in status.nodes if not node.healthy or node.name in status.ended]
+    sick = ", ".join(ill) or "none of the nodes"
     if status.floating and status.floating.gateway is None:
         sick += ", the floating pair"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
@@ -75,6 +82,9 @@ def _endpoints(status: Status) -> Text:
     if status.floating:
         pair = f"{status.floating.leader} (leader) and {status.floating.replica} (replica)"
         lines.append(f"floating pair: {pair}, held by {status.floating.gateway or 'nobody'}")
+    ends = sorted(node.certificate.ends for node in status.nodes if node.certificate)
+    if ends:
+        lines.append(f"certificates: the first one ends at {ends[0]}")
     return Text("\n".join(lines), style="dim")
 
 
@@ -97,6 +107,10 @@ def endpoints_text(found: Endpoints) -> str:
     service = f"; SRV {sentinels.service}" if sentinels.service else ""
     who = ", ".join(sentinels.open_to) or "nobody (network.sentinel_clients is empty)"
     lines += [f"sentinels {addresses}{service}", f"{'':10}they call the leader {sentinels.master_name}; open to {who}"]
+    if found.tls:
+        whom = "the authority and a client's certificate" if found.tls.mutual else "the authority's certificate"
+        plain = f"; plaintext at port {found.tls.plaintext_port}" if found.tls.plaintext_port else ""
+        lines.append(f"TLS       with {whom}: holdfast certs export {found.environment} FOLDER{plain}")
     if found.credentials:
         lines += [f"user      {found.credentials.user}", f"password  {found.credentials.password}"]
     return "\n".join(lines)

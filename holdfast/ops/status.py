@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.ops.reports import Aside, Report
+from holdfast.ops.reports import Aside, Certificate, Report
 from holdfast.topology import Cluster, Node, Role
+from holdfast.topology.certificates import DUE
+
+
+@dataclass(frozen=True)
+class CertificateStatus:
+    ends: str
+    """In ISO 8601."""
+    days_left: int
+    """Below zero: it has ended."""
+    due: bool
+    """Whether it is time to make it anew."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class NodeStatus:
     version: str | None
     says: str
     """The node's last decision, or why nothing is known of it."""
+    certificate: CertificateStatus | None = None
+    """None without TLS, or where nothing is known of the node."""
     aside: Aside | None = None
     """What it kept when it last gave up leading beside another leader."""
 
@@ -72,8 +86,13 @@ class Status:
         return sentences
 
     @property
+    def ended(self) -> list[str]:
+        """The nodes whose certificate has ended: nobody begins a session with them any more."""
+        return [node.name for node in self.nodes if node.certificate and node.certificate.days_left < 0]
+
+    @property
     def healthy(self) -> bool:
-        return not self.ailing
+        return not self.ailing and not self.ended
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"healthy": self.healthy}
@@ -157,8 +176,14 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
         instance_id=report.instance_id,
         version=report.version,
         says=report.decision,
+        certificate=_certificate(report.certificate) if report.certificate else None,
         aside=report.aside,
     )
+
+
+def _certificate(certificate: Certificate) -> CertificateStatus:
+    left = datetime.fromisoformat(certificate.ends) - datetime.now(UTC)
+    return CertificateStatus(certificate.ends, left.days, left < DUE)
 
 
 def _silent(node: Node, says: str, report: Report | None) -> NodeStatus:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from holdfast.topology import ports
 from holdfast.topology.layouts import Kind, kinds
-from holdfast.topology.spec import Environment, MachineSpec, Role
+from holdfast.topology.spec import Environment, MachineSpec, Role, TlsMode
 
 NETWORK_PARTS = 16
 """The network is cut into 16 subnets: zone a..h has part 0..7 for its nodes and part 8..15 for NAT or VPC endpoints."""
@@ -143,7 +143,13 @@ class Cluster:
 
     @property
     def endpoint_port(self) -> int:
-        return ports.ENDPOINT
+        """Where clients come to the endpoints: with TLS where there is any."""
+        return ports.TLS_ENDPOINT if self.environment.tls.on else ports.ENDPOINT
+
+    @property
+    def plaintext_port(self) -> int | None:
+        """Where clients may come to the endpoints without TLS."""
+        return None if self.environment.tls.mode is TlsMode.REQUIRED else ports.ENDPOINT
 
 
 def _zone(environment: Environment, letter: str, parts: list[IPv4Network]) -> Zone:

@@ -28,6 +28,7 @@ from holdfast.topology.spec import (
     Role,
     SingleLayout,
     TieredLayout,
+    TlsMode,
 )
 from holdfast.topology.users import OWN
 
@@ -257,6 +258,12 @@ def channels_can_be_limited(environment: Environment) -> Iterator[Problem]:
             if application.channels != ("*",) and machine.image is Distribution.UBUNTU_22_04:
                 found = f"some, on machines.{kind.key}.image {machine.image}, whose Redis 6.0 cannot limit them"
                 yield Problem(f"applications.{name}.channels", found, "nothing, or a newer distribution")
+
+
+@_reads("tls")
+def mutual_has_no_way_around(environment: Environment) -> Iterator[Problem]:
+    if environment.tls.mutual and environment.tls.mode is not TlsMode.REQUIRED:
+        yield Problem("tls.mutual", f"true, with tls.mode: {environment.tls.mode}", "false, or tls.mode: required")
 
 
 @_reads("images", "network.egress")

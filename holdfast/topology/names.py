@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from holdfast.topology import ports
 from holdfast.topology.cluster import Node, Zone
 from holdfast.topology.spec import Environment
 
@@ -40,14 +39,14 @@ def data_volume_tags(node: Node) -> dict[str, str]:
     return node_tags(node) | {"Volume": "data"}
 
 
-def endpoint_tags(node: Node) -> dict[str, str]:
+def endpoint_tags(node: Node, port: int) -> dict[str, str]:
     """What a gateway's interface says of its endpoints, to whoever looks at the cloud alone."""
     if node.leader_endpoint is None:
         return {}
     return {
         "LeaderEndpoint": str(node.leader_endpoint),
         "ReplicaEndpoint": str(node.replica_endpoint),
-        "EndpointPort": str(ports.ENDPOINT),
+        "EndpointPort": str(port),
     }
 
 
@@ -74,12 +73,29 @@ def secret(environment: Environment, user: str) -> str:
     return f"{PROJECT}/{environment.name}/{user}"
 
 
+def authority(environment: Environment) -> str:
+    """Name in Secrets Manager of the certificate authority, with its key: for operators, and for no machine."""
+    return f"{PROJECT}/{environment.name}/tls/authority"
+
+
+def node_certificate(environment: Environment, node: str) -> str:
+    """Name in Secrets Manager of a node's certificate, with its key."""
+    return f"{PROJECT}/{environment.name}/tls/node/{node}"
+
+
+def client_certificate(environment: Environment, application: str) -> str:
+    """Name in Secrets Manager of the certificate with which an application comes, with its key."""
+    return f"{PROJECT}/{environment.name}/tls/client/{application}"
+
+
 def program_key(sha256: str) -> str:
     return f"node/{sha256}.pyz"
 
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 MEMBERS_KEY = "members.json"
+AUTHORITY_KEY = "tls/ca.pem"
+"""The authority's certificate, for whoever is to believe in it."""
 REPORTS_PREFIX = "reports/"
 FAILOVER_ORDER_KEY, RENEWAL_ORDER_KEY = "orders/failover.json", "orders/secrets.json"
 

@@ -7,6 +7,9 @@ interface, and clients may reach HAProxy's endpoints without reaching Redis past
 ENDPOINT = 6379
 """HAProxy on the leader and the replica endpoint: the ordinary Redis port, so that clients need no special setting."""
 
+TLS_ENDPOINT = 6390
+"""The same with TLS. Another port, so that clients can move to it before the other one is closed."""
+
 SENTINEL = 26379
 STATS = 8404
 """HAProxy's statistics page, on a node's primary address."""

@@ -29,6 +29,7 @@ class Risk(StrEnum):
     MAJOR_DOWNGRADE = "major-downgrade"
     STATEFUL_RENAMED = "stateful-renamed"
     VOLUME_SHRUNK = "volume-shrunk"
+    TLS_SWITCHED = "tls-switched"
     UNGATED_RESTART = "ungated-restart"
     REFUSED_BY_TERRAFORM = "refused-by-terraform"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from holdfast.topology.spec import LAYOUTS, Environment
+from holdfast.topology.spec import LAYOUTS, Environment, TlsMode
 
 
 def json_schema() -> str:
@@ -16,5 +16,11 @@ def json_schema() -> str:
         "anyOf": [{"enum": list(LAYOUTS)}, *layout["oneOf"]],
         "default": "compact",
         "description": "Which machines run what.",
+    }
+    # `tls: required` is short for `tls: {mode: required}`, and YAML takes a bare `off` for false.
+    schema["properties"]["tls"] = {
+        "anyOf": [{"enum": [*TlsMode, False]}, {"$ref": "#/$defs/TlsSpec"}],
+        "default": "off",
+        "description": "What is encrypted.",
     }
     return json.dumps(schema, indent=2) + "\n"

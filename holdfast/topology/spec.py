@@ -273,10 +273,35 @@ class BackupSpec(Spec):
     enabled: Literal[False] = False
 
 
-class TlsSpec(Spec):
-    """TLS comes with a later release; the section is here so that files need not move then."""
+class TlsMode(StrEnum):
+    """What is encrypted. `off`: nothing. `optional`: everything, but for clients that come to the plaintext port of the
+    endpoints. `required`: everything, and there is no such port."""
 
-    mode: Literal["off"] = "off"
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+def _tls_mode(value: Any) -> Any:
+    """YAML takes a bare `off` for false."""
+    return TlsMode.OFF if value is False else value
+
+
+def _tls(value: Any) -> Any:
+    """`required` is short for `{mode: required}`."""
+    return value if isinstance(value, dict | TlsSpec) else {"mode": value}
+
+
+class TlsSpec(Spec):
+    """Certificates come from a private authority of the environment: `holdfast certs`."""
+
+    mode: Annotated[TlsMode, BeforeValidator(_tls_mode)] = TlsMode.OFF
+    mutual: bool = False
+    """Whether clients need a certificate too. Takes `required`: a plaintext port would be a way around it."""
+
+    @property
+    def on(self) -> bool:
+        return self.mode is not TlsMode.OFF
 
 
 class CloudSpec(Spec):
@@ -357,7 +382,7 @@ class Environment(Spec):
     applications: Mapping[UserName, ApplicationSpec] = {"app": ApplicationSpec()}
     """Users of Redis for applications, by name: each has a password of its own."""
     backup: BackupSpec = BackupSpec()
-    tls: TlsSpec = TlsSpec()
+    tls: Annotated[TlsSpec, BeforeValidator(_tls)] = TlsSpec()
     cloud: CloudSpec = CloudSpec()
     review: ReviewSpec = ReviewSpec()
     teststack: TeststackSpec | None = None

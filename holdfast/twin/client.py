@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
@@ -68,10 +69,14 @@ def connect_to_sentinel(node_name: str, address: str, timeout: float) -> socket.
         NotRunning: the node has no machine that is on.
         OSError: it could not be made, or the Sentinel does not let it in.
     """
-    login = Path(f"/proc/{machines.leader(_running(node_name)['id'])}/root/run/holdfast/node.json")
-    user, password = json.loads(login.read_text(encoding="utf-8"))
+    folder = Path(f"/proc/{machines.leader(_running(node_name)['id'])}/root/run/holdfast")
+    user, password = json.loads((folder / "node.json").read_text(encoding="utf-8"))
     connection = connect_from_node(node_name, address, ports.SENTINEL, timeout)
     try:
+        if (folder / "ca.pem").exists():
+            tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+            tls.load_cert_chain(folder / "redis.pem")
+            connection = tls.wrap_socket(connection, server_hostname=address)
         connection.sendall(f"AUTH {user} {password}\r\n".encode())
         answer = connection.recv(256)
         if answer != b"+OK\r\n":

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast_node import aws
 from holdfast_node.identity import Identity
+from holdfast_node.log import say
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 
@@ -22,6 +24,9 @@ ORDER_COUNTS = 30.0
 DATA_DEVICE = "/dev/sdf"
 """The name under which the data volume is attached; on Nitro machines it shows as a disk of NVMe instead."""
 
+RETRY = 2.0
+"""Seconds between two attempts, while the API does not answer."""
+
 LOST = (409, 412)
 """HTTP statuses of a conditional write that another one won, or is just winning."""
 
@@ -31,6 +36,16 @@ class Password:
     version: str
     """As Secrets Manager calls it: no secret."""
     text: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """`version` as of a password; `ends` in ISO 8601. PEM: the authority's, and this machine's with its key."""
+
+    version: str
+    ends: str
+    authority: str
+    pem: str
 
 
 class Cloud:
@@ -115,6 +130,18 @@ class Cloud:
             raise
         return Password(str(answer["VersionId"]), json.loads(str(answer["SecretString"]))["password"])
 
+    def certificate(self) -> Certificate | None:
+        """This machine's certificate, or None where there is none yet."""
+        try:
+            answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.certificate)
+        except aws.Refused as refused:
+            if refused.code == "ResourceNotFoundException":
+                return None
+            raise
+        content = json.loads(str(answer["SecretString"]))
+        pem = content["certificate"] + content["key"]
+        return Certificate(str(answer["VersionId"]), content["ends"], content["ca"], pem)
+
     def bootstrap_record(self) -> dict[str, str] | None:
         """The record of who began this cluster, or None where nobody has yet."""
         return self._read(BOOTSTRAP_KEY)
@@ -135,7 +162,7 @@ class Cloud:
         return self._fresh(ORDER_KEY)
 
     def renewal(self) -> dict[str, str] | None:
-        """Who shall fetch passwords anew, if that still counts: {"id": …, "node": …}."""
+        """Who shall fetch what anew, if that still counts: {"id": …, "node": …, "what": …}; see node/README.md."""
         return self._fresh(RENEWAL_KEY)
 
     def _fresh(self, key: str) -> dict[str, str] | None:
@@ -162,3 +189,19 @@ class Cloud:
                 return None
             raise
         return content
+
+
+T = TypeVar("T")
+
+
+def patiently(what: str, ask: Callable[[], T | None], missing: str) -> T:
+    """The answer, as soon as there is one; says `missing` while there is none."""
+    while True:
+        try:
+            found = ask()
+            if found is not None:
+                return found
+            say(missing)
+        except Exception as error:
+            say(f"cannot read the {what} yet: {error}")
+        time.sleep(RETRY)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from holdfast_node import addresses, handover, identity, renewal, secrets, sentinel_config, volume
+from holdfast_node import addresses, certificate, handover, identity, renewal, secrets, sentinel_config, volume
 from holdfast_node.agent import Agent
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
@@ -36,11 +36,16 @@ def _addresses(me: Identity) -> None:
 
 
 def _secrets(me: Identity) -> None:
-    secrets.tell_which(secrets.fetch(me, Cloud(me)))
+    cloud = Cloud(me)
+    passwords, own = secrets.fetch(me, cloud), certificate.fetch(me, cloud)
+    secrets.tell_which(passwords)
+    if own:
+        certificate.tell_which(own)
 
 
 def _renew(me: Identity) -> None:
-    _until_done(lambda: renewal.renew(me, Cloud(me)))
+    with_certificate = renewal.asks_for_certificate()
+    _until_done(lambda: renewal.renew(me, Cloud(me), with_certificate=with_certificate))
 
 
 def _sentinel_config(me: Identity) -> None:

@@ -1,4 +1,4 @@
-"""Writing a file that only one user may read, whole or not at all."""
+"""Writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,20 @@ from pathlib import Path
 
 def write_private(file: Path, content: str, owner: str | None = None) -> None:
     """Replace `file` by `content`, mode 0600, for `owner` (default: whoever runs this)."""
+    _write(file, content, 0o600, owner)
+
+
+def write_for_all(file: Path, content: str) -> None:
+    """Replace `file` by `content`, which everybody may read."""
+    _write(file, content, 0o644, None)
+
+
+def _write(file: Path, content: str, mode: int, owner: str | None) -> None:
     unfinished = file.with_name(f".{file.name}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        # Whatever the umask is.
+        os.fchmod(descriptor, mode)
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,7 +1,8 @@
 """This node's HAProxy: which of its servers may be used, and its runtime socket, through which it is told at once.
 
 Every server starts in maintenance, and none gets a session until this program says `ready`. HAProxy's own checks ask
-this program again (see lease.py), and the server itself: they close what must not be used when nobody says so any more.
+this program again (see lease.py), and without TLS the server itself: they close what must not be used when nobody says
+so any more.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ class Identity:
     program: str
     secrets: dict[str, str]
     """Redis user → name in Secrets Manager, of those whose password this machine needs."""
+    certificate: str | None
+    """Name in Secrets Manager of this machine's certificate, with its key; None without TLS."""
     data: dict[str, str]
     """Node name → address."""
     sentinels: dict[str, str]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
 
+from holdfast_node.log import say
 from holdfast_node.resp import Login, Parser, Refused, Reply, encode
 
 TIMEOUT = 0.2
@@ -42,6 +44,8 @@ class Link(asyncio.BufferedProtocol):
         self._parser, self._buffer = Parser(), memoryview(bytearray(BUFFER))
         self._asked: deque[tuple[float, Then]] = deque()
         self._failures = 0
+        self._complaint = ""
+        """What was last said of TLS with it."""
         self._greeted = False
         self._loop = asyncio.get_running_loop()
         self._connecting = self._loop.create_task(self._connect(0))
@@ -65,16 +69,31 @@ class Link(asyncio.BufferedProtocol):
     async def _connect(self, delay: float) -> None:
         await asyncio.sleep(delay)
         try:
-            await asyncio.wait_for(self._loop.create_connection(lambda: self, self.address, self._port), TIMEOUT)
+            tls = self._login().tls
+            name = self.address if tls else None
+            connecting = self._loop.create_connection(
+                lambda: self, self.address, self._port, ssl=tls, server_hostname=name
+            )
+            await asyncio.wait_for(connecting, TIMEOUT)
         except ConnectionRefusedError:
             self._end(State.REFUSED)
+        except ssl.SSLCertVerificationError as error:
+            self._complain(error.verify_message)
+            self._end(State.SILENT)
         except (OSError, asyncio.TimeoutError):
             self._end(State.SILENT)
+
+    def _complain(self, why: str) -> None:
+        """Once, and not at every attempt."""
+        if why != self._complaint:
+            say(f"no TLS with {self.address}:{self._port}: {why}")
+        self._complaint = why
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._parser = transport, Parser()
-        self.ask(self._answered, "AUTH", *self._login())
+        credentials = self._login()
+        self.ask(self._answered, "AUTH", credentials.user, credentials.password)
 
     def logged_in(self) -> None:
         """What is done first on a new connection."""
@@ -87,7 +106,7 @@ class Link(asyncio.BufferedProtocol):
             self.logged_in()
 
     def _be_up(self) -> None:
-        self._failures, self._greeted = 0, True
+        self._failures, self._greeted, self._complaint = 0, True, ""
         self._become(State.UP)
 
     def get_buffer(self, _: int) -> memoryview:
@@ -104,13 +123,19 @@ class Link(asyncio.BufferedProtocol):
         if self._asked:
             self._asked.popleft()[1](reply)
 
-    def connection_lost(self, _: Exception | None) -> None:
-        if self._transport is not None:
-            # Ended by the other side: a new attempt tells at once whether somebody still listens there.
-            delay = 0 if self._greeted else RETRY
-            self._transport, self._greeted = None, False
-            self._asked.clear()
-            self._connecting = self._loop.create_task(self._connect(delay))
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._transport is None:
+            return
+        if not self._greeted:
+            # Nobody was let in. With TLS 1.3 one hears only now that one's own certificate is not believed.
+            if isinstance(error, ssl.SSLError):
+                self._complain(str(error))
+            self._end(State.SILENT)
+            return
+        # Ended by the other side: a new attempt tells at once whether somebody still listens there.
+        self._transport, self._greeted = None, False
+        self._asked.clear()
+        self._connecting = self._loop.create_task(self._connect(0))
 
     def _end(self, state: State) -> None:
         transport, self._transport, self._greeted = self._transport, None, False

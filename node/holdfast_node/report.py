@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from holdfast_node import aside, renewal, secrets
+from holdfast_node import aside, certificate, renewal, secrets
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -57,7 +57,7 @@ class Reporter:
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
         self._renewed: str | None = None
-        """The last order to renew passwords that was passed on."""
+        """The last order to renew that was passed on."""
         self.decision = Decision(Do.STAY, "starts")
 
     def run(self) -> None:
@@ -107,14 +107,14 @@ class Reporter:
             self._order = {"id": order["id"], "done": False, "says": str(failed)}
 
     def _renew(self, now: float) -> None:
-        """Have passwords fetched anew, where it is this node's turn."""
+        """Have passwords and certificate fetched anew, where it is this node's turn."""
         if now - self._looked_for_renewal < RENEWAL_INTERVAL:
             return
         self._looked_for_renewal = now
         order = self._cloud.renewal()
         if order is not None and order["node"] == self._identity.node and order["id"] != self._renewed:
             self._renewed = order["id"]
-            renewal.ASKED.write_text(order["id"], encoding="utf-8")
+            renewal.ask(order)
 
     def make(self, machine: str) -> Report:
         """The report of this moment; `machine` is the instance id. See node/README.md."""
@@ -149,6 +149,7 @@ class Reporter:
             else None,
             "order": self._order,
             "secrets": secrets.versions(),
+            "certificate": _certificate(),
         }
 
     def _redis(self, found: Details | None) -> Report:
@@ -165,6 +166,11 @@ class Reporter:
                 for one in (found.followers if found else ())
             ],
         }
+
+
+def _certificate() -> Report | None:
+    known = certificate.known()
+    return {"version": known.version, "ends": known.ends} if known else None
 
 
 def _in_place(address: str, found: Details | None, leader: str) -> bool:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 Reply = Any
 """A text, a number, None, a list of replies, or a `Refused`."""
 
-Credentials = tuple[str, str]
-"""User and password."""
+
+class Credentials(NamedTuple):
+    """With which one gets in somewhere."""
+
+    user: str
+    password: str
+    tls: ssl.SSLContext | None = None
+    """For the connection; None where it is plaintext."""
+
 
 Login = Callable[[], Credentials]
-"""Those to say now: they change."""
+"""Those to use now: they change."""
 
 
 class Refused(Exception):
@@ -98,7 +106,9 @@ class Client:
         self.address = address
         self._parser, self._waiting = Parser(), list[Reply]()
         self._socket = socket.create_connection((address, port), timeout=timeout)
-        self.call("AUTH", *credentials)
+        if credentials.tls:
+            self._socket = credentials.tls.wrap_socket(self._socket, server_hostname=address)
+        self.call("AUTH", credentials.user, credentials.password)
 
     def call(self, *words: object) -> Reply:
         """The answer to a command.

@@ -9,11 +9,11 @@ import base64
 import hashlib
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from holdfast_node.cloud import Cloud, Password
+from holdfast_node import certificate
+from holdfast_node.cloud import Cloud, Password, patiently
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -26,9 +26,6 @@ SETTINGS = Path("/etc/holdfast")
 USED, ACCEPTED = "AWSCURRENT", ("AWSPENDING", "AWSPREVIOUS")
 """Staging labels of the password that everybody says, and of those that may be said: the next one, or the last one."""
 
-RETRY = 2.0
-"""Seconds between two attempts, while the API does not answer."""
-
 NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
 """The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one
 with which it changes passwords."""
@@ -39,7 +36,7 @@ Passwords = Mapping[str, Sequence[Password]]
 
 def fetch(identity: Identity, cloud: Cloud) -> Passwords:
     """Write what the roles need (users and logins of each service); tries until it has all."""
-    found = {user: _patiently(cloud, user) for user in identity.secrets}
+    found = {user: _passwords(cloud, user) for user in identity.secrets}
     used = {user: passwords[0].text for user, passwords in found.items()}
     if identity.has("data"):
         _write_users("users.acl", found)
@@ -85,15 +82,15 @@ def versions() -> dict[str, list[str]]:
 
 
 def login(user: str) -> Credentials:
-    """Name and password of one of our own users, as they were fetched last."""
+    """Of one of our own users, as they were fetched last."""
     name, password = json.loads(_login_file(user).read_text(encoding="utf-8"))
-    return name, password
+    return Credentials(name, password, certificate.context())
 
 
 def login_at_sentinels(identity: Identity) -> Credentials:
     """This program's. Before 6.2 a Sentinel knows no users, only a password: that of the one called `default`."""
-    name, password = login(NODE)
-    return (name if identity.since_6_2 else "default"), password
+    mine = login(NODE)
+    return mine if identity.since_6_2 else mine._replace(user="default")
 
 
 def _write_users(file: str, passwords: Passwords) -> None:
@@ -108,14 +105,10 @@ def _hash(password: str) -> str:
     return hashlib.sha256(password.encode()).hexdigest()
 
 
-def _patiently(cloud: Cloud, user: str) -> list[Password]:
-    while True:
-        try:
-            used = cloud.password(user, USED)
-            if used:
-                others = [cloud.password(user, label) for label in ACCEPTED]
-                return [used, *(other for other in others if other and other != used)]
-            say(f"{user} has no password yet: `holdfast secrets ensure` makes it")
-        except Exception as error:
-            say(f"cannot read the secret of {user} yet: {error}")
-        time.sleep(RETRY)
+def _passwords(cloud: Cloud, user: str) -> list[Password]:
+    def ask() -> list[Password] | None:
+        used = cloud.password(user, USED)
+        others = [cloud.password(user, label) for label in ACCEPTED] if used else []
+        return [used, *(other for other in others if other and other != used)] if used else None
+
+    return patiently(f"secret of {user}", ask, f"{user} has no password yet: `holdfast secrets ensure` makes it")

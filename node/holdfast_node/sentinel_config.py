@@ -59,13 +59,13 @@ def begin(identity: Identity, cloud: Cloud) -> None:
 
 def _logins(identity: Identity, login: resp.Credentials, at_sentinels: resp.Credentials) -> str:
     """Lines of configuration, of which the last ones are for other Sentinels."""
-    user, password = login
+    user, password = login.user, login.password
     name = identity.environment
     at_redis = f"sentinel auth-user {name} {user}\nsentinel auth-pass {name} {password}\n"
     if identity.since_6_2:
         return f"{at_redis}sentinel sentinel-user {user}\nsentinel sentinel-pass {password}\n"
     # One password for all that any Sentinel is told.
-    return f"{at_redis}requirepass {at_sentinels[1]}\n"
+    return f"{at_redis}requirepass {at_sentinels.password}\n"
 
 
 def merge(settings: str, kept: str) -> str:

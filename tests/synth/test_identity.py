@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -115,7 +116,6 @@ def test_a_deploy_makes_the_passwords_once_there_is_a_place_for_them(stacks: Sta
     passwords = stacks["prod-identity"]["resource"]["terraform_data"]["passwords"]
     (made,) = passwords["provisioner"]
     assert made["local-exec"]["command"].endswith("holdfast secrets ensure prod")
-    assert passwords["depends_on"] == [f"aws_secretsmanager_secret.secret-{user}" for user in USERS]
     assert passwords["triggers_replace"] == {user: secret(user) for user in USERS}
 
 
@@ -156,3 +156,30 @@ def test_everything_at_rest_has_the_environments_key(stacks: Stacks) -> None:
 
 def _list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def test_machines_read_certificates_of_their_own_kind_and_nobody_reads_the_authority(
+    synth: Callable[..., Stacks],
+) -> None:
+    resources = synth(tls={"mode": "required", "mutual": True})["local-identity"]["resource"]
+    policy = json.loads(resources["aws_iam_role_policy"]["node-policy"]["policy"])
+    read = {secret for secret in policy["Statement"][0]["Resource"] if "tls_" in secret}
+    nodes = ("local-a1", "local-b1", "local-c1")
+    assert read == {f"${{aws_secretsmanager_secret.secret-tls_node-{node}.arn}}" for node in nodes}
+    places = {name: it["name"] for name, it in resources["aws_secretsmanager_secret"].items() if "tls_" in name}
+    assert places == {
+        "secret-tls_authority": "holdfast/local/tls/authority",
+        "secret-tls_client-app": "holdfast/local/tls/client/app",
+        "secret-tls_client-reports": "holdfast/local/tls/client/reports",
+        **{f"secret-tls_node-{node}": f"holdfast/local/tls/node/{node}" for node in nodes},
+    }
+    filled = resources["terraform_data"]["certificates"]
+    assert "holdfast certs ensure local" in filled["provisioner"][0]["local-exec"]["command"]
+    # Another address of a node makes its certificate anew.
+    assert "10.40.0.5" in filled["triggers_replace"]["local-a1"]
+
+
+def test_without_tls_there_is_no_certificate(stacks: Stacks) -> None:
+    resources = stacks["prod-identity"]["resource"]
+    assert not any("tls" in name for name in resources["aws_secretsmanager_secret"])
+    assert "certificates" not in resources["terraform_data"]

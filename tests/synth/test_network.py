@@ -171,3 +171,9 @@ def test_without_a_floating_pair_nobody_elects_and_every_interface_is_checked(sy
     zone = stacks["local-zone-a"]["resource"]
     assert "aws_route" not in zone
     assert "source_dest_check" not in zone["aws_network_interface"]["local-a1-interface"]
+
+
+@pytest.mark.parametrize(("tls", "ports"), [("off", {6379}), ("optional", {6379, 6390}), ("required", {6390})])
+def test_clients_come_to_the_ports_that_there_are(synth: Callable[..., Stacks], tls: str, ports: set[int]) -> None:
+    found = rules(synth(tls=tls)["local-network"])
+    assert {port for _, direction, port, peer in found if (direction, peer) == ("ingress", "10.40.0.0/16")} == ports

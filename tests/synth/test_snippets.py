@@ -5,12 +5,17 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from holdfast.rendering import snippets
 from holdfast.topology import Cluster, load_environment
 from holdfast.topology.load import ENVIRONMENTS
+from holdfast.topology.spec import TlsMode, TlsSpec
 
 
-def test_node_takes_the_ioredis_snippet(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tls", [TlsSpec(), TlsSpec(mode=TlsMode.REQUIRED, mutual=True)])
+def test_node_takes_the_ioredis_snippet(tmp_path: Path, tls: TlsSpec) -> None:
     file = tmp_path / "snippet.mjs"
-    file.write_text(snippets(Cluster.of(load_environment(ENVIRONMENTS / "examples" / "tiered.yaml")), "app")["ioredis"])
+    environment = load_environment(ENVIRONMENTS / "examples" / "tiered.yaml").model_copy(update={"tls": tls})
+    file.write_text(snippets(Cluster.of(environment), "app")["ioredis"])
     subprocess.run(["node", "--check", str(file)], check=True)

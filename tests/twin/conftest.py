@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 import os
+import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import pytest
 import redis
 
 from holdfast import cli
+from holdfast.topology import find_environment, load_environment
 from holdfast.twin import client
 from tests.twin import application
 from tests.twin.faults import checker
@@ -54,6 +57,10 @@ def make(target: str) -> None:
     print(done.stdout)
     if done.returncode:
         pytest.fail(f"make {target} failed:\n" + "\n".join(done.stdout.splitlines()[-40:]), pytrace=False)
+
+
+EXPORTED: dict[str, tempfile.TemporaryDirectory[str]] = {}
+"""Environment → where its clients' certificates are."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,11 @@ class Cluster:
         """A redis-py client at a loopback forward."""
         found = self.endpoints()
         host, port = found[kind]["forward"].split(":")
+        files = self.exported()
+        if files:
+            options |= {"ssl": True, "ssl_ca_certs": str(files / "ca.pem")}
+            if (files / "client.pem").exists():
+                options |= {"ssl_certfile": str(files / "client.pem"), "ssl_keyfile": str(files / "client-key.pem")}
         return redis.Redis(
             host=host,
             port=int(port),
@@ -150,8 +162,9 @@ class Cluster:
         found = self.endpoints()
         leaders, replicas = found["leader"]["addresses"], found["replica"]["addresses"]
         nodes = [node["name"] for node in self.status()["nodes"] if "gateway" in node["roles"]]
+        port, login, tls = found["leader"]["port"], (found["user"], found["password"]), self.tls()
         return [
-            Gateway(node, leader, replica, found["leader"]["port"], found["user"], found["password"])
+            Gateway(node, leader, replica, port, *login, tls)
             for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
 
@@ -159,7 +172,31 @@ class Cluster:
         """The floating pair, to be used from that machine's network."""
         found = self.endpoints()
         pair = found["floating"]
-        return Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
+        login = found["user"], found["password"]
+        return Gateway(machine, pair["leader"], pair["replica"], pair["port"], *login, self.tls())
+
+    def exported(self) -> Path | None:
+        """Where the files are that `holdfast certs export` gives a client; None without TLS."""
+        if not load_environment(find_environment(self.environment)).tls.on:
+            return None
+        if self.environment not in EXPORTED:
+            EXPORTED[self.environment] = tempfile.TemporaryDirectory()
+            _answer("certs", "export", self.environment, EXPORTED[self.environment].name, "--json")
+        return Path(EXPORTED[self.environment].name)
+
+    def forget_exported(self) -> None:
+        """The next client fetches its files anew."""
+        EXPORTED.pop(self.environment).cleanup()
+
+    def tls(self) -> ssl.SSLContext | None:
+        """As a client connects; None without TLS."""
+        files = self.exported()
+        if files is None:
+            return None
+        context = ssl.create_default_context(cafile=str(files / "ca.pem"))
+        if (files / "client.pem").exists():
+            context.load_cert_chain(files / "client.pem", files / "client-key.pem")
+        return context
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ TIMEOUT = 0.5
 
 AT_ONCE = 32
 
-OURS = {ports.ENDPOINT, ports.REDIS, ports.SENTINEL, ports.LEASE, ports.STATS}
+OURS = {ports.ENDPOINT, ports.TLS_ENDPOINT, ports.REDIS, ports.SENTINEL, ports.LEASE, ports.STATS}
 OTHERS = {22, 53, 80, 111, 443, 5355, 10000 + ports.REDIS}
 """What distributions, and a Redis Cluster, would listen on."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 import uuid
@@ -43,11 +44,12 @@ class Gateway:
     port: int
     user: str
     password: str
+    tls: ssl.SSLContext | None = None
 
     def connect(self, address: str) -> redis.Redis:
         """One session: when it ends, commands fail. A client that silently connected again would ascribe to one Redis
         what another answered, and count a WAIT on a new connection, which has nothing to wait for."""
-        sockets = iter([lambda: client.connect_from_node(self.node, address, self.port, TIMEOUT)])
+        sockets = iter([lambda: self._open(address)])
         pool = redis.ConnectionPool(
             connection_class=_Connection,
             sockets=sockets,
@@ -57,6 +59,10 @@ class Gateway:
             decode_responses=True,
         )
         return redis.Redis(connection_pool=pool)
+
+    def _open(self, address: str) -> Any:
+        opened = client.connect_from_node(self.node, address, self.port, TIMEOUT)
+        return self.tls.wrap_socket(opened, server_hostname=address) if self.tls else opened
 
 
 class _Connection(redis.Connection):

@@ -42,6 +42,7 @@ def identity() -> Identity:
         sentinel_port=26379,
         lease_port=7379,
         endpoint_port=6379,
+        certificate=None,
         since_6_2=True,
         since_7_0=True,
     )

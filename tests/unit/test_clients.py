@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import redis
 
 from holdfast.cli import main
 from holdfast.ops import endpoints
@@ -15,6 +16,7 @@ from holdfast.ops.show import endpoints_text
 from holdfast.rendering import snippets
 from holdfast.topology import Cluster, Environment, load_environment
 from holdfast.topology.load import ENVIRONMENTS
+from holdfast.topology.spec import TlsMode, TlsSpec
 
 TIERED = ENVIRONMENTS / "examples" / "tiered.yaml"
 LEADER, REPLICA = "leader.tiered.holdfast.internal", "replica.tiered.holdfast.internal"
@@ -85,6 +87,51 @@ def test_every_client_has_a_snippet_both_ways_and_none_has_a_password(
     assert [line for line in lines if line not in code] == []
     assert "REDIS_PASSWORD" in code
     assert "Closed: network.sentinel_clients names nobody." in code
+
+
+@pytest.fixture
+def encrypted(environment: Environment) -> Cluster:
+    return Cluster.of(environment.model_copy(update={"tls": TlsSpec(mode=TlsMode.REQUIRED, mutual=True)}))
+
+
+def test_with_tls_the_url_says_so_and_clients_are_told_what_they_need(encrypted: Cluster) -> None:
+    found = endpoints.find(encrypted.environment, "app", with_password=False)
+    assert found.leader.url == f"rediss://app:$REDIS_PASSWORD@{LEADER}:6390"
+    assert found.as_json()["tls"] == {"mutual": True, "plaintext_port": None, "ca": None}
+    assert endpoints_text(found).splitlines()[-1] == (
+        "TLS       with the authority and a client's certificate: holdfast certs export tiered FOLDER"
+    )
+
+
+def test_with_tls_the_redis_py_snippet_verifies_whom_it_reaches(
+    encrypted: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_PASSWORD", "from the environment")
+    made: dict[str, Any] = {}
+    exec(compile(snippets(encrypted, "app")["redis-py"], "snippet", "exec"), made)
+    pools = [made["leader"].connection_pool, made["sentinel"].sentinels[0].connection_pool]
+    for pool in (*pools, made["sentinel_leader"].connection_pool):
+        assert issubclass(pool.connection_class, redis.SSLConnection)
+        settings = pool.connection_kwargs
+        assert settings["ssl_ca_certs"] == "ca.pem"
+        assert (settings["ssl_certfile"], settings["ssl_keyfile"]) == ("client.pem", "client-key.pem")
+
+
+@pytest.mark.parametrize(
+    ("client", "lines"),
+    [
+        (
+            "ioredis",
+            ['ca: readFileSync("ca.pem")', 'cert: readFileSync("client.pem")', "enableTLSForSentinelMode: true"],
+        ),
+        ("lettuce", ['.trustManager(new File("ca.pem"))', '.keyManager(new File("client.pem")', ".withSsl(true)"]),
+        ("go-redis", ["TLSConfig: trust()", 'os.ReadFile("ca.pem")', 'tls.LoadX509KeyPair("client.pem"']),
+    ],
+)
+def test_with_tls_every_snippet_has_what_it_needs(encrypted: Cluster, client: str, lines: list[str]) -> None:
+    code = snippets(encrypted, "app")[client]
+    assert [line for line in lines if line not in code] == []
+    assert f"{LEADER}:6390" in code or f'"{LEADER}", port: 6390' in code or f'"{LEADER}", 6390' in code
 
 
 def test_a_snippet_says_from_where_the_sentinels_can_be_reached(environment: Environment) -> None:

@@ -40,7 +40,7 @@ def test_every_key_of_the_environment_file_is_documented_and_no_other() -> None:
 def test_every_port_is_documented() -> None:
     text = (DOCS / "environment.md").read_text().split("## Ports")[1]
     listed = {int(port) for port in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert listed == {ports.ENDPOINT, ports.REDIS, ports.SENTINEL, ports.STATS, ports.LEASE}
+    assert listed == {ports.ENDPOINT, ports.TLS_ENDPOINT, ports.REDIS, ports.SENTINEL, ports.STATS, ports.LEASE}
 
 
 def test_every_rule_of_a_review_is_documented_with_its_severity_and_its_reason() -> None:

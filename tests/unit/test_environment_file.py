@@ -80,7 +80,8 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("machines.node.data_volume_gib", 3, "3 GiB for 4096MB", "at least 8"),
         ("layout", {"kind": "compact", "nodes": 4}, "4", "3 or 5"),
         ("cloud", {"endpoint": "http://127.0.0.1:5599"}, "nothing, and cloud.endpoint is", "the URL by which nodes"),
-        ("tls", {"mode": "required"}, "'required'", "'off'"),
+        ("tls", "always", "'always'", "'off', 'optional' or 'required'"),
+        ("tls", {"mode": "optional", "mutual": True}, "true, with tls.mode: optional", "false, or tls.mode: required"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_path_what_was_found_and_what_would_be_accepted(
@@ -286,3 +287,13 @@ def test_validate_names_an_expired_override(tmp_path: Path, capsys: pytest.Captu
     file.write_text(yaml.safe_dump(overridden(expires="2026-01-01")))
     assert cli.main(["validate", str(file)]) == 2
     assert "review.overrides[0].expires: found 2026-01-01, which is past" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [("off", "off"), ("required", "required"), ("{mode: off}", "off"), ("{mode: optional}", "optional")],
+)
+def test_tls_is_written_short_or_long_and_off_is_no_boolean(tmp_path: Path, written: str, mode: str) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"{yaml.safe_dump(VALID)}tls: {written}\n")
+    assert load_environment(file).tls.mode == mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -309,7 +310,7 @@ def test_a_node_passes_on_an_order_for_new_passwords_once_and_says_which_it_know
     found._renew(report.RENEWAL_INTERVAL - 1)
     assert not asked.exists()
     found._renew(report.RENEWAL_INTERVAL)
-    assert asked.read_text() == "2"
+    assert json.loads(asked.read_text())["id"] == "2"
     asked.unlink()
     found._renew(2 * report.RENEWAL_INTERVAL)
     assert not asked.exists()

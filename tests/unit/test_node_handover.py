@@ -11,6 +11,7 @@ from holdfast_node.decision import Role, Server
 from holdfast_node.identity import Identity
 from holdfast_node.servers import Details, Follower
 
+AS_NODE = resp.Credentials("node", "secret")
 SUCCESSOR, OTHER = "10.40.16.4", "10.40.32.4"
 PROMOTES = "+failover-state-send-slaveof-noone slave 10.40.16.4:6380 10.40.16.4 6380 @ local 10.40.0.4 6380"
 NO_GOOD = "-failover-abort-no-good-slave master local 10.40.0.4 6380"
@@ -115,7 +116,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch, to: str | None = None) -> str:
     monkeypatch.setattr(resp, "Client", machines.connect)
     monkeypatch.setattr(handover, "_look", lambda machine: machine.look())
-    return handover.hand_over(identity, ("node", "secret"), ("node", "secret"), to)
+    return handover.hand_over(identity, AS_NODE, AS_NODE, to)
 
 
 def test_writes_stop_the_replicas_catch_up_and_only_then_one_is_promoted(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from holdfast_node import link
 from holdfast_node.link import Link, State, Subscription
-from holdfast_node.resp import Reply
+from holdfast_node.resp import Client, Credentials, Reply
+
+from holdfast.ops.certs import authority
+from holdfast.topology.certificates import Subject
 
 
-def login() -> tuple[str, str]:
-    return "node", "secret"
+def login() -> Credentials:
+    return Credentials("node", "secret")
 
 
 class Redis(asyncio.Protocol):
@@ -41,7 +49,7 @@ class Redis(asyncio.Protocol):
 Scenario = Callable[[int, list[Redis], asyncio.AbstractServer], Awaitable[None]]
 
 
-def play(scenario: Scenario) -> None:
+def play(scenario: Scenario, tls: ssl.SSLContext | None = None) -> None:
     async def run() -> None:
         servers: list[Redis] = []
 
@@ -49,7 +57,7 @@ def play(scenario: Scenario) -> None:
             servers.append(Redis())
             return servers[-1]
 
-        server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0, ssl=tls)
         async with asyncio.timeout(5):
             await scenario(server.sockets[0].getsockname()[1], servers, server)
         server.close()
@@ -145,3 +153,92 @@ def test_a_subscriber_hears_messages_and_is_found_when_it_hears_nothing() -> Non
         await until(lambda: heard == [("-two", "end")] * 2)
 
     play(scenario)
+
+
+@pytest.fixture
+def contexts(tmp_path: Path) -> Callable[[str, str], tuple[ssl.SSLContext, ssl.SSLContext]]:
+    """A server's and a client's, by the address that the server's certificate is for, and its authority's name."""
+    now = datetime.now(UTC)
+    authorities = {name: authority.found(name, now) for name in ("ours", "another")}
+
+    def make(address: str, of: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        pair = authority.issue(authorities[of], Subject("node", ("node",), (IPv4Address(address),)), now)
+        (tmp_path / "pem").write_text(pair.certificate + pair.key)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(tmp_path / "pem")
+        return server, ssl.create_default_context(cadata=authorities["ours"].certificate)
+
+    return make
+
+
+def test_a_connection_with_tls_is_asked_as_one_without(
+    contexts: Callable[[str, str], tuple[ssl.SSLContext, ssl.SSLContext]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "TIMEOUT", 1)
+    server, client = contexts("127.0.0.1", "ours")
+    credentials = Credentials("node", "secret", client)
+
+    async def scenario(port: int, _: list[Redis], __: asyncio.AbstractServer) -> None:
+        redis, answers = Link("127.0.0.1", port, lambda: credentials), list[Reply]()
+        await until(lambda: redis.state is State.UP)
+        redis.ask(answers.append, "PING")
+        await until(lambda: bool(answers))
+        assert answers == ["PONG"]
+
+        def wait_for_an_answer() -> Reply:
+            with Client("127.0.0.1", port, credentials) as waiting:
+                return waiting.call("PING")
+
+        assert await asyncio.to_thread(wait_for_an_answer) == "PONG"
+
+    play(scenario, server)
+
+
+def test_one_whose_own_certificate_is_refused_is_silent_and_says_so_once(
+    contexts: Callable[[str, str], tuple[ssl.SSLContext, ssl.SSLContext]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With TLS 1.3 the handshake is over for the client before the server says so."""
+    monkeypatch.setattr(link, "TIMEOUT", 1)
+    server, client = contexts("127.0.0.1", "ours")
+    server.verify_mode = ssl.CERT_REQUIRED
+
+    async def scenario(port: int, _: list[Redis], __: asyncio.AbstractServer) -> None:
+        redis = Link("127.0.0.1", port, lambda: Credentials("node", "secret", client))
+        await until(lambda: redis._failures >= 3)
+        assert redis.state is State.SILENT
+
+    play(scenario, server)
+    said = [line for line in capsys.readouterr().err.splitlines() if "no TLS with" in line]
+    assert len(said) <= 1
+
+
+@pytest.mark.parametrize(
+    ("address", "of", "why"),
+    [
+        ("127.0.0.1", "another", "self-signed certificate|unable to get local issuer certificate"),
+        ("127.0.0.2", "ours", "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+def test_who_cannot_be_believed_is_silent_and_named_once(
+    contexts: Callable[[str, str], tuple[ssl.SSLContext, ssl.SSLContext]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    address: str,
+    of: str,
+    why: str,
+) -> None:
+    monkeypatch.setattr(link, "TIMEOUT", 1)
+    server, client = contexts(address, of)
+
+    async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
+        redis = Link("127.0.0.1", port, lambda: Credentials("node", "secret", client))
+        await until(lambda: redis._failures >= 3)
+        assert redis.state is State.SILENT
+        assert servers == [] or not any(hasattr(one, "transport") for one in servers)
+
+    play(scenario, server)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert re.search(f"no TLS with 127.0.0.1:[0-9]+: ({why})", said[0])

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast_node import gateway, renewal, resp, secrets
-from holdfast_node.cloud import Password
+from holdfast_node import certificate, gateway, renewal, resp, secrets
+from holdfast_node.cloud import Certificate, Password
 from holdfast_node.identity import Identity
 
 ACL = """\
@@ -33,6 +33,9 @@ class Cloud:
     def password(self, user: str, label: str) -> Password | None:
         kept = {"AWSCURRENT": Password("v1", f"of {user}"), "AWSPENDING": Password("v2", f"next of {user}")}
         return kept.get(label)
+
+    def certificate(self) -> Certificate:
+        return Certificate("c2", "2030-01-01T00:00:00+00:00", "the authority's\n", "new one\nits key\n")
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -70,12 +73,18 @@ class _Runtime(socketserver.StreamRequestHandler):
         if said.endswith("<<"):
             said += "\n" + "".join(iter(lambda: self.rfile.readline().decode(), "\n"))
         self.server.told.append(said)  # type: ignore[attr-defined]
-        self.wfile.write(b"New version created: 7\n\n" if said.startswith("prepare") else b"\n")
+        answers = {"prepare": b"New version created: 7\n\n"}
+        answers |= {
+            "set ssl": b"Transaction created for certificate x!\n\n",
+            "commit ssl": b"Committing x.\nSuccess!\n\n",
+        }
+        self.wfile.write(next((answer for word, answer in answers.items() if said.startswith(word)), b"\n"))
 
 
 @contextmanager
-def haproxy(path: Path) -> Iterator[list[str]]:
+def haproxy(path: Path, transaction: bytes = b"Transaction created for certificate x!\n\n") -> Iterator[list[str]]:
     with socketserver.ThreadingUnixStreamServer(str(path), _Runtime) as server:
+        server.transaction = transaction  # type: ignore[attr-defined]
         server.told = []  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.told  # type: ignore[attr-defined]
@@ -90,6 +99,7 @@ def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "run").mkdir()
     monkeypatch.setattr(secrets, "SETTINGS", tmp_path)
     monkeypatch.setattr(secrets, "FOLDER", tmp_path / "run")
+    monkeypatch.setattr(certificate, "FOLDER", tmp_path / "run")
     monkeypatch.setattr(gateway, "SOCKET", tmp_path / "haproxy")
     monkeypatch.setattr(shutil, "chown", lambda *_: None)
     known = dict.fromkeys(("app", "admin", "replication", "sentinel", "gateway", "metrics", "node"), "")
@@ -103,9 +113,9 @@ def hashes(user: str) -> tuple[str, ...]:
 SET_PASSWORDS = [("ACL", "SETUSER", user, "resetpass", *hashes(user)) for user in ("app", "admin")]
 
 
-def renew(node: Identity) -> None:
+def renew(node: Identity, *, with_certificate: bool = False) -> None:
     cloud: Any = Cloud()
-    renewal.renew(node, cloud)
+    renewal.renew(node, cloud, with_certificate=with_certificate)
 
 
 def test_who_does_not_run_reads_it_at_its_start(node: Identity) -> None:
@@ -155,8 +165,91 @@ def test_a_sentinel_of_redis_6_0_is_told_its_password_for_redis_alone(node: Iden
 
 def test_what_somebody_did_not_take_is_not_said_to_be_known(node: Identity) -> None:
     redis = Server(CONFIG_SET_masterauth=b"-ERR no\r\n")
-    with pytest.raises(renewal.Failed, match="a service here did not take the new passwords: ERR no"):
+    with pytest.raises(renewal.Failed, match="a service here did not take what is new: ERR no"):
         renew(dataclasses.replace(node, redis_port=redis.port))
     assert not (secrets.FOLDER / "versions.json").exists()
     # What it reads at its start is there all the same.
     assert json.loads((secrets.FOLDER / "node.json").read_text()) == ["node", "of node"]
+
+
+@pytest.fixture
+def certified(node: Identity, monkeypatch: pytest.MonkeyPatch) -> tuple[Identity, list[list[str]]]:
+    """With a certificate, and what it has systemd do. Its connections are plaintext: TLS is not what is tried here."""
+    ran = list[list[str]]()
+    monkeypatch.setattr(certificate, "context", lambda: None)
+    monkeypatch.setattr(certificate, "context_for_own", lambda: None)
+    monkeypatch.setattr(renewal.subprocess, "run", lambda command, **_: ran.append(command))
+    return dataclasses.replace(node, certificate="holdfast/local/tls/node/local-a1"), ran
+
+
+def using(version: str, authority: str = "the authority's\n") -> None:
+    certificate.tell_which(Certificate(version, "2029-01-01T00:00:00+00:00", authority, ""))
+
+
+def test_a_new_certificate_is_taken_by_all_and_a_sentinel_restarts_for_it(
+    certified: tuple[Identity, list[list[str]]],
+) -> None:
+    node, ran = certified
+    redis = Server()
+    using("c1")
+    with haproxy(gateway.SOCKET) as told:
+        renew(dataclasses.replace(node, redis_port=redis.port), with_certificate=True)
+        assert redis.told[-1] == ("CONFIG", "SET", "tls-cert-file", f"{certificate.FOLDER}/redis.pem")
+        file = f"{certificate.FOLDER}/haproxy.pem"
+        assert told[-2:] == [f"set ssl cert {file} <<\nnew one\nits key\n", f"commit ssl cert {file}"]
+        assert ran == [["systemctl", "try-restart", "holdfast-sentinel.service"]]
+        known = certificate.known()
+        assert known is not None
+        assert (known.version, known.ends) == ("c2", "2030-01-01T00:00:00+00:00")
+        # One that all have is not told again.
+        del told[:], redis.told[:], ran[:]
+        renew(dataclasses.replace(node, redis_port=redis.port), with_certificate=True)
+    assert not any(" ssl " in command for command in told)
+    assert redis.told[-1] == ("CONFIG", "SET", "masterauth", "of replication")
+    assert ran == []
+
+
+def test_for_another_authority_haproxy_restarts_instead(certified: tuple[Identity, list[list[str]]]) -> None:
+    node, ran = certified
+    using("c1", "another authority's\n")
+    with haproxy(gateway.SOCKET) as told:
+        renew(node, with_certificate=True)
+    assert not any(" ssl " in command for command in told)
+    units = ("holdfast-haproxy.service", "holdfast-sentinel.service")
+    assert ran == [["systemctl", "try-restart", unit] for unit in units]
+
+
+def test_a_certificate_that_redis_refuses_is_not_said_to_be_used(
+    certified: tuple[Identity, list[list[str]]],
+) -> None:
+    node, _ = certified
+    redis = Server(CONFIG_SET_tls_cert_file=b"-ERR Unable to update TLS configuration\r\n")
+    with pytest.raises(renewal.Failed, match="ERR Unable to update TLS configuration"):
+        renew(dataclasses.replace(node, redis_port=redis.port), with_certificate=True)
+    assert certificate.known() is None
+
+
+def test_who_asks_for_passwords_gets_no_certificate_and_no_sentinel_restarts(
+    certified: tuple[Identity, list[list[str]]],
+) -> None:
+    node, ran = certified
+    renew(node)
+    assert (ran, certificate.known()) == ([], None)
+    assert not (certificate.FOLDER / "redis.pem").exists()
+
+
+def test_a_change_that_haproxy_was_told_and_never_made_is_made(certified: tuple[Identity, list[list[str]]]) -> None:
+    node, _ = certified
+    using("c1")
+    with haproxy(gateway.SOCKET, transaction=b"Transaction updated for certificate x!\n\n") as told:
+        renew(node, with_certificate=True)
+    assert told[-1] == f"commit ssl cert {certificate.FOLDER}/haproxy.pem"
+
+
+@pytest.mark.parametrize(("what", "with_certificate"), [("certificate", True), ("password", False)])
+def test_an_order_says_what_is_to_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, with_certificate: bool
+) -> None:
+    monkeypatch.setattr(renewal, "ASKED", tmp_path / "renew")
+    renewal.ask({"id": "1", "node": "local-a1", "what": what})
+    assert renewal.asks_for_certificate() is with_certificate

@@ -61,7 +61,7 @@ def server() -> Any:
 def test_a_client_waits_for_answers_and_says_what_was_refused(server: Any) -> None:
     port, answers = server
     answers += [b"+OK\r\n", b"+PONG\r\n", b"-NOPERM this user has no permissions\r\n"]
-    with resp.Client("127.0.0.1", port, ("node", "secret")) as client:
+    with resp.Client("127.0.0.1", port, resp.Credentials("node", "secret")) as client:
         assert client.call("PING") == "PONG"
         with pytest.raises(resp.Refused, match="^NOPERM this user has no permissions$"):
             client.call("KEYS", "*")
@@ -74,4 +74,4 @@ def test_a_client_does_not_wait_for_ever() -> None:
         socket.create_server(("127.0.0.1", 0)) as listener,
         pytest.raises(TimeoutError),
     ):
-        resp.Client("127.0.0.1", listener.getsockname()[1], ("node", "secret"), timeout=0.05)
+        resp.Client("127.0.0.1", listener.getsockname()[1], resp.Credentials("node", "secret"), timeout=0.05)

@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from holdfast_node import secrets
+from holdfast_node import cloud, secrets
 from holdfast_node.cloud import Password
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
+from holdfast_node.resp import Credentials
 
 
 class Cloud:
@@ -40,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found.mkdir()
     monkeypatch.setattr(secrets, "SETTINGS", tmp_path)
     monkeypatch.setattr(secrets, "FOLDER", found)
-    monkeypatch.setattr(secrets, "RETRY", 0)
+    monkeypatch.setattr(cloud, "RETRY", 0)
     return found
 
 
@@ -73,10 +74,12 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     login = base64.b64encode(b"metrics:of metrics").decode()
     assert (folder / "haproxy.map").read_text() == f"gateway of gateway\n{login} metrics\n"
     assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
-    assert secrets.login(secrets.NODE) == ("node", "of node")
-    assert secrets.login(secrets.SENTINEL) == ("sentinel", "of sentinel")
-    assert secrets.login_at_sentinels(identity) == ("node", "of node")
-    assert secrets.login_at_sentinels(dataclasses.replace(identity, since_6_2=False)) == ("default", "of node")
+    assert secrets.login(secrets.NODE) == Credentials("node", "of node")
+    assert secrets.login(secrets.SENTINEL) == Credentials("sentinel", "of sentinel")
+    assert secrets.login_at_sentinels(identity) == Credentials("node", "of node")
+    assert secrets.login_at_sentinels(dataclasses.replace(identity, since_6_2=False)) == Credentials(
+        "default", "of node"
+    )
     assert "of app" not in (folder / "users.acl").read_text()
 
 

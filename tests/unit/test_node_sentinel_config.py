@@ -8,6 +8,8 @@ import pytest
 from holdfast_node import resp, sentinel_config
 from holdfast_node.identity import Identity
 
+AS_SENTINEL, AS_NODE = resp.Credentials("sentinel", "correct horse"), resp.Credentials("node", "secret")
+
 SETTINGS = """\
 # Settings of the Sentinel of local-a1.
 quorum 3
@@ -89,7 +91,7 @@ def test_a_sentinel_that_remembers_its_leader_asks_nobody(identity: Identity, tm
     (tmp_path / "settings").write_text(SETTINGS)
     (tmp_path / "kept").write_text(KEPT)
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("sentinel", "correct horse"), ("node", "secret"))
+    sentinel_config.prepare(identity, unreachable, AS_SENTINEL, AS_NODE)
     written = (tmp_path / "kept").read_text()
     assert "sentinel monitor local 10.40.16.4 6380 3\n" in written
     assert "sentinel auth-pass local correct horse\n" in written
@@ -102,7 +104,7 @@ def test_redis_6_0_knows_one_password_at_sentinels_and_no_users(identity: Identi
     (tmp_path / "kept").write_text(KEPT)
     old = dataclasses.replace(identity, since_6_2=False)
     unreachable: Any = None
-    sentinel_config.prepare(old, unreachable, ("sentinel", "correct horse"), ("default", "battery"))
+    sentinel_config.prepare(old, unreachable, AS_SENTINEL, resp.Credentials("default", "battery"))
     written = (tmp_path / "kept").read_text()
     assert "sentinel auth-pass local correct horse\n" in written
     assert "requirepass battery\n" in written
@@ -116,7 +118,7 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
     answers = {"10.40.16.4": "10.40.32.4", "10.40.32.4": "10.40.32.4"}
     monkeypatch.setattr(resp, "Client", lambda address, *_, **__: OtherSentinel(answers[address]))
     unreachable: Any = None
-    sentinel_config.prepare(identity, unreachable, ("sentinel", "secret"), ("node", "secret"))
+    sentinel_config.prepare(identity, unreachable, AS_SENTINEL, AS_NODE)
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
 
 

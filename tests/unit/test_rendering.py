@@ -269,3 +269,47 @@ def test_the_program_is_named_by_its_content_alone(tmp_path: Path, monkeypatch: 
     with (copied / "__main__.py").open("a") as stream:
         stream.write("# changed\n")
     assert make().sha256 != program().sha256
+
+
+TLS = changed(PROD, tls={"mode": "required", "mutual": True})
+HAPROXY = "/etc/holdfast/haproxy.cfg"
+
+
+@pytest.mark.parametrize("distribution", Distribution)
+def test_with_tls_nothing_listens_in_plaintext_and_it_all_fits(distribution: Distribution) -> None:
+    environment = on(TLS, distribution)
+    files = first(environment)
+    assert {"port 0", "tls-port 6380", "tls-replication yes", "tls-auth-clients yes"} <= set(settings(files[REDIS]))
+    assert {"port 0", "tls-port 26379", "tls-replication yes"} <= set(settings(files[SENTINEL]))
+    listening = [line for line in settings(files[HAPROXY]) if line.startswith("bind ")]
+    assert all(" ssl crt /run/holdfast/haproxy.pem" in line for line in listening)
+    assert [line.split()[1] for line in listening] == [
+        *("10.60.0.5:6390", "100.127.250.238:6390"),
+        *("10.60.0.6:6390", "100.127.250.239:6390", "10.60.0.4:8404"),
+    ]
+    assert all("verify required" in line for line in listening[:-1])
+    assert check_user_data(Cluster.of(environment)) == []
+
+
+def test_optional_tls_leaves_clients_a_plaintext_port_and_nobody_else() -> None:
+    files = first(changed(PROD, tls="optional"))
+    assert "port 0" in settings(files[REDIS])
+    plain = [line for line in settings(files[HAPROXY]) if line.startswith("bind ") and " ssl " not in line]
+    assert [line.split()[1].rpartition(":")[2] for line in plain] == ["6379"] * 4
+    assert "tls-auth-clients no" in settings(files[REDIS])
+
+
+def test_a_gateway_verifies_which_machine_it_reaches_and_its_checks_cost_no_handshake() -> None:
+    lines = settings(first(TLS)[HAPROXY])
+    assert "default-server ssl verify required ca-file /run/holdfast/ca.pem crt /run/holdfast/haproxy.pem" in lines
+    servers = [line.split() for line in lines if line.startswith("server ")]
+    assert servers
+    assert all(words[3:] == ["verifyhost", words[1]] for words in servers)
+    assert [line for line in lines if line.startswith("tcp-check connect")] == [
+        "tcp-check connect addr 127.0.0.1 port 7379"
+    ] * 2
+
+
+def test_without_tls_no_file_speaks_of_it() -> None:
+    spoken = [path for path in (REDIS, SENTINEL, HAPROXY) if re.search(r"tls-|ssl", first(PROD)[path])]
+    assert spoken == []

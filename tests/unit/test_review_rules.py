@@ -1,5 +1,6 @@
 """Each risk is found where it is, and not where it is not: on fragments of plans, rule by rule."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.unit.review_values import (
     replaced,
     stack,
     status,
+    user_data,
     zone,
 )
 
@@ -55,6 +57,18 @@ def test_no_rule_holds_where_nothing_changes() -> None:
 
 def test_no_rule_holds_in_an_orderly_rollout() -> None:
     assert names(facts(*(zone(letter, replaced(letter)) for letter in "abc"), status=status("shop-a1"))) == []
+
+
+@pytest.mark.parametrize(("before", "after", "verb"), [(None, "holdfast/x", "begins"), ("holdfast/x", None, "ceases")])
+def test_tls_that_is_switched_on_or_off(before: str | None, after: str | None, verb: str) -> None:
+    def node(certificate: str | None) -> str:
+        return user_data({"/etc/holdfast/node.json": json.dumps({"certificate": certificate})})
+
+    there, new = instance("a", user_data_base64=node(before)), instance("a", user_data_base64=node(after))
+    known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, new)))
+    assert hits("tls-switched", known) == [f"shop-zone-a/shop-a1: shop-a1 {verb} to speak TLS to its peers"]
+    same = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, there)))
+    assert hits("tls-switched", same) == []
 
 
 def test_a_volume_that_is_destroyed() -> None:

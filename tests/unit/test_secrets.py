@@ -13,10 +13,11 @@ import pytest
 
 from holdfast import cli
 from holdfast.errors import HoldfastError
-from holdfast.ops import reports
+from holdfast.ops import renewal, reports, vault
 from holdfast.ops.reports import Report
-from holdfast.ops.secrets import rotation, store
-from holdfast.ops.secrets.store import USED, Store
+from holdfast.ops.secrets import rotation
+from holdfast.ops.secrets.store import PASSWORD_LENGTH, Store
+from holdfast.ops.vault import USED
 from holdfast.topology import Cluster, Environment, names, users
 from tests.unit.test_failover import report
 
@@ -86,7 +87,7 @@ def nodes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     found = Nodes(cluster)
     monkeypatch.setattr(reports, "fetch", found.fetch)
     monkeypatch.setattr(rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=[]))
-    monkeypatch.setattr(rotation, "POLL", 0)
+    monkeypatch.setattr(renewal, "POLL", 0)
     yield found
 
 
@@ -107,13 +108,13 @@ def test_everybody_gets_a_password_of_his_own_and_keeps_it(cluster: Cluster) -> 
     assert rotation.ensure(cluster) == everybody
     made = passwords(cluster.environment)
     assert len(set(made.values())) == len(everybody)
-    assert {len(password) for password in made.values()} == {store.PASSWORD_LENGTH}
+    assert {len(password) for password in made.values()} == {PASSWORD_LENGTH}
     assert rotation.ensure(cluster) == []
     assert passwords(cluster.environment) == made
 
 
 def test_without_the_stack_that_makes_the_secrets_it_is_named(prod: Environment) -> None:
-    with pytest.raises(store.NoSecret, match=r"no secret holdfast/prod/app; it comes with the stack prod-identity: "):
+    with pytest.raises(vault.NoSecret, match=r"no secret holdfast/prod/app; it comes with the stack prod-identity: "):
         rotation.ensure(Cluster.of(prod))
 
 
@@ -165,13 +166,13 @@ def test_one_interrupted_between_two_labels_is_ended_too(cluster: Cluster, nodes
     boto("secretsmanager").update_secret_version_stage(
         SecretId=names.secret(cluster.environment, "app"),
         VersionStage=USED,
-        MoveToVersionId=secret.versions[store.NEXT],
+        MoveToVersionId=secret.versions[vault.NEXT],
         RemoveFromVersionId=secret.versions[USED],
     )
     said = list[str]()
     rotation.rotate(cluster, [user], NO_GRACE, said.append)
     assert said[0] == "goes on with the change of app, which was interrupted"
-    assert nodes.store.read(user).versions == {USED: secret.versions[store.NEXT]}
+    assert nodes.store.read(user).versions == {USED: secret.versions[vault.NEXT]}
 
 
 def test_a_node_that_takes_nothing_stops_it_and_both_passwords_count(
@@ -179,8 +180,8 @@ def test_a_node_that_takes_nothing_stops_it_and_both_passwords_count(
 ) -> None:
     nodes.deaf = {"prod-b1"}
     with monkeypatch.context() as impatient:
-        impatient.setattr(rotation, "PATIENCE", 0.2)
-        with pytest.raises(rotation.NotTaken, match="prod-b1 did not take new passwords within 0 s; its journal"):
+        impatient.setattr(renewal, "PATIENCE", 0.2)
+        with pytest.raises(rotation.NotTaken, match="prod-b1 did not take a new password within 0 s; its journal"):
             rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), NO_GRACE, lambda _: None)
     assert len(nodes.known["prod-a1"]["app"]) == 2
     nodes.deaf = set()

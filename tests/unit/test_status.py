@@ -1,6 +1,8 @@
 """What `holdfast status` says follows from the nodes' reports; a node that cannot be trusted is never shown as well."""
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -8,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from holdfast.ops.gate import waiting_for
-from holdfast.ops.reports import Replica, Report
+from holdfast.ops.reports import Certificate, Replica, Report
 from holdfast.ops.show import status_view
 from holdfast.ops.status import Status, work_out
 from holdfast.topology import Cluster, load_environment
+from holdfast.topology.certificates import DUE, LASTS
 
 LOCAL = Path(__file__).parents[2] / "environments" / "local.yaml"
 CLUSTER = Cluster.of(load_environment(LOCAL))
@@ -233,3 +236,35 @@ def test_passwords_of_which_two_are_accepted_are_changing() -> None:
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
     assert "passwords of app are changing; to go on: holdfast secrets rotate local\n" in shown
+
+
+def certified(**ends: timedelta) -> Status:
+    """The status of a healthy cluster whose certificates end so much from now."""
+    reports = {
+        node: replace(
+            report, certificate=Certificate("v1", (datetime.now(UTC) + ends.get(node[-2:], LASTS)).isoformat())
+        )
+        for node, report in healthy().items()
+    }
+    return work_out(CLUSTER, reports)
+
+
+def test_a_certificate_is_shown_when_it_is_time_to_renew_it() -> None:
+    status = certified(b1=DUE - timedelta(days=1))
+    assert status.healthy
+    assert [node.certificate.due for node in status.nodes if node.certificate] == [False, True, False]
+    shown = rendered(status)
+    assert re.search("local-b1: its certificate ends at .*; renew it: holdfast certs rotate local --due", shown)
+    assert "certificates: the first one ends at " in shown
+
+
+def test_a_cluster_with_a_certificate_that_has_ended_is_not_healthy_though_nothing_ails_yet() -> None:
+    status = certified(c1=-timedelta(hours=1))
+    assert (status.ailing, status.ended, status.healthy) == ([], ["local-c1"], False)
+    assert "local is not healthy: local-a1 leads, not well: local-c1, 3 of 3 Sentinels agree" in rendered(status)
+
+
+def rendered(status: Status) -> str:
+    console = Console(file=StringIO(), width=200)
+    console.print(status_view(status))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]

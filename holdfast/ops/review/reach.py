@@ -14,6 +14,7 @@ INGRESS, EGRESS = "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group
 
 SERVICES = {
     ports.ENDPOINT: "the leader and replica endpoints",
+    ports.TLS_ENDPOINT: "the leader and replica endpoints, with TLS",
     ports.REDIS: "Redis itself",
     ports.SENTINEL: "Sentinel",
     ports.STATS: "HAProxy's statistics",

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from holdfast import spans
-from holdfast.arguments import about_environment, with_json
+from holdfast.arguments import about_environment, with_grace, with_json
 from holdfast.ops.secrets import rotation
-from holdfast.ops.secrets.store import LAST, NEXT, USED, Secret, Store
+from holdfast.ops.secrets.store import Secret, Store
+from holdfast.ops.vault import LAST, NEXT, USED
 from holdfast.topology import Cluster, find_environment, load_environment, users
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-LONGEST = timedelta(days=7)
-"""Of a grace: somebody waits for its end."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,20 +31,7 @@ def add_parser(subparsers: Any) -> None:
     text = "change passwords without a failed command; goes on where it was interrupted"
     rotate = with_json(command("rotate", _rotate, text))
     rotate.add_argument("--user", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
-    rotate.add_argument(
-        "--grace",
-        type=_grace,
-        default=rotation.GRACE,
-        metavar="SPAN",
-        help="for how long applications' and people's old passwords are accepted too, as 30s, 10m or 4h (default: 10m)",
-    )
-
-
-def _grace(text: str) -> timedelta:
-    span = spans.parse(text)
-    if span is None or span > LONGEST:
-        raise argparse.ArgumentTypeError(f"{text!r}: accepted: from 0s to {LONGEST.days}d, as 30s, 10m or 4h")
-    return span
+    with_grace(rotate, "for how long applications' and people's old passwords are accepted too")
 
 
 def _cluster(arguments: argparse.Namespace) -> Cluster:

@@ -16,24 +16,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import orders, reports, status
-from holdfast.ops.secrets.store import LAST, NEXT, USED, Store
+from holdfast.ops import renewal, reports, status
+from holdfast.ops.renewal import NotTaken
+from holdfast.ops.reports import Report
+from holdfast.ops.secrets.store import Store
+from holdfast.ops.vault import LAST, NEXT, USED
 from holdfast.rendering.features import Features
-from holdfast.topology import Cluster, Node, Role, names, users
+from holdfast.topology import Cluster, Node, Role, users
 from holdfast.topology.users import User
-
-GRACE = timedelta(minutes=10)
-"""For applications and people to take a new password."""
-
-PATIENCE = 60.0
-"""Seconds for one node to take new passwords: it looks for an order every five."""
-
-ORDER_COUNTS = 20.0
-"""Seconds until an order is given anew: a node takes none that is older than thirty."""
-
-POLL = 0.5
 
 Say = Callable[[str], None]
 
@@ -42,10 +35,6 @@ class UnknownUser(HoldfastError):
     """There is no such user, or its password cannot change."""
 
     exit_code = 2
-
-
-class NotTaken(HoldfastError):
-    """A node did not take what it was told; the same command goes on from there."""
 
 
 def ensure(cluster: Cluster) -> list[str]:
@@ -124,28 +113,9 @@ def _tell(cluster: Cluster, store: Store, what: str, say: Say) -> None:
     accepted = {user.name: store.read(user).accepted for user in users.of(environment)}
     for node in cluster.nodes:
         expected = {user: accepted[user] for user in users.known_to(environment, node.roles)}
-        if _known(cluster, node) != expected:
-            _order(cluster, node, expected)
+        if renewal.renew(cluster, node, partial(_knows, expected), renewal.PASSWORD):
             say(f"{node.name} {what}")
 
 
-def _known(cluster: Cluster, node: Node) -> Mapping[str, Sequence[str]] | None:
-    report = reports.fetch(cluster.environment).get(node.name)
-    return report.secrets if report and report.fresh else None
-
-
-def _order(cluster: Cluster, node: Node, expected: Mapping[str, Sequence[str]]) -> None:
-    environment, started, ordered = cluster.environment, time.monotonic(), float("-inf")
-    doing = f"ordering {node.name} to renew its passwords"
-    with orders.giving(environment, names.RENEWAL_ORDER_KEY, doing) as give:
-        while _known(cluster, node) != expected:
-            now = time.monotonic()
-            if now - started > PATIENCE:
-                raise NotTaken(
-                    f"{environment.name}: {node.name} did not take new passwords within {PATIENCE:.0f} s; its journal "
-                    f"says why. Old and new ones are accepted meanwhile; to go on, give the same command again"
-                )
-            if now - ordered > ORDER_COUNTS:
-                ordered = now
-                give({"node": node.name})
-            time.sleep(POLL)
+def _knows(expected: Mapping[str, Sequence[str]], report: Report) -> bool:
+    return report.secrets == expected

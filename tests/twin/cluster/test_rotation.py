@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-import redis
 from holdfast_node import resp
 
 from holdfast.topology import find_environment, load_environment, ports, users
 from holdfast.twin import client
 from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster
 from tests.twin.passwords import password
+from tests.twin.steady import Application, applications
 from tests.twin.writers import Gateway
 
 ENVIRONMENT = load_environment(find_environment("local"))
@@ -33,44 +30,17 @@ def passwords() -> dict[str, str]:
     return {user.name: password(ENVIRONMENT, user.name) for user in users.of(ENVIRONMENT)}
 
 
-@dataclass
-class Application:
-    """Writes over a session that stays, and over a new one each time; looks after its password now and then."""
+class Reader:
+    """Reads the password of an application's user now and then, as an application does."""
 
-    gateway: Gateway
-    writes: int = 0
-    failures: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._looked = time.monotonic()
 
-    def run(self, until: threading.Event) -> None:
-        steady, looked = self.gateway.connect(self.gateway.leader), time.monotonic()
-        while not until.wait(0.05):
-            if time.monotonic() - looked > LOOKS_EVERY:
-                self.gateway, looked = (
-                    replace(self.gateway, password=password(ENVIRONMENT, self.gateway.user)),
-                    time.monotonic(),
-                )
-            try:
-                steady.set(f"rotation:{self.gateway.node}", self.writes)
-                with self.gateway.connect(self.gateway.leader) as fresh:
-                    assert fresh.incr(f"rotation:{self.gateway.node}") == self.writes + 1
-                self.writes += 2
-            except redis.RedisError as error:
-                self.failures.append(repr(error))
-
-
-@contextmanager
-def applications(cluster: Cluster) -> Iterator[list[Application]]:
-    """One at every gateway."""
-    until, found = threading.Event(), [Application(gateway) for gateway in cluster.gateways()]
-    threads = [threading.Thread(target=one.run, args=(until,)) for one in found]
-    for thread in threads:
-        thread.start()
-    try:
-        yield found
-    finally:
-        until.set()
-        for thread in threads:
-            thread.join()
+    def __call__(self, gateway: Gateway) -> Gateway:
+        if time.monotonic() - self._looked <= LOOKS_EVERY:
+            return gateway
+        self._looked = time.monotonic()
+        return replace(gateway, password=password(ENVIRONMENT, gateway.user))
 
 
 def processes(cluster: Cluster) -> dict[str, str]:
@@ -82,7 +52,7 @@ def processes(cluster: Cluster) -> dict[str, str]:
 def test_all_passwords_change_under_a_writer_and_after_an_interruption_too(healthy: Cluster) -> None:
     before, leader, ran = passwords(), healthy.status()["leader"], processes(healthy)
     rotate = ("secrets", "rotate", healthy.name, "--grace", f"{GRACE}s")
-    with applications(healthy) as running:
+    with applications([Application(gateway, Reader()) for gateway in healthy.gateways()]) as running:
         first = subprocess.Popen(
             [HOLDFAST, *rotate],
             cwd=REPOSITORY,

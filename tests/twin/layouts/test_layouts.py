@@ -1,4 +1,4 @@
-"""The other layouts, deployed side by side on the twin beside `local`: each holds together as `compact` does.
+"""The other layouts hold together as `compact` does, and with TLS as without.
 
 `tiered`: each role on machines of its own. `single`: one node, the endpoints that it keeps later, and nobody who would
 replace it.
@@ -6,84 +6,21 @@ replace it.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
-import yaml
 
-from holdfast.ops import cloud
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, load_environment, ports
-from holdfast.topology.load import ENVIRONMENTS
 from tests.twin import application, permissions, reach
-from tests.twin.conftest import KEEPS, Cluster, Judge
-from tests.twin.deploy import deploy, destroy, only
+from tests.twin.conftest import Cluster, Judge
 from tests.twin.writers import Gateway, Writers
-
-NAMES = ("single", "tiered")
-
-
-@pytest.fixture(scope="module")
-def others(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
-    """`environments/examples`, on the cloud and the images of `local`, with as little memory; by name."""
-    folder = tmp_path_factory.mktemp("examples")
-    local: dict[str, Any] = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
-    for name in NAMES:
-        content = yaml.safe_load((ENVIRONMENTS / "examples" / f"{name}.yaml").read_text())
-        content |= {key: local[key] for key in ("images", "cloud", "protected")}
-        content["network"]["domain"] = local["network"]["domain"]
-        content["redis"]["memory"] = local["redis"]["memory"]
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
-    (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(NAMES, pins["local"])))
-    # With a state of its own, which goes with the folder: what is deployed goes with the twin.
-    environ = only(folder) | {"HOLDFAST_STATE_DIR": str(folder / "state")}
-    done = deploy(environ, *NAMES)
-    try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield {name: Cluster(name, folder / f"{name}.yaml") for name in NAMES}
-    finally:
-        if KEEPS:
-            destroy(environ, *NAMES)
-        else:
-            _terminate(folder / f"{NAMES[0]}.yaml")
-
-
-def _terminate(file: Path) -> None:
-    """What comes later shall have the machine for itself."""
-    ec2 = cloud.client(load_environment(file), "ec2")
-    found = ec2.describe_instances(Filters=[{"Name": "tag:Environment", "Values": list(NAMES)}])["Reservations"]
-    ec2.terminate_instances(InstanceIds=[one["InstanceId"] for group in found for one in group["Instances"]])
-
 
 OUTAGE = 3.0
 """Seconds that a surviving gateway, or the floating pair, may be without an acknowledged write."""
-
-
-@pytest.fixture(scope="module")
-def tiered(others: dict[str, Cluster]) -> Cluster:
-    return others["tiered"]
-
-
-@pytest.fixture
-def well(tiered: Cluster) -> Iterator[Cluster]:
-    tiered.wait_healthy()
-    yield tiered
-    tiered.heal()
-    tiered.wait_healthy()
-
-
-@pytest.fixture(scope="module")
-def floating(tiered: Cluster) -> Iterator[Gateway]:
-    found = tiered.endpoints()
-    pair = found["floating"]
-    with application.running(tiered.environment) as machine:
-        yield Gateway(machine, pair["leader"], pair["replica"], pair["port"], found["user"], found["password"])
 
 
 def test_each_machine_has_its_role(well: Cluster) -> None:
@@ -191,14 +128,13 @@ def test_one_node_serves_every_endpoint_and_comes_back_with_its_data(others: dic
         first = client.info("server")["run_id"]
     single.fault("kill", "leader")
     wait_restarted(single, first)
-    found = single.endpoints()
+    plaintext = single.endpoints()["tls"]["plaintext_port"]
     with application.running(single.environment) as machine:
-        pair = found["floating"]
-        for address in (pair["leader"], pair["replica"]):
-            with Gateway(machine, address, address, pair["port"], found["user"], found["password"]).connect(
-                address
-            ) as client:
-                assert client.get("kept") == "by the volume"
+        pair = single.pair(machine)
+        for gateway in (pair, replace(pair, port=plaintext, tls=None)):
+            for address in (gateway.leader, gateway.replica):
+                with gateway.connect(address) as client:
+                    assert client.get("kept") == "by the volume"
     single.fault("power-cut", "leader")
     single.heal()
     single.wait_healthy()

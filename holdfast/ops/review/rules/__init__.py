@@ -14,6 +14,7 @@ RULES: tuple[Rule, ...] = (
     cluster.several_zones_at_once,
     cluster.quorum_lowered,
     cluster.major_downgrade,
+    cluster.tls_switched,
     cluster.ungated_restart,
     contact.address_changed,
     contact.opened_to_the_world,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from holdfast.ops.review import reach
 from holdfast.ops.review.facts import Facts, Resource
 from holdfast.ops.review.nodes import Fate, Node, having, nodes, taken_together
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
+from holdfast.ops.review.user_data import IDENTITY
 from holdfast.topology import ports
 from holdfast.topology.risks import Risk
 from holdfast.topology.spec import Role
@@ -97,6 +99,20 @@ def _versions(facts: Facts) -> Iterator[tuple[Node, tuple[int, int], tuple[int, 
 
 def _version(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
+
+
+@blocking(
+    Risk.TLS_SWITCHED,
+    "Nodes with TLS and nodes without cannot follow each other: the first zone would never be in sync with the others.",
+)
+def tls_switched(facts: Facts) -> Iterator[Hit]:
+    for node in nodes(facts):
+        for change in node.files:
+            if change.path != IDENTITY or not (change.before and change.after):
+                continue
+            before, after = (bool(json.loads(side).get("certificate")) for side in (change.before, change.after))
+            if before != after:
+                yield Hit(node.path, f"{node.name} {'begins' if after else 'ceases'} to speak TLS to its peers")
 
 
 @blocking(

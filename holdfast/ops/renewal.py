@@ -1,0 +1,61 @@
+"""Having a node take what is new in its secrets: an order to it, until its report says that it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from holdfast.errors import HoldfastError
+from holdfast.ops import orders, reports
+from holdfast.ops.reports import Report
+from holdfast.topology import Cluster, Node, names
+
+PATIENCE = 60.0
+"""Seconds for one node to take it: it looks for an order every five."""
+
+ORDER_COUNTS = 20.0
+"""Seconds until an order is given anew: a node takes none that is older than thirty."""
+
+POLL = 0.5
+
+
+class NotTaken(HoldfastError):
+    """A node did not take what it was told; the same command goes on from there."""
+
+
+PASSWORD, CERTIFICATE = "password", "certificate"
+
+
+def renew(cluster: Cluster, node: Node, has: Callable[[Report], bool], what: str) -> bool:
+    """Where a node's report does not say that it has a new `PASSWORD` or `CERTIFICATE`: tell it to take that.
+
+    Waits until it says so.
+
+    Returns:
+        Whether it was told.
+
+    Raises:
+        NotTaken: it did not.
+        CloudError: the API refused.
+    """
+    environment, started, ordered = cluster.environment, time.monotonic(), float("-inf")
+
+    def done() -> bool:
+        report = reports.fetch(environment).get(node.name)
+        return report is not None and report.fresh and has(report)
+
+    if done():
+        return False
+    with orders.giving(environment, names.RENEWAL_ORDER_KEY, f"ordering {node.name} to take a new {what}") as give:
+        while not done():
+            now = time.monotonic()
+            if now - started > PATIENCE:
+                raise NotTaken(
+                    f"{environment.name}: {node.name} did not take a new {what} within {PATIENCE:.0f} s; its journal "
+                    "says why. What it had counts as long as before; to go on, give the same command again"
+                )
+            if now - ordered > ORDER_COUNTS:
+                ordered = now
+                give({"node": node.name, "what": what})
+            time.sleep(POLL)
+    return True

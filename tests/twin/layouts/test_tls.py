@@ -1,0 +1,308 @@
+"""TLS everywhere: who may not come in is told why, and certificates change under clients that never see it."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis
+
+from holdfast.ops import renewal
+from holdfast.ops.certs import authority
+from holdfast.ops.certs.store import Place, Store, places
+from holdfast.topology import Cluster as Topology
+from holdfast.topology import Role, certificates, load_environment, ports
+from holdfast.twin import client
+from tests.twin import application
+from tests.twin.conftest import Cluster
+from tests.twin.steady import Application, applications
+
+GATEWAY, OTHER_GATEWAY = "tiered-gateway-a1", "tiered-gateway-b1"
+SOURCE = GATEWAY
+"""Whose machine may reach every port of the others."""
+
+SERVICES = ("holdfast-redis", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
+Door = tuple[str, int]
+
+REFUSED_WITHIN = 0.3
+"""Seconds for a server to say that it does not let a client in."""
+
+
+@pytest.fixture(scope="module")
+def topology(tiered: Cluster) -> Topology:
+    return Topology.of(load_environment(Path(tiered.environment)))
+
+
+@pytest.fixture(scope="module")
+def doors(topology: Topology) -> dict[str, Door]:
+    """What listens → where, of one machine of each role."""
+    gateway = topology.node(GATEWAY)
+    (data, *_), (sentinel, *_) = topology.having(Role.DATA), topology.having(Role.SENTINEL)
+    return {
+        "leader endpoint": (str(gateway.leader_endpoint), ports.TLS_ENDPOINT),
+        "replica endpoint": (str(gateway.replica_endpoint), ports.TLS_ENDPOINT),
+        "Redis": (str(data.address), ports.REDIS),
+        "Sentinel": (str(sentinel.address), ports.SENTINEL),
+        "statistics": (str(topology.node(OTHER_GATEWAY).address), ports.STATS),
+    }
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority of somebody else, and what it signed for a client."""
+    folder, now = tmp_path_factory.mktemp("stranger"), datetime.now(UTC)
+    signer = authority.found("tiered", now)
+    pair = authority.issue(signer, certificates.of_application("app"), now, serves=False)
+    (folder / "ca.pem").write_text(signer.certificate)
+    (folder / "client.pem").write_text(pair.certificate + pair.key)
+    return folder
+
+
+def refusal(door: Door, context: ssl.SSLContext, name: str | None = None) -> str | None:
+    """How a session that sends a command ends; None where it is answered."""
+    address, port = door
+    with client.connect_from_node(SOURCE, address, port, 2) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname=name or address) as connection:
+                # With TLS 1.3 a refusal comes after the client's handshake; and is lost where the client has written.
+                connection.settimeout(REFUSED_WITHIN)
+                with contextlib.suppress(TimeoutError):
+                    return "more than nobody asked for" if connection.recv(100) else "closed"
+                connection.settimeout(2)
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n" if port == ports.STATS else b"PING\r\n")
+                return None if connection.recv(100) else "closed"
+        except ssl.SSLError as error:
+            return str(error)
+        except ConnectionResetError:
+            return "reset"
+
+
+EVERY = ("leader endpoint", "replica endpoint", "Redis", "Sentinel", "statistics")
+MUTUAL = EVERY[:-1]
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_with_the_environments_certificates_everybody_answers(
+    tiered: Cluster, doors: dict[str, Door], what: str
+) -> None:
+    context = tiered.tls()
+    assert context is not None
+    context.set_alpn_protocols(["redis"])
+    assert refusal(doors[what], context) is None
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_nobody_answers_in_plaintext(tiered: Cluster, doors: dict[str, Door], what: str) -> None:
+    address, port = doors[what]
+    with client.connect_from_node(SOURCE, address, port, 2) as connection:
+        connection.sendall(b"PING\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            # An alert of TLS at most: 21 is its type.
+            assert connection.recv(100)[:1] in (b"", b"\x15")
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_who_believes_another_authority_is_told_so(
+    tiered: Cluster, doors: dict[str, Door], stranger: Path, what: str
+) -> None:
+    told = refusal(doors[what], ssl.create_default_context(cafile=str(stranger / "ca.pem")))
+    assert told is not None
+    assert "CERTIFICATE_VERIFY_FAILED" in told
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_who_expects_another_name_is_told_so(tiered: Cluster, doors: dict[str, Door], what: str) -> None:
+    context = tiered.tls()
+    assert context is not None
+    told = refusal(doors[what], context, name="elsewhere.example")
+    assert told is not None
+    assert "Hostname mismatch, certificate is not valid for 'elsewhere.example'" in told
+
+
+@pytest.mark.parametrize("what", EVERY)
+def test_an_old_protocol_is_refused(tiered: Cluster, doors: dict[str, Door], what: str) -> None:
+    context = tiered.tls()
+    assert context is not None
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        # Those are deprecated, which is why they are refused.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    told = refusal(doors[what], context)
+    assert told is not None
+    assert "PROTOCOL_VERSION" in told
+
+
+@pytest.mark.parametrize("what", MUTUAL)
+def test_a_client_without_a_certificate_is_told_that_it_needs_one(
+    tiered: Cluster, doors: dict[str, Door], what: str
+) -> None:
+    files = tiered.exported()
+    assert files is not None
+    told = refusal(doors[what], ssl.create_default_context(cafile=str(files / "ca.pem")))
+    assert told is not None
+    assert "CERTIFICATE_REQUIRED" in told
+
+
+@pytest.mark.parametrize("what", MUTUAL)
+def test_a_client_of_another_authority_is_told_that_it_is_not_believed(
+    tiered: Cluster, doors: dict[str, Door], stranger: Path, what: str
+) -> None:
+    files = tiered.exported()
+    assert files is not None
+    context = ssl.create_default_context(cafile=str(files / "ca.pem"))
+    context.load_cert_chain(stranger / "client.pem")
+    told = refusal(doors[what], context)
+    assert told is not None
+    assert "UNKNOWN_CA" in told
+
+
+def test_keys_are_where_services_read_them_and_nowhere_else(well: Cluster, topology: Topology) -> None:
+    for node in topology.nodes:
+        found = well.exec(node.name, "grep", "-rlE", "BEGIN (EC )?PRIVATE KEY", "/run", "/etc/holdfast", "/var/lib")
+        expected = {"/run/holdfast/redis.pem"} | (
+            {"/run/holdfast/haproxy.pem"} if Role.GATEWAY in node.roles else set()
+        )
+        assert set(found.split()) == expected
+        for file in expected:
+            service = Path(file).stem
+            assert well.exec(node.name, "stat", "--format", "%U %a", file).strip() == f"{service} 600"
+    folder = Path(well.environment).parent
+    written = [file for file in folder.rglob("*") if file.is_file()]
+    assert any(file.suffix == ".tfstate" for file in written)
+    assert [file for file in written if b"PRIVATE KEY" in file.read_bytes()] == []
+
+
+def serials(topology: Topology) -> dict[Door, int]:
+    """Of the certificate that each port of each machine shows."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    found = {}
+    for node in topology.nodes:
+        shown = {Role.DATA: ports.REDIS, Role.SENTINEL: ports.SENTINEL, Role.GATEWAY: ports.STATS}
+        for role in node.roles:
+            door = str(node.address), shown[role]
+            source = SOURCE if node.name != SOURCE else OTHER_GATEWAY
+            with (
+                client.connect_from_node(source, *door, 2) as plain,
+                context.wrap_socket(plain) as connection,
+            ):
+                pem = ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True) or b"")
+                found[door] = authority.Pair(pem, "").parsed.serial_number
+    return found
+
+
+def processes(cluster: Cluster) -> dict[str, str]:
+    """Node → the main process of each service that need not restart."""
+    return {
+        node: cluster.exec(node, "systemctl", "show", "--property=Id,MainPID", *SERVICES)
+        for node in cluster.instances()
+    }
+
+
+def test_all_certificates_change_under_writers(well: Cluster, topology: Topology) -> None:
+    before, ran, leader = serials(topology), processes(well), well.status()["leader"]
+    with applications([Application(gateway) for gateway in well.gateways()]) as running:
+        time.sleep(1)
+        said = well.holdfast("certs", "rotate", well.environment)
+        time.sleep(1)
+    assert [one.failures for one in running] == [[], []]
+    assert all(one.writes > 50 for one in running)
+    assert said.stderr.count("has a new certificate") == len(topology.nodes)
+    after = serials(topology)
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert processes(well) == ran
+    assert well.wait_healthy()["leader"] == leader
+    assert "no certificate is due" in well.holdfast("certs", "rotate", well.environment, "--due").stdout
+
+
+@pytest.fixture
+def store(topology: Topology) -> Store:
+    return Store(topology.environment)
+
+
+def place_of(topology: Topology, node: str) -> Place:
+    return next(place for place in places(topology) if place.subject.name == node)
+
+
+@pytest.fixture
+def renewed_after(well: Cluster) -> Iterator[Cluster]:
+    yield well
+    well.holdfast("certs", "rotate", well.environment, "--due")
+    well.wait_healthy()
+
+
+def take(topology: Topology, store: Store, node: str, pair: authority.Pair) -> None:
+    """Have a node use that certificate."""
+    ours, place = store.authority(), place_of(topology, node)
+    assert ours is not None
+    store.put(place, pair, ours)
+    version = store.version(place)
+    has = partial(lambda version, report: report.certificate.version == version, version)
+    assert renewal.renew(topology, topology.node(node), has, renewal.CERTIFICATE)
+
+
+def test_those_that_have_ended_are_refused_shown_and_renewed(
+    renewed_after: Cluster, topology: Topology, store: Store, doors: dict[str, Door]
+) -> None:
+    """Of a machine of each role, the leader's among them."""
+    well, ours = renewed_after, store.authority()
+    assert ours is not None
+    ended = (GATEWAY, well.status()["leader"], "tiered-sentinel-a1")
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    for node in ended:
+        subject = place_of(topology, node).subject
+        take(topology, store, node, authority.issue(ours.signer, subject, long_ago, lasts=timedelta(days=1)))
+    context = well.tls()
+    assert context is not None
+    for what in ("leader endpoint", "Sentinel"):
+        told = refusal(doors[what], context)
+        assert told is not None
+        assert "certificate has expired" in told
+    status = well.holdfast("status", well.environment, check=False)
+    assert status.returncode == 1
+    done = well.holdfast("certs", "rotate", well.environment, "--due")
+    for node in ended:
+        assert f"{node}: its certificate ended at " in status.stdout
+        assert f"made one for {node}: ends on " in done.stdout
+    assert "no node waits for the others now" in done.stderr
+    well.wait_healthy()
+    assert refusal(doors["leader endpoint"], context) is None
+
+
+def test_a_redis_under_another_name_gets_no_session(
+    renewed_after: Cluster, topology: Topology, store: Store, doors: dict[str, Door]
+) -> None:
+    """HAProxy knows which machine it means; that the certificate is of the same authority is not enough."""
+    leader, ours = renewed_after.status()["leader"], store.authority()
+    assert ours is not None
+    right = place_of(topology, leader).subject
+    wrong = certificates.Subject(OTHER_GATEWAY, (OTHER_GATEWAY,), right.addresses)
+    take(topology, store, leader, authority.issue(ours.signer, wrong, datetime.now(UTC)))
+    context = renewed_after.tls()
+    assert context is not None
+    assert refusal(doors["leader endpoint"], context) == "closed"
+    done = renewed_after.holdfast("certs", "rotate", renewed_after.environment, "--due")
+    assert f"made one for {leader}: for other names or addresses" in done.stdout
+    assert refusal(doors["leader endpoint"], context) is None
+
+
+def test_another_authority_takes_over(others: dict[str, Cluster]) -> None:
+    single = others["single"]
+    single.wait_healthy()
+    with application.running(single.environment) as machine:
+        of_old = single.pair(machine)
+        single.holdfast("certs", "rotate", single.environment, "--authority", "--grace", "0s")
+        single.wait_healthy()
+        with pytest.raises(redis.ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+            of_old.connect(of_old.leader).ping()
+        single.forget_exported()
+        assert single.pair(machine).connect(of_old.leader).ping()
