@@ -1,4 +1,4 @@
-"""Which environments a change concerns: `environments.py [--since COMMIT | --only NAME]`; without either, all.
+"""Which environments a change concerns: `environments.py [--since COMMIT | --only NAME | --tls]`; without any, all.
 
 Prints `found=` and a JSON list of {name, region}, as a workflow's output takes it. Environments whose cloud is an
 emulation are left out: no runner has it.
@@ -62,10 +62,12 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--since", metavar="COMMIT")
     which.add_argument("--only", metavar="NAME")
+    which.add_argument("--tls", action="store_true", help="those that have certificates")
     arguments = parser.parse_args()
     try:
         files = [find_environment(arguments.only)] if arguments.only else environment_files()
-        found = {environment.name: environment.region for environment in real(files)}
+        wanted = [it for it in real(files) if it.tls.on or not arguments.tls]
+        found = {environment.name: environment.region for environment in wanted}
     except HoldfastError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -211,6 +211,15 @@ def test_what_is_left_over_is_asked_for_when_the_reaper_fails_too(runner: Runner
     assert runner.run("reap.sh").returncode == 0
 
 
+def test_certificates_that_are_due_are_renewed_and_one_that_is_not_taken_fails(runner: Runner) -> None:
+    runner.stand_in("holdfast", "echo 'prod-a1 has a new certificate' >&2")
+    assert runner.run("renew.sh", "prod").returncode == 0
+    assert runner.calls == ["holdfast certs rotate prod --due"]
+    assert "prod-a1 has a new certificate" in runner.summary
+    runner.stand_in("holdfast", "exit 1")
+    assert runner.run("renew.sh", "prod").returncode == 1
+
+
 NAMES = ["prod", "staging"]
 
 
@@ -250,6 +259,8 @@ def test_environments_on_this_machine_are_no_business_of_a_runner(
     assert environments().stdout == f"found={json.dumps([PROD, STAGING])}\n"
     assert environments("--only", "prod").stdout == f"found={json.dumps([PROD])}\n"
     assert environments("--only", "local").stdout == "found=[]\n"
+    # Neither has certificates.
+    assert environments("--tls").stdout == "found=[]\n"
     refused = environments("--only", "$(id)")
     assert refused.returncode == 2
     assert "environment $(id): there is no file" in refused.stderr

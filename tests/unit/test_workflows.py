@@ -23,6 +23,7 @@ PERMISSIONS = {
     "deploy-environment": {"review": ASSUME_ROLE, "deploy": ASSUME_ROLE},
     "drift": {"environments": READ, "drift": ASSUME_ROLE},
     "reap": {"reap": ASSUME_ROLE},
+    "renew": {"environments": READ, "renew": ASSUME_ROLE},
     "review": {
         "environments": READ,
         "review": ASSUME_ROLE | {"pull-requests": "write"},
@@ -76,6 +77,7 @@ def test_no_workflow_runs_a_strangers_code_with_this_repositorys_rights() -> Non
         "deploy": {"push", "workflow_dispatch"},
         "deploy-environment": {"workflow_call"},
         "drift": {"schedule", "workflow_dispatch"},
+        "renew": {"schedule", "workflow_dispatch"},
         "reap": {"schedule", "workflow_dispatch"},
         "review": {"pull_request"},
     }
@@ -100,7 +102,7 @@ def test_no_expression_stands_in_a_shell_line_and_no_secret_is_named() -> None:
 
 def test_no_checkout_leaves_its_token_behind() -> None:
     checkouts = [step for file in FILES for step in steps(file) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 11
+    assert len(checkouts) == 13
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -120,6 +122,7 @@ def test_a_deploy_waits_for_its_review_and_for_the_approval_of_its_environment()
 def test_every_script_that_a_workflow_runs_is_there() -> None:
     named = {it for file in FILES for it in re.findall(r"scripts/ci/[\w.]+", file.read_text())}
     assert named == {
-        f"scripts/ci/{name}" for name in ("deploy.sh", "drift.sh", "environments.py", "reap.sh", "review.sh")
+        f"scripts/ci/{name}"
+        for name in ("deploy.sh", "drift.sh", "environments.py", "reap.sh", "renew.sh", "review.sh")
     }
     assert [it for it in named if it.endswith(".sh") and not os.access(REPOSITORY / it, os.X_OK)] == []
