@@ -51,7 +51,7 @@ deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=
 
 bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about an hour; python -m bench.failover: five)
 	@source scripts/env.sh; python -m bench.synth; python -m bench.review; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.idle && \
-		python -m bench.failover --settings holdfast && python -m bench.failover --runs 1'
+		python -m bench.tls && python -m bench.failover --settings holdfast && python -m bench.failover --runs 1'
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

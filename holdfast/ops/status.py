@@ -95,7 +95,7 @@ class Status:
         return not self.ailing and not self.ended
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"healthy": self.healthy}
+        return asdict(self) | {"healthy": self.healthy, "ended": self.ended}
 
 
 def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:

@@ -29,6 +29,9 @@ SOURCE = GATEWAY
 """Whose machine may reach every port of the others."""
 
 SERVICES = ("holdfast-redis", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
+SOON = timedelta(seconds=40)
+"""Longer than three machines take to be given one, a second after the other."""
+
 Door = tuple[str, int]
 
 REFUSED_WITHIN = 0.3
@@ -257,10 +260,10 @@ def test_those_that_have_ended_are_refused_shown_and_renewed(
     well, ours = renewed_after, store.authority()
     assert ours is not None
     ended = (GATEWAY, well.status()["leader"], "tiered-sentinel-a1")
-    long_ago = datetime.now(UTC) - timedelta(days=3)
     for node in ended:
         subject = place_of(topology, node).subject
-        take(topology, store, node, authority.issue(ours.signer, subject, long_ago, lasts=timedelta(days=1)))
+        take(topology, store, node, authority.issue(ours.signer, subject, datetime.now(UTC), lasts=SOON))
+    well.wait("the last one ends", lambda status: status["ended"] == sorted(ended), seconds=2 * SOON.total_seconds())
     context = well.tls()
     assert context is not None
     for what in ("leader endpoint", "Sentinel"):
