@@ -1,7 +1,7 @@
 """Certificates made, and taken by nodes that run: one after the other, no session ends, no leader changes.
 
 Redis and HAProxy take a new certificate while they run. A Sentinel cannot, and restarts: so the next node waits until
-all Sentinels agree again.
+all Sentinels agree again. The only one, in `single`, closes the endpoints for that moment.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
         NotTaken: the cluster is not healthy, or a node did not take its certificate: the old ones go on counting, and
             the same command with `due` goes on.
     """
+    ours, name = Store(cluster.environment).authority(), cluster.environment.name
+    if ours and ours.signer.ends - datetime.now(UTC) < LASTS:
+        say(f"the authority ends on {ours.signer.ends:%Y-%m-%d}; replace it: holdfast certs rotate {name} --authority")
     # Where one has ended, nothing becomes healthy before all are new.
     heals = bool(_look(cluster).ended)
     if heals:
@@ -62,10 +65,12 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
     else:
         _wait_healthy(cluster, patience=0)
     made = _make(cluster, lambda why: why is not None or not due)
-    ours = Store(cluster.environment).authority()
-    if ours and ours.signer.ends - datetime.now(UTC) < LASTS:
-        name = cluster.environment.name
-        say(f"the authority ends on {ours.signer.ends:%Y-%m-%d}; replace it: holdfast certs rotate {name} --authority")
+    _deliver(cluster, say, heals=heals)
+    return made
+
+
+def _deliver(cluster: Cluster, say: Say, *, heals: bool) -> None:
+    """Have every node take its certificate. One that is lost holds up the others, unless this `heals`."""
     store, not_taken = Store(cluster.environment), list[str]()
     for place in places(cluster):
         if not place.node:
@@ -74,7 +79,6 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
         try:
             told = renewal.renew(cluster, node, partial(_has, version), renewal.CERTIFICATE)
         except NotTaken as error:
-            # Where one node is lost, the others shall not be for that.
             if not heals:
                 raise
             not_taken.append(str(error))
@@ -85,7 +89,6 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
             say(f"{node.name} has a new certificate")
     if not_taken:
         raise NotTaken("\n".join(not_taken))
-    return made
 
 
 def replace_authority(cluster: Cluster, grace: timedelta, say: Say) -> None:
