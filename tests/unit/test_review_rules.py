@@ -71,6 +71,19 @@ def test_tls_that_is_switched_on_or_off(before: str | None, after: str | None, v
     assert hits("tls-switched", same) == []
 
 
+def test_clients_that_need_a_certificate_from_now_on() -> None:
+    def node(bind: str) -> str:
+        return user_data({"/etc/holdfast/haproxy.cfg": f"frontend leader-endpoint\n    bind 10.0.0.5:6390 {bind}\n"})
+
+    free = instance("a", user_data_base64=node("ssl crt x"))
+    demanding = instance("a", user_data_base64=node("ssl crt x verify required ca-file y"))
+    known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, free, demanding)))
+    said = "shop-zone-a/shop-a1: shop-a1 begins to demand a certificate of clients"
+    assert hits("certificate-demanded", known) == [said]
+    known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, demanding, free)))
+    assert hits("certificate-demanded", known) == []
+
+
 def test_a_volume_that_is_destroyed() -> None:
     volume = of("a", size=16)
     known = facts(zone("a", change("aws_ebs_volume.shop-a1-data", REPLACE, volume, volume)))

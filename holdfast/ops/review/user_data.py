@@ -17,12 +17,12 @@ import yaml
 
 from holdfast.topology.spec import Role
 
-REDIS_CONF = "/etc/holdfast/redis.conf"
+REDIS_CONF, HAPROXY_CFG = "/etc/holdfast/redis.conf", "/etc/holdfast/haproxy.cfg"
 
 SETTINGS = {
     REDIS_CONF: "Redis",
     "/etc/holdfast/sentinel.conf": "Sentinel",
-    "/etc/holdfast/haproxy.cfg": "HAProxy",
+    HAPROXY_CFG: "HAProxy",
 }
 """Files whose directives are told by name."""
 

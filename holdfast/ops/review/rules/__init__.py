@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     cluster.quorum_raised,
     cluster.major_upgrade,
     cluster.version_unknown,
+    cluster.certificate_demanded,
     contact.opened,
     contact.closed,
     planning.stale_inputs,

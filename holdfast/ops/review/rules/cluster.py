@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from holdfast.ops.review import reach
 from holdfast.ops.review.facts import Facts, Resource
 from holdfast.ops.review.nodes import Fate, Node, having, nodes, taken_together
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
-from holdfast.ops.review.user_data import IDENTITY
+from holdfast.ops.review.user_data import HAPROXY_CFG, IDENTITY
 from holdfast.topology import ports
 from holdfast.topology.risks import Risk
 from holdfast.topology.spec import Role
+
+DEMANDS = re.compile(r"^ +bind .* ssl .*verify required", re.MULTILINE)
+"""A line of haproxy.cfg that lets in only who has a certificate."""
 
 
 @blocking(
@@ -113,6 +117,18 @@ def tls_switched(facts: Facts) -> Iterator[Hit]:
             before, after = (bool(json.loads(side).get("certificate")) for side in (change.before, change.after))
             if before != after:
                 yield Hit(node.path, f"{node.name} {'begins' if after else 'ceases'} to speak TLS to its peers")
+
+
+@caution(
+    "certificate-demanded",
+    "From the moment that its gateway is replaced, a client that shows no certificate is refused there.",
+)
+def certificate_demanded(facts: Facts) -> Iterator[Hit]:
+    for node in nodes(facts):
+        for change in node.files:
+            before, after = DEMANDS.search(change.before), DEMANDS.search(change.after)
+            if change.path == HAPROXY_CFG and change.before and after and not before:
+                yield Hit(node.path, f"{node.name} begins to demand a certificate of clients")
 
 
 @blocking(
