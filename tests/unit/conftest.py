@@ -1,12 +1,15 @@
 """What several unit tests start from."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from holdfast_node.identity import Identity
 from moto import mock_aws
 
+from holdfast.ops import renewal
 from holdfast.topology import Environment, load_environment
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
@@ -56,3 +59,11 @@ def prod(monkeypatch: pytest.MonkeyPatch) -> Iterator[Environment]:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     with mock_aws():
         yield load_environment(ENVIRONMENTS / "prod.yaml")
+
+
+@pytest.fixture
+def seconds_fly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever waits for a node to take what is new, a second passes with each look at the clock."""
+    clock = itertools.count()
+    flying = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+    monkeypatch.setattr(renewal, "time", flying)

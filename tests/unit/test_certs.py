@@ -205,18 +205,18 @@ def test_what_is_due_alone_is_made_and_an_interrupted_renewal_goes_on(cluster: C
     assert nodes.told == ["prod-b1", "prod-c1"]
 
 
-def test_a_node_that_takes_none_stops_it(cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewal, "PATIENCE", 0.2)
+@pytest.mark.usefixtures("seconds_fly")
+def test_a_node_that_takes_none_stops_it(cluster: Cluster, nodes: Nodes) -> None:
     nodes.deaf.add("prod-b1")
-    with pytest.raises(renewal.NotTaken, match="prod-b1 did not take a new certificate within 0 s; its journal says"):
+    with pytest.raises(renewal.NotTaken, match="prod-b1 did not take a new certificate within 60 s; its journal says"):
         rotation.rotate(cluster, lambda _: None, due=False)
     assert nodes.told == ["prod-a1"]
 
 
+@pytest.mark.usefixtures("seconds_fly")
 def test_where_certificates_have_ended_one_lost_node_does_not_hold_up_the_others(
-    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, nodes: Nodes
 ) -> None:
-    monkeypatch.setattr(renewal, "PATIENCE", 0.2)
     nodes.deaf.add("prod-a1")
     nodes.ended = ["prod-a1", "prod-b1", "prod-c1"]
     with pytest.raises(renewal.NotTaken, match="prod-a1 did not take a new certificate"):
