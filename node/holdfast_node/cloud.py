@@ -27,6 +27,9 @@ DATA_DEVICE = "/dev/sdf"
 RETRY = 2.0
 """Seconds between two attempts, while the API does not answer."""
 
+USED = "AWSCURRENT"
+"""Secrets Manager's label of what is in use."""
+
 LOST = (409, 412)
 """HTTP statuses of a conditional write that another one won, or is just winning."""
 
@@ -121,26 +124,26 @@ class Cloud:
 
     def password(self, user: str, label: str) -> Password | None:
         """The password of a Redis user that has this staging label, or None where none has."""
-        asked = {"SecretId": self._identity.secrets[user], "VersionStage": label}
-        try:
-            answer = self._api.json("secretsmanager", "GetSecretValue", **asked)
-        except aws.Refused as refused:
-            if refused.code == "ResourceNotFoundException":
-                return None
-            raise
-        return Password(str(answer["VersionId"]), json.loads(str(answer["SecretString"]))["password"])
+        found = self._secret(self._identity.secrets[user], label)
+        return Password(found[0], found[1]["password"]) if found else None
 
     def certificate(self) -> Certificate | None:
         """This machine's certificate, or None where there is none yet."""
+        found = self._secret(str(self._identity.certificate), USED)
+        if found is None:
+            return None
+        version, content = found
+        return Certificate(version, content["ends"], content["ca"], content["certificate"] + content["key"])
+
+    def _secret(self, name: str, label: str) -> tuple[str, dict[str, str]] | None:
+        """Version and content of what has this staging label, or None where nothing has."""
         try:
-            answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=self._identity.certificate)
+            answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=name, VersionStage=label)
         except aws.Refused as refused:
             if refused.code == "ResourceNotFoundException":
                 return None
             raise
-        content = json.loads(str(answer["SecretString"]))
-        pem = content["certificate"] + content["key"]
-        return Certificate(str(answer["VersionId"]), content["ends"], content["ca"], pem)
+        return str(answer["VersionId"]), json.loads(str(answer["SecretString"]))
 
     def bootstrap_record(self) -> dict[str, str] | None:
         """The record of who began this cluster, or None where nobody has yet."""

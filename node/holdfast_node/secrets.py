@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from holdfast_node import certificate
-from holdfast_node.cloud import Cloud, Password, patiently
+from holdfast_node.cloud import USED, Cloud, Password, patiently
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -23,8 +23,8 @@ FOLDER = Path("/run/holdfast")
 SETTINGS = Path("/etc/holdfast")
 """Where what each user may do is, from this machine's user-data."""
 
-USED, ACCEPTED = "AWSCURRENT", ("AWSPENDING", "AWSPREVIOUS")
-"""Staging labels of the password that everybody says, and of those that may be said: the next one, or the last one."""
+ACCEPTED = ("AWSPENDING", "AWSPREVIOUS")
+"""Staging labels of the passwords that may be said beside the one in use: the next one, or the last one."""
 
 NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
 """The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from holdfast_node import aws, cloud
-from holdfast_node.cloud import Cloud, Password
+from holdfast_node.cloud import Certificate, Cloud, Password
 from holdfast_node.identity import Identity
 
 from holdfast.twin.api import Api
@@ -62,6 +62,19 @@ def test_credentials_come_from_the_secret_of_their_purpose(node: Identity, insta
     found = Cloud(node)
     assert found.password("node", "AWSCURRENT") == Password(made["node"], "of node")
     assert found.password("node", "AWSPENDING") is None
+
+
+def test_a_certificate_comes_with_its_key_and_with_whom_to_believe(node: Identity, instant: Api) -> None:
+    found = Cloud(dataclasses.replace(node, certificate="holdfast/local/tls/node/local-a1"))
+    assert found.certificate() is None
+    content = {"certificate": "its own\n", "key": "its key\n", "ca": "the authority's\n"}
+    content["ends"] = "2030-01-01T00:00:00+00:00"
+    made = client(instant, "secretsmanager").create_secret(
+        Name="holdfast/local/tls/node/local-a1", SecretString=json.dumps(content)
+    )
+    assert found.certificate() == Certificate(
+        made["VersionId"], "2030-01-01T00:00:00+00:00", "the authority's\n", "its own\nits key\n"
+    )
 
 
 def test_a_secret_that_is_not_there_has_no_password(node: Identity, instant: Api) -> None:
