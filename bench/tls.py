@@ -8,7 +8,6 @@ is tried too: HAProxy made to ask each Redis itself, with a handshake each time,
 from __future__ import annotations
 
 import csv
-import json
 import os
 import statistics
 import sys
@@ -29,7 +28,7 @@ from bench.record import Figure, record
 from holdfast.errors import HoldfastError
 from holdfast.topology.load import ENVIRONMENTS
 from holdfast.twin import cgroups
-from tests.twin.deploy import deploy, destroy, only
+from tests.twin.deploy import deploy, destroy, own
 
 ROUNDS = 5
 MODES: dict[str, Any] = {"plain": "off", "crypt": {"mode": "required", "mutual": True}}
@@ -66,11 +65,7 @@ def deployed() -> Iterator[dict[str, Site]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         content = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
-        for mode, tls in MODES.items():
-            (folder / f"{mode}.yaml").write_text(yaml.safe_dump(content | {"name": mode, "tls": tls}))
-        pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
-        (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(MODES, pins["local"])))
-        environ = only(folder)
+        environ = own(folder, {mode: content | {"name": mode, "tls": tls} for mode, tls in MODES.items()})
         try:
             done = deploy(environ, *MODES)
             if done.returncode:

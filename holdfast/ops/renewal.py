@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import orders, reports
+from holdfast.ops import orders, reports, status
 from holdfast.ops.reports import Report
 from holdfast.topology import Cluster, Node, names
 
@@ -24,6 +24,24 @@ class NotTaken(HoldfastError):
 
 
 PASSWORD, CERTIFICATE = "password", "certificate"
+
+
+def look(cluster: Cluster) -> status.Status:
+    return status.work_out(cluster, reports.fetch(cluster.environment))
+
+
+def wait_healthy(cluster: Cluster, what: str, patience: float = 0) -> None:
+    """Before a `PASSWORD` or `CERTIFICATE` changes.
+
+    Raises:
+        NotTaken: the cluster is not healthy within `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while ailing := look(cluster).ailing:
+        if time.monotonic() >= deadline:
+            name = cluster.environment.name
+            raise NotTaken(f"{name} is not healthy, so no {what} changes now: {'; '.join(ailing)}")
+        time.sleep(POLL)
 
 
 def renew(cluster: Cluster, node: Node, has: Callable[[Report], bool], what: str) -> bool:

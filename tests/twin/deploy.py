@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from holdfast.topology.load import ENVIRONMENTS, FOLDER_VARIABLE
 
@@ -24,6 +28,15 @@ def edited(folder: Path, name: str, *edits: tuple[str, str]) -> dict[str, str]:
         text = text.replace(before, after)
     file.write_text(text)
     return only(environments)
+
+
+def own(folder: Path, contents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The variables with which commands find environments of these contents, by name, with `local`'s images pinned."""
+    for name, content in contents.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(dict(content)))
+    pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
+    (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(contents, pins["local"])))
+    return only(folder)
 
 
 def only(folder: Path) -> dict[str, str]:

@@ -124,7 +124,7 @@ class Nodes:
         self.ended = list[str]()
         monkeypatch.setattr(reports, "fetch", self.fetch)
         monkeypatch.setattr(
-            rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=self.ailing, ended=self.ended)
+            renewal.status, "work_out", lambda *_: SimpleNamespace(ailing=self.ailing, ended=self.ended)
         )
         monkeypatch.setattr(renewal, "POLL", 0)
         self.ailing = list[str]()

@@ -86,7 +86,7 @@ def nodes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     rotation.ensure(cluster)
     found = Nodes(cluster)
     monkeypatch.setattr(reports, "fetch", found.fetch)
-    monkeypatch.setattr(rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=[]))
+    monkeypatch.setattr(renewal.status, "work_out", lambda *_: SimpleNamespace(ailing=[]))
     monkeypatch.setattr(renewal, "POLL", 0)
     yield found
 
@@ -200,7 +200,7 @@ def test_applications_get_time_and_our_own_parts_need_none(
 def test_a_cluster_that_is_not_healthy_changes_nothing(
     cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation.status, "work_out", lambda *_: SimpleNamespace(ailing=["no leader"]))
+    monkeypatch.setattr(renewal.status, "work_out", lambda *_: SimpleNamespace(ailing=["no leader"]))
     before = passwords(cluster.environment)
     with pytest.raises(rotation.NotTaken, match="prod is not healthy, so no password changes now: no leader"):
         rotation.rotate(cluster, rotation.chosen(cluster, []), NO_GRACE, lambda _: None)

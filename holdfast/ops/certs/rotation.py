@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import renewal, reports, status
+from holdfast.ops import renewal
 from holdfast.ops.certs import authority
 from holdfast.ops.certs.authority import Authority
 from holdfast.ops.certs.store import Place, Store, places
@@ -45,7 +45,7 @@ def ensure(cluster: Cluster) -> dict[str, str]:
 
     A node that runs takes its own when it starts anew, or when `rotate` tells it.
     """
-    return _make(cluster, lambda why: why is not None)
+    return _make(cluster, Store(cluster.environment), lambda why: why is not None)
 
 
 def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
@@ -55,23 +55,24 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
         NotTaken: the cluster is not healthy, or a node did not take its certificate: the old ones go on counting, and
             the same command with `due` goes on.
     """
-    ours, name = Store(cluster.environment).authority(), cluster.environment.name
+    store, name = Store(cluster.environment), cluster.environment.name
+    ours = store.authority()
     if ours and ours.signer.ends - datetime.now(UTC) < LASTS:
         say(f"the authority ends on {ours.signer.ends:%Y-%m-%d}; replace it: holdfast certs rotate {name} --authority")
     # Where one has ended, nothing becomes healthy before all are new.
-    heals = bool(_look(cluster).ended)
+    heals = bool(renewal.look(cluster).ended)
     if heals:
         say("certificates have ended: no node waits for the others now")
     else:
-        _wait_healthy(cluster, patience=0)
-    made = _make(cluster, lambda why: why is not None or not due)
-    _deliver(cluster, say, heals=heals)
+        renewal.wait_healthy(cluster, renewal.CERTIFICATE)
+    made = _make(cluster, store, lambda why: why is not None or not due)
+    _deliver(cluster, store, say, heals=heals)
     return made
 
 
-def _deliver(cluster: Cluster, say: Say, *, heals: bool) -> None:
+def _deliver(cluster: Cluster, store: Store, say: Say, *, heals: bool) -> None:
     """Have every node take its certificate. One that is lost holds up the others, unless this `heals`."""
-    store, not_taken = Store(cluster.environment), list[str]()
+    not_taken = list[str]()
     for place in places(cluster):
         if not place.node:
             continue
@@ -84,7 +85,7 @@ def _deliver(cluster: Cluster, say: Say, *, heals: bool) -> None:
             not_taken.append(str(error))
             continue
         if told and not heals:
-            _wait_healthy(cluster, patience=renewal.PATIENCE)
+            renewal.wait_healthy(cluster, renewal.CERTIFICATE, renewal.PATIENCE)
         if told:
             say(f"{node.name} has a new certificate")
     if not_taken:
@@ -135,10 +136,9 @@ def _has(version: str | None, report: Report) -> bool:
     return report.certificate is not None and report.certificate.version == version
 
 
-def _make(cluster: Cluster, wanted: Callable[[str | None], bool]) -> dict[str, str]:
+def _make(cluster: Cluster, store: Store, wanted: Callable[[str | None], bool]) -> dict[str, str]:
     """Make the certificates for which there is such a reason; whose, and why."""
     environment, now = cluster.environment, datetime.now(UTC)
-    store = Store(environment)
     ours = store.authority()
     if ours is None:
         _refuse_to_found(cluster, store)
@@ -173,16 +173,3 @@ def _why_anew(store: Store, place: Place, ours: Authority, now: datetime) -> str
     if place.node and there.trusted != ours.trusted:
         return "whom to believe has changed"
     return authority.why_anew(there.pair, ours.signer, place.subject, now)
-
-
-def _look(cluster: Cluster) -> status.Status:
-    return status.work_out(cluster, reports.fetch(cluster.environment))
-
-
-def _wait_healthy(cluster: Cluster, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while ailing := _look(cluster).ailing:
-        if time.monotonic() >= deadline:
-            name = cluster.environment.name
-            raise NotTaken(f"{name} is not healthy, so no certificate changes now: {'; '.join(ailing)}")
-        time.sleep(renewal.POLL)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import renewal, reports, status
+from holdfast.ops import renewal
 from holdfast.ops.renewal import NotTaken
 from holdfast.ops.reports import Report
 from holdfast.ops.secrets.store import Store
@@ -78,9 +78,7 @@ def rotate(cluster: Cluster, changing: Sequence[User], grace: timedelta, say: Sa
         CloudError, NoSecret: the API refused, or has no secrets of this environment.
     """
     name, store = cluster.environment.name, Store(cluster.environment)
-    ailing = status.work_out(cluster, reports.fetch(cluster.environment)).ailing
-    if ailing:
-        raise NotTaken(f"{name} is not healthy, so no password changes now: {'; '.join(ailing)}")
+    renewal.wait_healthy(cluster, renewal.PASSWORD)
     found = [store.read(user) for user in changing]
     unmade = [secret.user.name for secret in found if USED not in secret.versions]
     if unmade:

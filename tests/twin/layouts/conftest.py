@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from holdfast.topology import load_environment
 from holdfast.topology.load import ENVIRONMENTS
 from tests.twin import application
 from tests.twin.conftest import KEEPS, Cluster
-from tests.twin.deploy import deploy, destroy, only
+from tests.twin.deploy import deploy, destroy, own
 from tests.twin.writers import Gateway
 
 TLS: dict[str, Any] = {"single": "optional", "tiered": {"mode": "required", "mutual": True}}
@@ -29,17 +28,16 @@ def others(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """`environments/examples`, on the cloud and the images of `local`, with as little memory; by name."""
     folder = tmp_path_factory.mktemp("examples")
     local: dict[str, Any] = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
+    contents = {}
     for name in NAMES:
         content = yaml.safe_load((ENVIRONMENTS / "examples" / f"{name}.yaml").read_text())
         content |= {key: local[key] for key in ("images", "cloud", "protected")}
         content["network"]["domain"] = local["network"]["domain"]
         content["tls"] = TLS[name]
         content["redis"]["memory"] = local["redis"]["memory"]
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
-    (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(NAMES, pins["local"])))
+        contents[name] = content
     # With a state of its own, which goes with the folder: what is deployed goes with the twin.
-    environ = only(folder) | {"HOLDFAST_STATE_DIR": str(folder / "state")}
+    environ = own(folder, contents) | {"HOLDFAST_STATE_DIR": str(folder / "state")}
     done = deploy(environ, *NAMES)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
