@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from cdktf import App, LocalBackend, LocalExecProvisioner, S3Backend, TerraformStack
+from cdktf import (
+    App,
+    ITerraformDependable,
+    LocalBackend,
+    LocalExecProvisioner,
+    S3Backend,
+    TerraformResource,
+    TerraformStack,
+)
 
 from holdfast.topology import Cluster, emulation, names
 from stacks.bindings.aws.provider import AwsProvider, AwsProviderDefaultTags, AwsProviderIgnoreTags
@@ -71,10 +82,29 @@ class Stack(TerraformStack):
             provider.add_override("endpoints", emulation.endpoints(endpoint))
 
 
-def holdfast(stack: Stack, arguments: str) -> LocalExecProvisioner:
-    """Runs a `holdfast` command of this repository when what it belongs to is created."""
-    return LocalExecProvisioner(
-        type="local-exec",
-        command=f'PATH="$PWD/.venv/bin:$PATH" holdfast {arguments}',
-        working_dir=stack.from_here(REPOSITORY),
+def run_holdfast(
+    stack: Stack,
+    what: str,
+    command: str,
+    whenever: Mapping[str, Any],
+    after: Sequence[ITerraformDependable] = (),
+    options: str = "",
+) -> TerraformResource:
+    """Have a deploy run a `holdfast` command about the environment, at first and whenever these values change."""
+    name = shlex.quote(stack.environment.name)
+    # Not cdktf's own `DataResource`: that runs `terraform version` in every synth, for each stack.
+    resource = TerraformResource(
+        stack,
+        what,
+        terraform_resource_type="terraform_data",
+        depends_on=list(after) or None,
+        provisioners=[
+            LocalExecProvisioner(
+                type="local-exec",
+                command=f'PATH="$PWD/.venv/bin:$PATH" holdfast {command} {name} {options}'.rstrip(),
+                working_dir=stack.from_here(REPOSITORY),
+            )
+        ],
     )
+    resource.add_override("triggers_replace", dict(whenever))
+    return resource

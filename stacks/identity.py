@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cdktf import App, AssetType, ITerraformDependable, TerraformAsset, TerraformResource
+from cdktf import App, AssetType, TerraformAsset
 
 from holdfast import rendering
 from holdfast.topology import Cluster, Node, Role, certificates, names, users
 from holdfast.topology.users import User
 from stacks import access
-from stacks.base import REPOSITORY, Stack, holdfast
+from stacks.base import REPOSITORY, Stack, run_holdfast
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
 from stacks.bindings.aws.iam_role import IamRole
@@ -186,7 +184,8 @@ class IdentityStack(Stack):
     def _add_secrets(self) -> dict[User, SecretsmanagerSecret]:
         """A place for the password of each user. What is in it no state, plan or output ever sees."""
         secrets = {user: self._add_secret(user) for user in users.of(self.environment)}
-        self._fill("passwords", "secrets ensure", {user.name: secret.arn for user, secret in secrets.items()})
+        arns = {user.name: secret.arn for user, secret in secrets.items()}
+        run_holdfast(self, "passwords", "secrets ensure", arns)
         return secrets
 
     def _add_certificates(self) -> dict[Node, SecretsmanagerSecret]:
@@ -207,19 +206,8 @@ class IdentityStack(Stack):
         }
         others = {"authority": authority.arn, **{f"client {name}": secret.arn for name, secret in clients.items()}}
         subjects = {node.name: [secret.arn, *_subject(self.cluster, node)] for node, secret in nodes.items()}
-        self._fill("certificates", "certs ensure", others | subjects, also=[self._encryption])
+        run_holdfast(self, "certificates", "certs ensure", others | subjects, after=[self._encryption])
         return nodes
-
-    def _fill(self, what: str, command: str, places: dict[str, Any], also: Sequence[ITerraformDependable] = ()) -> None:
-        """Have a command fill the `places` with what no state, plan or output ever sees, whenever these change."""
-        filled = TerraformResource(
-            self,
-            what,
-            terraform_resource_type="terraform_data",
-            depends_on=list(also),
-            provisioners=[holdfast(self, f"{command} {shlex.quote(self.environment.name)}")],
-        )
-        filled.add_override("triggers_replace", places)
 
     def _add_secret(self, user: User) -> SecretsmanagerSecret:
         return self._add_place(

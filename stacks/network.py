@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cdktf import App
 
 from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
+from holdfast.topology.ranges import is_public
 from holdfast.topology.spec import TieredLayout
 from stacks.base import Stack
 from stacks.bindings.aws.default_security_group import DefaultSecurityGroup
@@ -150,6 +151,19 @@ class NetworkStack(Stack):
                 destination_cidr_block=ANYWHERE,
                 nat_gateway_id=nat.id,
             )
+        self._add_ways_back(internet)
+
+    def _add_ways_back(self, internet: InternetGateway) -> None:
+        """To those clients alone that come to the public addresses: all else goes out by the NAT gateway."""
+        for cidr in self.environment.network.public_clients:
+            for letter, table in self.route_tables.items():
+                Route(
+                    self,
+                    f"nodes-{letter}-to-{_slug(cidr)}",
+                    route_table_id=table.id,
+                    destination_cidr_block=str(cidr),
+                    gateway_id=internet.id,
+                )
 
     def _add_endpoints(self) -> None:
         """The APIs inside the network, and no way out of it."""
@@ -184,7 +198,9 @@ class NetworkStack(Stack):
             self._egress("election", NO_PORT, said, group=gateways, group_id=gateways.id, protocol=VRRP)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
             said = "Clients to leader and replica endpoints"
-            if self.cluster.plaintext_port is not None:
+            # Nor before the file says `public`, or when it does not any more: the addresses come last, and go last.
+            in_plaintext = not (self.environment.tls.on and is_public(cidr))
+            if self.cluster.plaintext_port is not None and in_plaintext:
                 what = f"endpoint-from-{_slug(cidr)}"
                 self._ingress(self._groups[Role.GATEWAY], what, self.cluster.plaintext_port, said, str(cidr))
             if self.environment.tls.on:

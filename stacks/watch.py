@@ -1,4 +1,4 @@
-"""What looks at the environment from outside: alarms, refused connections, and the last gate of a deploy."""
+"""What looks at the environment from outside: alarms, refused connections, and how a deploy ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from cdktf import App
 
 from holdfast.topology import Cluster, names
-from stacks.base import Stack
+from stacks.base import Stack, run_holdfast
 from stacks.bindings.aws.cloudwatch_log_group import CloudwatchLogGroup
 from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from stacks.bindings.aws.flow_log import FlowLog
@@ -33,11 +33,16 @@ class WatchStack(Stack):
         network: NetworkStack,
         identity: IdentityStack,
         instances: Mapping[str, str],
+        public_addresses: Mapping[str, list[str]],
     ) -> None:
+        """`instances`: node → its id. `public_addresses`: gateway → those of its endpoints, where there are any."""
         super().__init__(app, names.watch_stack(cluster.environment), cluster)
         self._add_alarms(identity, instances)
         self._log_refused_connections(network, identity)
-        whole_gate(self, instances)
+        gate = whole_gate(self, instances)
+        if public_addresses:
+            # A machine takes its certificate when it boots: one that ran already has none for such an address.
+            run_holdfast(self, "certificates", "certs rotate --due", public_addresses, after=[gate])
 
     def _add_alarms(self, identity: IdentityStack, instances: Mapping[str, str]) -> None:
         topic = SnsTopic(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from cdktf import App, TerraformResourceLifecycle
+from cdktf import App, ITerraformDependable, TerraformResourceLifecycle
 
 from holdfast import rendering
 from holdfast.topology import Cluster, Node, Role, Volume, Zone, names, pins
-from stacks.base import Stack
+from stacks.base import Stack, run_holdfast
 from stacks.bindings.aws.ebs_volume import EbsVolume
+from stacks.bindings.aws.eip import Eip
+from stacks.bindings.aws.eip_association import EipAssociation
 from stacks.bindings.aws.instance import (
     Instance,
     InstanceMetadataOptions,
@@ -45,6 +47,9 @@ class ZoneStack(Stack):
         self._route_table = network.route_tables[zone.letter].id
         self._network = network
         self._interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
+        self.public_addresses = {node.name: self._publish(node) for node in self._published(zone)}
+        """Gateway → the public addresses of its endpoints; empty without `network.public`."""
+        self._before_machines = self._certify()
         self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
         self._lead_floating_pair(first or self)
         zone_gate(self, self.instances)
@@ -81,6 +86,35 @@ class ZoneStack(Stack):
             tags=names.node_tags(node) | names.endpoint_tags(node, self.cluster.endpoint_port),
         )
 
+    def _published(self, zone: Zone) -> tuple[Node, ...]:
+        if not self.environment.network.public:
+            return ()
+        return tuple(node for node in self.cluster.nodes_in(zone) if node.endpoints)
+
+    def _publish(self, node: Node) -> list[str]:
+        """Have a gateway's endpoints be reached at public addresses too; returns these."""
+        # Not by the rule for what is protected: those of NAT gateways are known to nobody, and may go.
+        kept = TerraformResourceLifecycle(prevent_destroy=True) if self.environment.protected else None
+        addresses = []
+        for kind, private in node.endpoints.items():
+            tags = names.public_address_tags(node, kind)
+            address = Eip(self, f"{node.name}-{kind}-address", domain="vpc", lifecycle=kept, tags=tags)
+            EipAssociation(
+                self,
+                f"{node.name}-{kind}-public",
+                allocation_id=address.allocation_id,
+                network_interface_id=self._interfaces[node.name].id,
+                private_ip_address=str(private),
+            )
+            addresses.append(address.public_ip)
+        return addresses
+
+    def _certify(self) -> list[ITerraformDependable]:
+        """Have certificates be for the public addresses, before a machine takes its own."""
+        if not self.public_addresses:
+            return []
+        return [run_holdfast(self, "certificates", "certs ensure", self.public_addresses)]
+
     def _add_node(self, node: Node) -> Instance:
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
@@ -108,7 +142,7 @@ class ZoneStack(Stack):
             user_data_base64=rendering.user_data_base64(self.cluster, node),
             user_data_replace_on_change=True,
             tags=names.node_tags(node) | names.image_tags(node),
-            depends_on=volumes,
+            depends_on=[*volumes, *self._before_machines],
         )
 
     def _add_volume(self, node: Node, volume: Volume) -> EbsVolume:

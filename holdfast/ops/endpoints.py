@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import cloud
+from holdfast.ops import cloud, public
 from holdfast.topology import Cluster, Environment, Role, dns, names, ports
 
 
@@ -31,6 +31,8 @@ class Endpoint:
     forward: str | None
     url: str
     """For what takes one; the password comes from the environment variable REDIS_PASSWORD."""
+    public_addresses: tuple[str, ...]
+    """Of the same endpoints, at the same port, for clients on the internet. Empty where there are none, or not yet."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Endpoints:
     replica: Endpoint
     floating: Floating | None
     sentinels: Sentinels
+    public_to: tuple[str, ...] | None
+    """CIDRs that may come to the public addresses; None where there are to be none."""
     tls: Tls | None
     """None where there is none."""
     credentials: Credentials | None
@@ -94,6 +98,7 @@ class Endpoints:
             "replica": asdict(self.replica),
             "floating": asdict(self.floating) if self.floating else None,
             "sentinels": asdict(self.sentinels),
+            "public_to": self.public_to,
             "tls": asdict(self.tls) if self.tls else None,
         }
         return content | (asdict(self.credentials) if self.credentials else {})
@@ -115,27 +120,30 @@ def find(environment: Environment, user: str, *, with_password: bool) -> Endpoin
     """The endpoints of `environment`, for an application.
 
     Raises:
-        CloudError: the password was asked for and cannot be read.
+        CloudError: the password was asked for and cannot be read; or the public addresses cannot.
     """
     cluster = Cluster.of(environment)
     gateways = cluster.having(Role.GATEWAY)
     forwards = _forwards(environment)
+    published = public.addresses(environment)
     scheme = "rediss" if environment.tls.on else "redis"
 
-    def endpoint(kind: str, addresses: list[str]) -> Endpoint:
+    def endpoint(kind: str) -> Endpoint:
+        addresses = tuple(str(node.endpoints[kind]) for node in gateways)
         name = dns.name(environment, kind)
         return Endpoint(
-            addresses=tuple(addresses),
+            addresses=addresses,
             port=cluster.endpoint_port,
             name=name,
             forward=forwards.get(kind),
             url=f"{scheme}://{user}:$REDIS_PASSWORD@{name or addresses[0]}:{cluster.endpoint_port}",
+            public_addresses=tuple(str(one.address) for one in published if one.kind == kind),
         )
 
     return Endpoints(
         environment=environment.name,
-        leader=endpoint("leader", [str(node.leader_endpoint) for node in gateways]),
-        replica=endpoint("replica", [str(node.replica_endpoint) for node in gateways]),
+        leader=endpoint("leader"),
+        replica=endpoint("replica"),
         floating=_floating(cluster),
         sentinels=Sentinels(
             master_name=environment.name,
@@ -144,6 +152,7 @@ def find(environment: Environment, user: str, *, with_password: bool) -> Endpoin
             service=dns.name(environment, dns.SENTINEL_SERVICE),
             open_to=tuple(str(cidr) for cidr in environment.network.sentinel_clients),
         ),
+        public_to=tuple(map(str, environment.network.public_clients)) if environment.network.public else None,
         tls=_tls(cluster, with_ca=with_password),
         credentials=_credentials(environment, user) if with_password else None,
     )

@@ -95,6 +95,9 @@ def endpoints_text(found: Endpoints) -> str:
         addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.addresses)
         forward = f", from this machine {endpoint.forward}" if endpoint.forward else ""
         lines += [f"{kind:10}{addresses}{forward}", f"{'':10}{endpoint.url}"]
+        if found.public_to:
+            addresses = ", ".join(f"{address}:{endpoint.port}" for address in endpoint.public_addresses)
+            lines.append(f"{'':10}from the internet {addresses or 'at addresses that come with the deploy'}")
     if found.floating:
         pair = found.floating
         named = f", {pair.leader_name} and {pair.replica_name}" if pair.leader_name else ""
@@ -107,6 +110,8 @@ def endpoints_text(found: Endpoints) -> str:
     service = f"; SRV {sentinels.service}" if sentinels.service else ""
     who = ", ".join(sentinels.open_to) or "nobody (network.sentinel_clients is empty)"
     lines += [f"sentinels {addresses}{service}", f"{'':10}they call the leader {sentinels.master_name}; open to {who}"]
+    if found.public_to:
+        lines.append(f"internet  open to {', '.join(found.public_to)}")
     if found.tls:
         whom = "the authority and a client's certificate" if found.tls.mutual else "the authority's certificate"
         plain = f"; plaintext at port {found.tls.plaintext_port}" if found.tls.plaintext_port else ""

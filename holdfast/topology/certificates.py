@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Address
@@ -26,9 +27,12 @@ class Subject:
     addresses: tuple[IPv4Address, ...] = ()
 
 
-def of_node(cluster: Cluster, node: Node) -> Subject:
-    """Its own name and addresses. A gateway's is also for the names of all endpoints, and for the floating pair."""
-    labels, addresses = [node.name], [*node.addresses, LOOPBACK]
+def of_node(cluster: Cluster, node: Node, public: Collection[IPv4Address] = ()) -> Subject:
+    """Its own name and addresses, of which the cloud gave it the `public` ones.
+
+    A gateway's is also for the names of all endpoints, and for the floating pair.
+    """
+    labels, addresses = [node.name], [*node.addresses, *public, LOOPBACK]
     if node.leader_endpoint is not None:
         labels += ["leader", "replica"]
         if cluster.floating is not None:

@@ -61,10 +61,15 @@ class Node:
     """None where it is only a gateway, which keeps nothing."""
 
     @property
+    def endpoints(self) -> dict[str, IPv4Address]:
+        """`leader` and `replica` → HAProxy's address; empty where this is no gateway."""
+        found = {"leader": self.leader_endpoint, "replica": self.replica_endpoint}
+        return {kind: address for kind, address in found.items() if address is not None}
+
+    @property
     def addresses(self) -> tuple[IPv4Address, ...]:
         """Every address of the interface, the primary first."""
-        endpoints = (self.leader_endpoint, self.replica_endpoint)
-        return (self.address, *(address for address in endpoints if address is not None))
+        return (self.address, *self.endpoints.values())
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
+from holdfast.topology.ranges import MOST, PRIVATE, RFC_1918, SHARED, WIDEST, within
 from holdfast.topology.spec import (
     FLOATING_PREFIX,
     TEST_PREFIX,
@@ -40,9 +40,6 @@ SYSTEM_MEMORY = 384
 
 FORK_FACTOR = 1.35
 """Redis forks to write snapshots and to feed a replica: pages changed meanwhile exist twice."""
-
-SHARED = IPv4Network("100.64.0.0/10")
-"""For carriers' own use (RFC 6598): reachable from nowhere else, though not among the private ranges."""
 
 Check = Callable[[Environment], Iterator[Problem]]
 
@@ -138,7 +135,7 @@ def network_is_private_and_of_a_size(environment: Environment) -> Iterator[Probl
     cidr = environment.network.cidr
     if not MINIMUM_PREFIX <= cidr.prefixlen <= MAXIMUM_PREFIX:
         yield Problem("network.cidr", str(cidr), f"a network from /{MINIMUM_PREFIX} to /{MAXIMUM_PREFIX}")
-    if not cidr.is_private:
+    if not within(cidr, RFC_1918):
         yield Problem("network.cidr", f"{cidr}, a public range", "a private range (10/8, 172.16/12, 192.168/16)")
 
 
@@ -172,7 +169,7 @@ def floating_pair_is_elsewhere(environment: Environment) -> Iterator[Problem]:
     found = f"{pair}{'' if network.floating else ', by default'}"
     if pair.prefixlen != FLOATING_PREFIX:
         yield Problem("network.floating", found, f"a pair of addresses, such as 100.127.0.0/{FLOATING_PREFIX}, or none")
-    if not pair.is_private and not pair.subnet_of(SHARED):
+    if not within(pair, PRIVATE):
         accepted = f"a private range (10/8, 172.16/12, 192.168/16) or {SHARED}"
         yield Problem("network.floating", f"{found}, a public range", accepted)
     others = {"network.cidr": (network.cidr,), "network.peered": network.peered}
@@ -264,6 +261,46 @@ def channels_can_be_limited(environment: Environment) -> Iterator[Problem]:
 def mutual_has_no_way_around(environment: Environment) -> Iterator[Problem]:
     if environment.tls.mutual and environment.tls.mode is not TlsMode.REQUIRED:
         yield Problem("tls.mutual", f"true, with tls.mode: {environment.tls.mode}", "false, or tls.mode: required")
+
+
+@_reads("network.public", "tls")
+def the_internet_takes_tls(environment: Environment) -> Iterator[Problem]:
+    if environment.network.public and not environment.tls.on:
+        yield Problem("network.public", "true, with tls.mode: off", "false, or tls.mode: required or optional")
+
+
+@_reads("network.public", "network.egress")
+def the_internet_has_a_gateway(environment: Environment) -> Iterator[Problem]:
+    if environment.network.public and environment.network.egress is not Egress.NAT:
+        found = "true, with network.egress: endpoints, which has no internet gateway"
+        yield Problem("network.public", found, "false, or network.egress: nat")
+
+
+@_reads("network")
+def the_internet_is_listed(environment: Environment) -> Iterator[Problem]:
+    """Who may come to the public addresses is said, and is not everybody."""
+    network = environment.network
+    if not network.public:
+        return
+    listed = network.public_clients
+    if not listed:
+        found = f"{', '.join(map(str, network.clients)) or 'the network itself'}, with network.public: true"
+        yield Problem("network.clients", found, "at least one network of the internet, or network.public: false")
+    if len(listed) > MOST:
+        yield Problem("network.clients", f"{len(listed)} networks of the internet", f"at most {MOST}")
+    for index, cidr in enumerate(network.clients):
+        if cidr in listed and cidr.prefixlen < WIDEST:
+            found = f"{cidr}, with network.public: true"
+            yield Problem(f"network.clients[{index}]", found, f"networks of the internet of /{WIDEST} or smaller")
+
+
+@_reads("network.clients", "network.sentinel_clients")
+def networks_are_listed_once(environment: Environment) -> Iterator[Problem]:
+    network = environment.network
+    for path, cidrs in (("clients", network.clients), ("sentinel_clients", network.sentinel_clients)):
+        for index, cidr in enumerate(cidrs):
+            if cidr in cidrs[:index]:
+                yield Problem(f"network.{path}[{index}]", f"{cidr} again", "each network once")
 
 
 @_reads("images", "network.egress")

@@ -12,6 +12,8 @@ from holdfast.topology.spec import Environment
 PROJECT = "holdfast"
 MANAGED_BY = "cdktf"
 
+PUBLIC_ADDRESS_TAG = "Endpoint"
+
 LOCAL_STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or Path(__file__).resolve().parents[2] / ".holdfast" / "state")
 """Terraform state of environments whose cloud is an emulation."""
 
@@ -37,6 +39,11 @@ def image_tags(node: Node) -> dict[str, str]:
 def data_volume_tags(node: Node) -> dict[str, str]:
     """By which a machine finds its data volume among all volumes of the environment, root volumes included."""
     return node_tags(node) | {"Volume": "data"}
+
+
+def public_address_tags(node: Node, kind: str) -> dict[str, str]:
+    """By which a public address is known as that of a gateway's `leader` or `replica` endpoint."""
+    return {"Name": f"{node.name}-{kind}", "Node": node.name, PUBLIC_ADDRESS_TAG: kind}
 
 
 def endpoint_tags(node: Node, port: int) -> dict[str, str]:

@@ -24,6 +24,7 @@ class Risk(StrEnum):
     QUORUM_LOWERED = "quorum-lowered"
     ADDRESS_CHANGED = "address-changed"
     OPENED_TO_THE_WORLD = "opened-to-the-world"
+    INTERNET_GATEWAY_IN_USE = "internet-gateway-in-use"
     PROTECTION_REMOVED = "protection-removed"
     ENVIRONMENT_RENAMED = "environment-renamed"
     MAJOR_DOWNGRADE = "major-downgrade"

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
+from holdfast.topology.ranges import is_public, within
 from holdfast.topology.risks import Risk
 from holdfast.topology.sizes import parse_mebibytes
 
@@ -152,6 +153,8 @@ class NetworkSpec(Spec):
     egress: Egress = Egress.NAT
     clients: tuple[Network, ...] = ()
     """Who may use the endpoints. Empty: the network itself."""
+    public: bool = False
+    """Whether the endpoints have public addresses too, for those `clients` that are on the internet. Takes `tls`."""
     floating: Floating | None = None
     """The pair of addresses that moves to a gateway that lives: a /31 outside of `cidr`. Default: derived from the
     name, in 100.127.0.0/16; `none`: no such pair."""
@@ -161,6 +164,12 @@ class NetworkSpec(Spec):
     """Who may ask the Sentinels, and reach Redis past the gateways. Empty: nobody."""
     peered: tuple[Network, ...] = ()
     """Other networks this one is or will be connected to: it must not overlap them."""
+
+    @property
+    def public_clients(self) -> tuple[IPv4Network, ...]:
+        """Those `clients` that come to the public addresses; empty where there are none."""
+        inside = (self.cidr, *self.peered)
+        return tuple(cidr for cidr in self.clients if self.public and is_public(cidr) and not within(cidr, inside))
 
 
 class CompactLayout(Spec):

@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import ports
-from holdfast.twin import machines, netns
+from holdfast.twin import machines, netns, outside
 
 CONTROL = Path("/run/holdfast-twin/control.sock")
 LOCK = Path("/run/holdfast-twin.lock")
@@ -87,6 +87,16 @@ def connect_to_sentinel(node_name: str, address: str, timeout: float) -> socket.
     return connection
 
 
+def connect_from_outside(source: str, address: str, port: int, timeout: float) -> socket.socket:
+    """A TCP connection that begins at a machine on the internet, which has the address `source`.
+
+    Raises:
+        NotRunning: nothing of the twin has a public address.
+        OSError: it could not be made.
+    """
+    return _connect(outside.NAMESPACE, address, port, timeout, source)
+
+
 def connect_from_vpc(environment: str, address: str, port: int, timeout: float) -> socket.socket:
     """A TCP connection that begins in the environment's VPC but on no node: at its router.
 
@@ -116,13 +126,15 @@ def _cached() -> dict[str, Any]:
         return _state[1]
 
 
-def _connect(namespace: str, address: str, port: int, timeout: float) -> socket.socket:
+def _connect(namespace: str, address: str, port: int, timeout: float, source: str = "") -> socket.socket:
     try:
         connection = netns.socket_in(namespace)
     except FileNotFoundError:
         raise NotRunning(f"network namespace {namespace} is gone") from None
     try:
         connection.settimeout(timeout)
+        if source:
+            connection.bind((source, 0))
         connection.connect((address, port))
     except OSError:
         connection.close()

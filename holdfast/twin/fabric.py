@@ -8,13 +8,15 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
-from holdfast.twin import netns
-from holdfast.twin.rules import INTERNET, METADATA, Cut, link, plugged, ruleset
+from holdfast.twin import netns, outside
+from holdfast.twin.rules import INTERNET, INTERNET_LINK, METADATA, Cut, link, plugged, ruleset
 from holdfast.twin.run import CommandFailed, run
 from holdfast.twin.view import CloudView, Interface, Subnet
 
 FIRST_TABLE = 100
 """Routing table, and priority of the rules that lead to it, of a VPC's first subnet."""
+FIRST_INTERNET_TABLE = 33_000
+"""The same of its ways to the internet: after the main table, for what is inside goes before."""
 MAX_SUBNETS = 200
 
 ROUTER_SETTINGS = {
@@ -47,6 +49,8 @@ class Router:
     selectors: set[tuple[str, int]] = field(default_factory=set)
     """Traffic from this cable looks into this routing table first."""
     filter: str = ""
+    public: frozenset[IPv4Address] = frozenset()
+    """Addresses that lead here from the internet. Without any there is no cable to it."""
 
 
 def gateway(subnet: Subnet) -> IPv4Address:
@@ -89,6 +93,7 @@ class Fabric:
         router = self.routers[vpc_id]
         self._filter(router, ruleset(view, vpc_id, cut))
         self._plug(router, view, interfaces)
+        self._publish(router, vpc_id, interfaces)
         self._route(router, view, vpc_id, interfaces)
 
     def renew(self, instance_id: str) -> None:
@@ -115,6 +120,7 @@ class Fabric:
         self._unsure.discard(vpc_id)
         for interface_id in list(router.cables):
             self._unplug(router, interface_id)
+        outside.disconnect(router.namespace)
         netns.delete(router.namespace)
 
     def _filter(self, router: Router, text: str) -> None:
@@ -133,36 +139,51 @@ class Fabric:
                     _connect(router, view, interface)
                 except CommandFailed:
                     # Half a cable would be in the way of the next attempt.
-                    _ip(router.namespace, [f"link delete {link(interface.id)}"], force=True)
+                    netns.ip(router.namespace, [f"link delete {link(interface.id)}"], force=True)
                     raise
 
     def _unplug(self, router: Router, interface_id: str) -> None:
         name = link(interface_id)
         owner = router.cables.pop(interface_id)
-        _ip(router.namespace, [f"link delete {name}"], force=True)
+        netns.ip(router.namespace, [f"link delete {name}"], force=True)
         # What led to it went with it.
         router.routes = {key: how for key, how in router.routes.items() if name not in how.split()}
         gone = {selector for selector in router.selectors if selector[0] == name}
-        _ip(router.namespace, [_selector("delete", *selector) for selector in gone], force=True)
+        netns.ip(router.namespace, [_selector("delete", *selector) for selector in gone], force=True)
         router.selectors -= gone
         if owner not in router.cables.values():
             netns.delete(netns.name_of(owner))
+
+    def _publish(self, router: Router, vpc_id: str, interfaces: list[Interface]) -> None:
+        """Before the routes, of which some lead over the cable that this lays."""
+        wanted = frozenset(mapped.public for interface in interfaces for mapped in interface.public)
+        if wanted and not router.public:
+            outside.connect(router.namespace, link(vpc_id))
+        if wanted:
+            outside.lead(link(vpc_id), router.public, wanted)
+        elif router.public:
+            outside.disconnect(router.namespace)
+            router.routes = {key: how for key, how in router.routes.items() if how != outside.WAY_OUT}
+        router.public = wanted
 
     def _route(self, router: Router, view: CloudView, vpc_id: str, interfaces: list[Interface]) -> None:
         subnets = sorted((s for s in view.subnets.values() if s.vpc_id == vpc_id), key=lambda s: s.cidr)
         # Those two first: the kernel asks for machines' hardware addresses in the name of the first.
         local = {gateway(subnet) for subnet in subnets}
-        tables = {subnet.id: FIRST_TABLE + number for number, subnet in enumerate(subnets[:MAX_SUBNETS])}
-        routes = _routes(view, interfaces, subnets, tables)
-        overlaid = {key.table for key in routes}
+        numbers = {subnet.id: number for number, subnet in enumerate(subnets[:MAX_SUBNETS])}
+        routes = _routes(view, interfaces, subnets, numbers)
+        if router.public:
+            routes |= _ways_out(subnets, numbers)
+        used = {key.table for key in routes}
         selectors = {
-            (link(interface.id), tables[interface.subnet_id])
+            (link(interface.id), first + numbers[interface.subnet_id])
             for interface in interfaces
-            if tables[interface.subnet_id] in overlaid
+            for first in (FIRST_TABLE, FIRST_INTERNET_TABLE)
+            if first + numbers[interface.subnet_id] in used
         }
         gone = [key for key in router.routes if key not in routes]
         changed = {key: how for key, how in routes.items() if router.routes.get(key) != how}
-        _ip(
+        netns.ip(
             router.namespace,
             [
                 *(f"address add {address}/32 dev lo" for address in sorted(local - router.local)),
@@ -180,7 +201,8 @@ def sweep() -> list[str]:
     """Remove every namespace of the twin with its cables, whoever made it; return their names."""
     found = netns.names()
     for namespace in found:
-        _ip(namespace, [f"link delete {link(interface_id)}" for interface_id in _cables(namespace)], force=True)
+        cables = [INTERNET_LINK, *map(link, _cables(namespace))]
+        netns.ip(namespace, [f"link delete {cable}" for cable in cables], force=True)
         netns.delete(namespace)
     return found
 
@@ -189,7 +211,7 @@ MAIN = 254
 
 
 def _routes(
-    view: CloudView, interfaces: list[Interface], subnets: list[Subnet], tables: dict[str, int]
+    view: CloudView, interfaces: list[Interface], subnets: list[Subnet], numbers: dict[str, int]
 ) -> dict[Key, str]:
     """Each address leads to the interface that has it, whatever its machine says; overlay routes by subnet."""
     routes: dict[Key, str] = {}
@@ -203,8 +225,18 @@ def _routes(
     for subnet in subnets:
         for route in subnet.routes:
             if route.target in ways:
-                routes[Key(tables[subnet.id], route.destination)] = ways[route.target]
+                routes[Key(FIRST_TABLE + numbers[subnet.id], route.destination)] = ways[route.target]
     return routes
+
+
+def _ways_out(subnets: list[Subnet], numbers: dict[str, int]) -> dict[Key, str]:
+    """To the internet, of each subnet whose table has such a route: without one, nothing goes back there."""
+    return {
+        Key(FIRST_INTERNET_TABLE + numbers[subnet.id], route.destination): outside.WAY_OUT
+        for subnet in subnets
+        for route in subnet.routes
+        if route.target.startswith("igw-")
+    }
 
 
 def _connect(router: Router, view: CloudView, interface: Interface) -> None:
@@ -214,7 +246,7 @@ def _connect(router: Router, view: CloudView, interface: Interface) -> None:
     name, inside = link(interface.id), f"eth{interface.device_index or 0}"
     primary = interface.addresses[0]
     netns.create(machine)
-    _ip(
+    netns.ip(
         router.namespace,
         [
             f"link add {name} type veth peer name {inside} address {interface.mac} netns {machine}",
@@ -226,7 +258,7 @@ def _connect(router: Router, view: CloudView, interface: Interface) -> None:
     default = [f"route replace default via {gateway(subnet)} dev {inside}"] if not interface.device_index else []
     # Else the kernel waits up to 0.8 s before it answers for somebody else.
     netns.call(router.namespace, lambda: _set(f"ipv4/neigh/{name}/proxy_delay", "0"))
-    _ip(
+    netns.ip(
         machine,
         [
             "link set lo up",
@@ -257,36 +289,19 @@ def _set_up() -> None:
 def _forget(namespace: str) -> None:
     listing = netns.call(namespace, lambda: run(["ip", "-json", "-N", "rule"]))
     priorities = [int(rule["priority"]) for rule in json.loads(listing)]
-    ours = [number for number in priorities if FIRST_TABLE <= number < FIRST_TABLE + MAX_SUBNETS]
+    firsts = (FIRST_TABLE, FIRST_INTERNET_TABLE)
+    ours = [number for number in priorities if any(0 <= number - first < MAX_SUBNETS for first in firsts)]
     tables = [*sorted(set(ours)), MAIN]
     commands = [*(f"rule delete priority {number}" for number in ours), *(f"route flush table {n}" for n in tables)]
     # A table that has no routes is an error to the kernel.
-    _ip(namespace, [*commands, "address flush dev lo scope global"], force=True)
+    netns.ip(namespace, [*commands, "address flush dev lo scope global", f"link delete {INTERNET_LINK}"], force=True)
 
 
 def _cables(namespace: str) -> dict[str, str]:
     """Interface id → instance id, as `_connect` wrote it on each cable."""
-    labels = [cable.get("ifalias", "") for cable in netns.call(namespace, _links)]
+    labels = [cable.get("ifalias", "") for cable in netns.links(namespace)]
     return dict(label.split(" ", 1) for label in labels if " " in label)
-
-
-def _links() -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(run(["ip", "-json", "link", "show"]))
-    return found
 
 
 def _selector(verb: str, name: str, table: int) -> str:
     return f"rule {verb} iif {name} priority {table} table {table}"
-
-
-def _ip(namespace: str, commands: list[str], *, force: bool = False) -> None:
-    """`force`: go on after a command that fails, because what it removes may have gone by itself."""
-    if not commands:
-        return
-    try:
-        options = ["-force"] if force else []
-        text = "\n".join(commands) + "\n"
-        netns.call(namespace, lambda: run(["ip", *options, "-batch", "-"], input=text))
-    except CommandFailed:
-        if not force:
-            raise

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from holdfast.twin.run import run
+from holdfast.twin.run import CommandFailed, run
 
 PREFIX = "hf-"
 FOLDER = Path("/run/netns")
@@ -59,6 +60,31 @@ def call(namespace: str, work: Callable[[], T]) -> T:
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"in-{namespace}") as thread:
         return thread.submit(inside).result()
+
+
+def ip(namespace: str, commands: Sequence[str], *, force: bool = False) -> None:
+    """Have `ip` do all of these in a namespace.
+
+    `force`: go on after a command that fails, because what it removes may have gone by itself.
+
+    Raises:
+        CommandFailed: one failed.
+    """
+    if not commands:
+        return
+    options = ["-force"] if force else []
+    text = "\n".join(commands) + "\n"
+    try:
+        call(namespace, lambda: run(["ip", *options, "-batch", "-"], input=text))
+    except CommandFailed:
+        if not force:
+            raise
+
+
+def links(namespace: str) -> list[dict[str, str]]:
+    """Its network devices, as `ip -json link` has them."""
+    found: list[dict[str, str]] = json.loads(call(namespace, lambda: run(["ip", "-json", "link", "show"])))
+    return found
 
 
 def socket_in(

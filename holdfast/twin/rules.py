@@ -7,13 +7,15 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import NamedTuple
 
-from holdfast.twin.view import CloudView, Instance, Interface, Rule, Subnet
+from holdfast.twin.view import CloudView, Instance, Interface, Mapped, Rule, Subnet
 
 METADATA = IPv4Address("169.254.169.254")
 METADATA_PORT = 80
 INTERNET = IPv4Address("198.51.100.1")
 """Stands for everything outside of the VPCs: the cloud's APIs and the package mirrors. An address for documentation."""
 API_PORT, MIRROR_PORT = 5599, 3142
+INTERNET_LINK = "hf-internet"
+"""The router's end of the cable to machines on the internet, where there are public addresses."""
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
 HTTPS = 443
@@ -76,14 +78,17 @@ def plugged(view: CloudView, vpc_id: str) -> list[Interface]:
     )
 
 
-def has_internet(view: CloudView, subnet: Subnet) -> bool:
-    """Whether the subnet's default route ends at an internet gateway, directly or through a NAT gateway."""
-    target = _default_target(subnet)
+def has_internet(view: CloudView, interface: Interface) -> bool:
+    """Whether what is sent from its first address finds a way to the APIs and mirrors, and back.
+
+    Through a NAT gateway; or straight through an internet gateway, where that address has a public one.
+    """
+    target = _way_to_internet(view.subnets[interface.subnet_id])
     nat = view.nat_gateways.get(target)
-    if nat is not None:
-        outside = view.subnets.get(nat.subnet_id)
-        target = "" if outside is None else _default_target(outside)
-    return target.startswith("igw-")
+    if nat is None:
+        return target.startswith("igw-") and interface.addresses[0] in {one.private for one in interface.public}
+    outside = view.subnets.get(nat.subnet_id)
+    return outside is not None and _way_to_internet(outside).startswith("igw-")
 
 
 def holder(view: CloudView, vpc_id: str, address: IPv4Address) -> Interface | None:
@@ -97,7 +102,7 @@ def admits_api(view: CloudView, vpc_id: str, source: IPv4Address, service: str) 
     if interface is None:
         return False
     subnet = view.subnets[interface.subnet_id]
-    if has_internet(view, subnet):
+    if has_internet(view, interface):
         return True
     for endpoint in view.endpoints.values():
         if (endpoint.vpc_id, endpoint.service) != (subnet.vpc_id, service):
@@ -122,8 +127,19 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         lines += _chain(f"in_{link(interface.id)}", [*(f"jump in_{group}" for group in known), "drop"])
         lines += _chain(f"out_{link(interface.id)}", [*(f"jump out_{group}" for group in known), "drop"])
     to, of = (_verdicts(interfaces, direction) for direction in ("in", "out"))
-    lines += _chain("arrive", [*_internet(view, interfaces), *_when(to, f"oifname vmap {to}"), "drop"])
+    public = [mapped for interface in interfaces for mapped in interface.public]
+    lines += _chain(
+        "arrive",
+        [
+            *_internet(view, interfaces),
+            *_when(to, f"oifname vmap {to}"),
+            *([f"oifname {INTERNET_LINK} accept"] if public else []),
+            "drop",
+        ],
+    )
     lines += _chain("honest", _honest(interfaces))
+    if public:
+        lines += _translation(public)
     lines += _chain(
         "forward",
         [
@@ -133,8 +149,10 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
             *_severed(interfaces, cut),
             *_lossy(interfaces, cut, "iifname", "oifname"),
             "jump honest",
+            *([f"oifname {INTERNET_LINK} ip saddr != {_set(one.private for one in public)} drop"] if public else []),
             "ct state established,related accept",
             *_when(of, f"iifname vmap {of}"),
+            *([f"iifname {INTERNET_LINK} goto arrive"] if public else []),
         ],
     )
     lines += _chain(
@@ -168,8 +186,10 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
     return "\n".join([*lines, "}", ""])
 
 
-def _default_target(subnet: Subnet) -> str:
-    return next((route.target for route in subnet.routes if route.destination == ANYWHERE), "")
+def _way_to_internet(subnet: Subnet) -> str:
+    """The target of the route that wins: the most specific one."""
+    found = [route for route in subnet.routes if INTERNET in route.destination]
+    return max(found, key=lambda route: route.destination.prefixlen).target if found else ""
 
 
 def _admits(view: CloudView, group_id: str, source: IPv4Address) -> bool:
@@ -237,7 +257,7 @@ def _traffic(rule: Rule) -> list[str]:
 
 def _internet(view: CloudView, interfaces: Iterable[Interface]) -> Iterator[str]:
     """Which services a call may use is decided when its signature has been read; here only whether any may be."""
-    outside = [item for item in interfaces if has_internet(view, view.subnets[item.subnet_id])]
+    outside = [item for item in interfaces if has_internet(view, item)]
     with_endpoint = [
         item
         for item in interfaces
@@ -251,6 +271,26 @@ def _internet(view: CloudView, interfaces: Iterable[Interface]) -> Iterator[str]
     browsers = _names(outside)
     yield from _when(callers, f"iifname {callers} ip daddr {INTERNET} tcp dport {API_PORT} accept")
     yield from _when(browsers, f"iifname {browsers} ip daddr {INTERNET} tcp dport {MIRROR_PORT} accept")
+
+
+def _translation(public: Iterable[Mapped]) -> Iterator[str]:
+    """What an internet gateway does: inside there are private addresses only, outside public ones only."""
+    inwards = _set(f"{one.public} : {one.private}" for one in public)
+    outwards = _set(f"{one.private} : {one.public}" for one in public)
+    yield from _chain(
+        "from_internet",
+        [
+            "type nat hook prerouting priority dstnat;",
+            f"iifname {INTERNET_LINK} dnat to ip daddr map {inwards}",
+        ],
+    )
+    yield from _chain(
+        "to_internet",
+        [
+            "type nat hook postrouting priority srcnat;",
+            f"oifname {INTERNET_LINK} snat to ip saddr map {outwards}",
+        ],
+    )
 
 
 def _honest(interfaces: Iterable[Interface]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class Endpoint:
     groups: tuple[str, ...] = ()
 
 
+class Mapped(NamedTuple):
+    """A public address, and the private one that it leads to."""
+
+    public: IPv4Address
+    private: IPv4Address
+
+
 @dataclass(frozen=True)
 class Interface:
     """`addresses`: the primary first. `device_index` is meaningful only while `instance_id` is set."""
@@ -82,6 +90,7 @@ class Interface:
     instance_id: str | None
     device_index: int | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    public: tuple[Mapped, ...] = ()
 
 
 @dataclass(frozen=True)

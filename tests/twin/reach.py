@@ -1,19 +1,29 @@
-"""What can be reached from where: TCP connections, tried from a machine's own network."""
+"""What can be reached from where: TCP connections, tried from a machine's own network; and who is not let in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 from holdfast.topology import ports
-from holdfast.twin import client
 from tests.twin.conftest import Cluster
 
 TIMEOUT = 0.5
 """Seconds. What no security group lets through is not answered at all."""
 
 AT_ONCE = 32
+
+REFUSED_WITHIN, ANSWERED_WITHIN = 0.3, 2.0
+"""Seconds for a server to say that it does not let a client in, and to answer one that it does."""
+
+Door = tuple[str, int]
+"""Address and port."""
+Connect = Callable[[str, int, float], socket.socket]
+"""Address, port and timeout → a connection from somewhere. Raises `OSError` where none can be made."""
 
 OURS = {ports.ENDPOINT, ports.TLS_ENDPOINT, ports.REDIS, ports.SENTINEL, ports.LEASE, ports.STATS}
 OTHERS = {22, 53, 80, 111, 443, 5355, 10000 + ports.REDIS}
@@ -30,11 +40,11 @@ def listening(cluster: Cluster) -> set[int]:
     return found | OURS | OTHERS
 
 
-def reached(source: str, addresses: Collection[str], tried: Collection[int]) -> dict[str, set[int]]:
-    """Address → ports of it that a machine of that name can connect to; addresses without any are left out."""
+def reached(connect: Connect, addresses: Collection[str], tried: Collection[int]) -> dict[str, set[int]]:
+    """Address → ports of it to which it can `connect`; addresses without any are left out."""
     pairs = list(product(addresses, tried))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        open_ = list(pool.map(lambda pair: _connects(source, *pair), pairs))
+        open_ = list(pool.map(lambda pair: _connects(connect, *pair), pairs))
     found: dict[str, set[int]] = {}
     for (address, port), is_open in zip(pairs, open_, strict=True):
         if is_open:
@@ -42,9 +52,28 @@ def reached(source: str, addresses: Collection[str], tried: Collection[int]) -> 
     return found
 
 
-def _connects(source: str, address: str, port: int) -> bool:
+def _connects(connect: Connect, address: str, port: int) -> bool:
     try:
-        client.connect_from_node(source, address, port, TIMEOUT).close()
+        connect(address, port, TIMEOUT).close()
     except OSError:
         return False
     return True
+
+
+def refusal(connect: Connect, door: Door, context: ssl.SSLContext, name: str | None = None) -> str | None:
+    """How a session that sends a command ends; None where it is answered."""
+    address, port = door
+    with connect(address, port, ANSWERED_WITHIN) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname=name or address) as connection:
+                # With TLS 1.3 a refusal comes after the client's handshake; and is lost where the client has written.
+                connection.settimeout(REFUSED_WITHIN)
+                with contextlib.suppress(TimeoutError):
+                    return "more than nobody asked for" if connection.recv(100) else "closed"
+                connection.settimeout(ANSWERED_WITHIN)
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n" if port == ports.STATS else b"PING\r\n")
+                return None if connection.recv(100) else "closed"
+        except ssl.SSLError as error:
+            return str(error)
+        except ConnectionResetError:
+            return "reset"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -60,9 +61,22 @@ class Gateway:
         )
         return redis.Redis(connection_pool=pool)
 
+    def _reach(self, address: str) -> socket.socket:
+        return client.connect_from_node(self.node, address, self.port, TIMEOUT)
+
     def _open(self, address: str) -> Any:
-        opened = client.connect_from_node(self.node, address, self.port, TIMEOUT)
+        opened = self._reach(address)
         return self.tls.wrap_socket(opened, server_hostname=address) if self.tls else opened
+
+
+@dataclass(frozen=True)
+class PublicGateway(Gateway):
+    """The same at its public addresses, used from a machine on the internet that has the address `source`."""
+
+    source: str = ""
+
+    def _reach(self, address: str) -> socket.socket:
+        return client.connect_from_outside(self.source, address, self.port, TIMEOUT)
 
 
 class _Connection(redis.Connection):

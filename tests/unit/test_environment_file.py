@@ -297,3 +297,80 @@ def test_tls_is_written_short_or_long_and_off_is_no_boolean(tmp_path: Path, writ
     file = tmp_path / "shop.yaml"
     file.write_text(f"{yaml.safe_dump(VALID)}tls: {written}\n")
     assert load_environment(file).tls.mode == mode
+
+
+OFFICE = "203.0.113.0/24"
+
+
+@pytest.mark.parametrize(
+    ("tls", "clients", "problem"),
+    [
+        ("off", [OFFICE], {"network.public": "true, with tls.mode: off | false, or tls.mode: required or optional"}),
+        (
+            "required",
+            [],
+            {
+                "network.clients": "the network itself, with network.public: true | at least one network of the "
+                "internet, or network.public: false"
+            },
+        ),
+        (
+            "required",
+            ["10.60.0.0/16", "100.64.0.0/24"],
+            {
+                "network.clients": "10.60.0.0/16, 100.64.0.0/24, with network.public: true | at least one network of "
+                "the internet, or network.public: false"
+            },
+        ),
+        (
+            "required",
+            ["127.0.0.0/16", "239.1.0.0/16"],
+            {
+                "network.clients": "127.0.0.0/16, 239.1.0.0/16, with network.public: true | at least one network of "
+                "the internet, or network.public: false"
+            },
+        ),
+        (
+            "required",
+            [f"8.8.{part}.0/24" for part in range(41)],
+            {"network.clients": "41 networks of the internet | at most 40"},
+        ),
+        (
+            "required",
+            [OFFICE, "0.0.0.0/0"],
+            {"network.clients[1]": "0.0.0.0/0, with network.public: true | networks of the internet of /16 or smaller"},
+        ),
+    ],
+)
+def test_the_internet_is_let_in_with_tls_and_by_a_list(
+    tmp_path: Path, tls: str, clients: list[str], problem: dict[str, str]
+) -> None:
+    content = changed("network", {"cidr": "10.60.0.0/16", "public": True, "clients": clients}) | {"tls": tls}
+    assert problems(tmp_path, content) == problem
+    content["network"]["public"] = False
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert load_environment(file).network.public_clients == ()
+
+
+def test_the_internet_is_let_in_where_there_is_a_gateway_to_it(tmp_path: Path) -> None:
+    network = {"cidr": "10.60.0.0/16", "public": True, "clients": [OFFICE], "egress": "endpoints"}
+    content = changed("network", network) | {"tls": "required", "images": "baked"}
+    assert problems(tmp_path, content) == {
+        "network.public": "true, with network.egress: endpoints, which has no internet gateway | false, or "
+        "network.egress: nat"
+    }
+
+
+def test_who_comes_by_a_peering_does_not_come_from_the_internet(tmp_path: Path) -> None:
+    network = {"cidr": "10.60.0.0/16", "public": True, "clients": ["8.8.8.0/24"], "peered": ["8.8.0.0/16"]}
+    (at, problem), *others = problems(tmp_path, changed("network", network) | {"tls": "required"}).items()
+    assert others == []
+    assert at == "network.clients"
+    assert problem.startswith("8.8.8.0/24, with network.public: true")
+
+
+@pytest.mark.parametrize("key", ["clients", "sentinel_clients"])
+def test_a_network_is_listed_once(tmp_path: Path, key: str) -> None:
+    content = changed("network", {"cidr": "10.60.0.0/16", key: [OFFICE, "10.60.0.0/16", OFFICE]})
+    assert problems(tmp_path, content) == {f"network.{key}[2]": f"{OFFICE} again | each network once"}

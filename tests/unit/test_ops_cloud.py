@@ -49,6 +49,7 @@ def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
         "name": "leader.prod.holdfast.internal",
         "url": "redis://app:$REDIS_PASSWORD@leader.prod.holdfast.internal:6379",
         "forward": None,
+        "public_addresses": (),
     }
     assert content["replica"]["addresses"] == ("10.60.0.6", "10.60.16.6", "10.60.32.6")
 

@@ -34,10 +34,13 @@ STATES = {
         ("aws_secretsmanager_secret", {"name": "holdfast/prod/app", "recovery_window_in_days": 30}),
     ),
     "prod-names": state(("aws_route53_zone", {})),
-    "prod-network": state(("aws_vpc", {})),
+    "prod-network": state(("aws_eip", {"public_ip": "198.51.100.1", "tags": {"Name": "holdfast-prod-nat-a"}})),
     "prod-watch": state(("aws_sns_topic", {}), ("aws_flow_log", {})),
     "prod-zone-a": state(volume("prod-a1"), volume("prod-a2")),
-    "prod-zone-c": state(volume("prod-c1")),
+    "prod-zone-c": state(
+        volume("prod-c1"),
+        ("aws_eip", {"public_ip": "198.51.100.7", "tags": {"Name": "prod-c1-leader", "Endpoint": "leader"}}),
+    ),
 }
 
 
@@ -52,7 +55,8 @@ def test_stacks_go_in_the_reverse_order_of_a_deploy_with_what_they_hold(environm
         "",
         "  prod-names     1 resource",
         "  prod-watch     2 resources",
-        "  prod-zone-c    1 resource, with the data of prod-c1 (16 GiB)",
+        "  prod-zone-c    2 resources, with the data of prod-c1 (16 GiB), the public address 198.51.100.7 of "
+        "prod-c1-leader",
         "  prod-zone-a    2 resources, with the data of prod-a1 (16 GiB), the data of prod-a2 (16 GiB)",
         "  prod-identity  3 resources, with the bucket holdfast-prod with all that is in it",
         "  prod-network   1 resource",

@@ -145,6 +145,18 @@ def test_an_endpoint_that_changes_comes_or_goes_is_named() -> None:
     )
 
 
+def test_public_addresses_that_come_and_go_are_named() -> None:
+    leader, replica = ({"tags": {"Name": f"shop-a1-{kind}", "Node": "shop-a1"}} for kind in ("leader", "replica"))
+    changes = (
+        change("aws_eip.shop-a1-leader-address", DELETE, leader, None),
+        change("aws_eip.shop-a1-replica-address", CREATE, None, replica),
+    )
+    assert meaning(facts(zone("a", *changes)))["Endpoints"] == (
+        "**Gone**: public address shop-a1-leader.",
+        "New: public address shop-a1-replica.",
+    )
+
+
 def test_a_new_environment_is_told_as_one() -> None:
     told = meaning(Facts("shop", (stack("zone-a", change("aws_instance.shop-a1", CREATE, None, instance("a"))),)))
     assert told["Nodes"] == ("Nothing of shop exists yet. 1 node is made: shop-a1 in zone a.",)

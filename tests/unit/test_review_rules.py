@@ -198,6 +198,74 @@ def test_a_group_that_is_opened_to_the_world(cidr: str) -> None:
     assert hits("opened-to-the-world", known)[0].endswith("may reach port 6379 (the leader and replica endpoints)")
 
 
+@pytest.mark.parametrize(
+    ("cidr", "port", "rule"),
+    [
+        ("8.8.0.0/16", 6390, "published"),
+        ("0.0.0.0/0", 6390, "opened-to-the-world"),
+        ("8.0.0.0/15", 6390, "opened-to-the-world"),
+        ("8.8.8.8/32", 6379, "opened-to-the-world"),
+        ("8.8.8.8/32", 26379, "opened-to-the-world"),
+        ("10.9.0.0/16", 6390, "opened"),
+    ],
+)
+def test_who_is_listed_on_the_internet_may_come_with_tls_and_is_told(cidr: str, port: int, rule: str) -> None:
+    is_there = zone("a", public_address("a", NONE))
+    assert names(facts(stack("network", ingress("office", CREATE, cidr, port)), is_there)) == [rule]
+
+
+def test_without_public_addresses_nobody_is_let_in_from_the_internet() -> None:
+    known = facts(stack("network", ingress("office", CREATE, "8.8.8.8/32", 6390)))
+    assert names(known) == ["opened-to-the-world"]
+
+
+def test_addresses_that_come_let_in_who_was_listed_before() -> None:
+    listed = stack("network", ingress("office", NONE, "8.8.8.8/32", 6390), ingress("own", NONE, "10.0.0.0/16", 6390))
+    assert names(facts(listed)) == []
+    known = facts(listed, zone("a", public_address("a", CREATE)))
+    assert hits("published", known) == [
+        "shop-network/office: 8.8.8.8/32 may reach port 6390 (the leader and replica endpoints, with TLS)"
+    ]
+
+
+def public_address(letter: str, actions: list[str]) -> Values:
+    name = f"shop-{letter}1-leader"
+    values = {"tags": of(letter)["tags"] | {"Name": name, "Endpoint": "leader"}, "public_ip": "198.51.100.7"}
+    sides: dict[str, Any] = {"create": (None, values), "delete": (values, None), "no-op": (values, values)}
+    return change(f"aws_eip.{name}-address", actions, *sides[actions[0]])
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [(NONE, ["first `network.public: false` alone, and another deploy for the rest"]), (CREATE, [])],
+)
+def test_an_internet_gateway_stays_while_addresses_lead_through_it(actions: list[str], expected: list[str]) -> None:
+    gateway = change("aws_internet_gateway.internet", DELETE, {"id": "igw-1"}, None)
+    known = facts(stack("network", gateway), zone("a", public_address("a", actions)))
+    assert [hit.partition(": ")[2] for hit in hits("internet-gateway-in-use", known)] == expected
+
+
+def test_a_public_address_that_is_nobodys_any_more_is_told() -> None:
+    gone = change("aws_eip_association.shop-a1-leader-public", REPLACE, {"id": "eipassoc-1"}, {})
+    assert hits("address-changed", facts(zone("a", public_address("a", NONE), gone))) == [
+        "shop-zone-a/shop-a1-leader-public: the public address leads to nobody, until it is associated anew"
+    ]
+
+
+def test_a_public_address_that_goes_never_comes_back() -> None:
+    assert hits("address-changed", facts(zone("a", public_address("a", DELETE)))) == [
+        "shop-zone-a/shop-a1-leader-address: 198.51.100.7 is given back, and nobody gets it again"
+    ]
+    unplanned = change("aws_eip.shop-a1-leader-address", DELETE, {}, None)
+    assert hits("address-changed", facts(zone("a", unplanned))) == [
+        "shop-zone-a/shop-a1-leader-address: public address shop-a1-leader-address is given back, and nobody gets it "
+        "again"
+    ]
+    assert names(facts(zone("a", public_address("a", CREATE)))) == []
+    of_a_nat_gateway = change("aws_eip.nat-a-address", DELETE, {"tags": {"Name": "nat-a"}}, None)
+    assert hits("address-changed", facts(stack("network", of_a_nat_gateway))) == []
+
+
 def test_a_group_that_is_opened_to_a_private_range() -> None:
     known = facts(stack("network", ingress("more", CREATE, "10.9.0.0/16")))
     assert names(known) == ["opened"]

@@ -24,6 +24,7 @@ from holdfast.twin.view import (
     Endpoint,
     Instance,
     Interface,
+    Mapped,
     NatGateway,
     Route,
     Rule,
@@ -104,13 +105,32 @@ def view(default_route: str | None = "nat-1") -> CloudView:
 
 
 @pytest.mark.parametrize(
-    ("default_route", "expected"), [("nat-1", True), ("igw-1", True), ("nat-2", False), ("nat-9", False), (None, False)]
+    ("default_route", "expected"),
+    [("nat-1", True), ("igw-1", False), ("nat-2", False), ("nat-9", False), (None, False)],
 )
-def test_a_subnet_has_internet_if_its_default_route_ends_at_an_internet_gateway(
+def test_a_machine_has_internet_if_its_default_route_ends_at_an_internet_gateway(
     default_route: str | None, expected: bool
 ) -> None:
     cloud = view(default_route)
-    assert has_internet(cloud, cloud.subnets["s-a"]) is expected
+    assert has_internet(cloud, cloud.interfaces["eni-a1"]) is expected
+
+
+def test_straight_through_an_internet_gateway_it_needs_a_public_address() -> None:
+    cloud = view("igw-1")
+    machine = cloud.interfaces["eni-a1"]
+    for position, expected in ((0, True), (1, False)):
+        mapped = Mapped(IPv4Address("198.18.0.9"), machine.addresses[position])
+        assert has_internet(cloud, replace(machine, public=(mapped,))) is expected
+
+
+def test_a_narrower_route_leads_the_apis_away() -> None:
+    """As where who may come from the internet was listed so widely that the cloud itself was among them."""
+    cloud = view()
+    subnet = cloud.subnets["s-a"]
+    listed = Route(IPv4Network("198.51.0.0/16"), "igw-1")
+    cloud = replace(cloud, subnets=cloud.subnets | {"s-a": replace(subnet, routes=(*subnet.routes, listed))})
+    assert not has_internet(cloud, cloud.interfaces["eni-a1"])
+    assert has_internet(cloud, cloud.interfaces["eni-b1"])
 
 
 @pytest.mark.parametrize(
@@ -319,3 +339,18 @@ def test_machines_that_ask_at_the_same_time_all_keep_their_tokens() -> None:
     sys.setswitchinterval(interval)
     assert all(tokens.accept(caller, token) for token in issued)
     assert not tokens.accept(IPv4Address("10.40.0.7"), issued[0])
+
+
+def test_the_internet_reaches_what_has_a_public_address_as_groups_say_and_sees_no_other() -> None:
+    cloud = view()
+    there = cloud.interfaces["eni-a1"]
+    mapped = Mapped(IPv4Address("198.18.0.9"), there.addresses[1])
+    cloud = replace(cloud, interfaces=cloud.interfaces | {"eni-a1": replace(there, public=(mapped,))})
+    lines = [line.strip() for line in ruleset(cloud, VPC, Cut()).splitlines()]
+    assert "iifname hf-internet dnat to ip daddr map { 198.18.0.9 : 10.40.0.5 }" in lines
+    assert "oifname hf-internet snat to ip saddr map { 10.40.0.5 : 198.18.0.9 }" in lines
+    assert "iifname hf-internet goto arrive" in lines
+    assert lines.index("oifname hf-internet ip saddr != { 10.40.0.5 } drop") < lines.index(
+        "ct state established,related accept"
+    )
+    assert "hf-internet" not in ruleset(view(), VPC, Cut())

@@ -64,7 +64,8 @@ def rotate(cluster: Cluster, say: Say, *, due: bool) -> dict[str, str]:
     if heals:
         say("certificates have ended: no node waits for the others now")
     else:
-        renewal.wait_healthy(cluster, renewal.CERTIFICATE)
+        # What a timer or a deploy gives may wait for a report that is late; a person wants to know at once.
+        renewal.wait_healthy(cluster, renewal.CERTIFICATE, renewal.PATIENCE if due else 0)
     made = _make(cluster, store, lambda why: why is not None or not due)
     _deliver(cluster, store, say, heals=heals)
     return made

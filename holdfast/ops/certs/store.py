@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from holdfast.ops import cloud
+from holdfast.ops import cloud, public
 from holdfast.ops.certs.authority import Authority, Pair
 from holdfast.ops.vault import USED, Vault
 from holdfast.topology import Cluster, Environment, certificates, names
@@ -36,10 +36,17 @@ class Kept:
 
 
 def places(cluster: Cluster) -> Iterator[Place]:
-    """Of all certificates that an environment needs."""
+    """Of all certificates that an environment needs.
+
+    Raises:
+        CloudError: the public addresses, for which they are too, cannot be looked up.
+    """
     environment = cluster.environment
+    found = public.addresses(environment)
     for node in cluster.nodes:
-        yield Place(names.node_certificate(environment, node.name), certificates.of_node(cluster, node), node=True)
+        given = [one.address for one in found if one.node == node.name]
+        subject = certificates.of_node(cluster, node, given)
+        yield Place(names.node_certificate(environment, node.name), subject, node=True)
     for name in environment.applications:
         yield of_application(environment, name)
 

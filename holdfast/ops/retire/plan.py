@@ -63,6 +63,8 @@ def _losses(state: State) -> Iterator[str]:
             yield f"the data of {values['tags']['Node']} ({values['size']} GiB)"
         elif kind == "aws_s3_bucket":
             yield f"the bucket {values['bucket']} with all that is in it"
+        elif kind == "aws_eip" and names.PUBLIC_ADDRESS_TAG in values["tags"]:
+            yield f"the public address {values['public_ip']} of {values['tags']['Name']}"
 
 
 def _left(environment: Environment, states: Mapping[str, State], today: date) -> Iterator[str]:

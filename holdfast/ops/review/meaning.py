@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from holdfast.ops.review import reach
-from holdfast.ops.review.facts import Action, Facts, text
-from holdfast.ops.review.nodes import Fate, Node, Side, having, nodes, taken_together
+from holdfast.ops.review.facts import Action, Facts, tag, text
+from holdfast.ops.review.nodes import Fate, Node, Side, having, nodes, public_addresses, taken_together
 from holdfast.ops.review.rollout import Left, Step, moves, steps
 from holdfast.topology.spec import Role
 
@@ -196,6 +196,13 @@ def _endpoints(facts: Facts, found: tuple[Node, ...]) -> Iterator[str]:
         if zone.destroyed:
             changed = True
             yield f"**Gone**: every name under {text(zone.before.get('name'))}."
+    for address in public_addresses(facts):
+        # Of a stack that cannot be planned only the name is known.
+        values = address.before or address.after
+        whose = tag(values, "Name") or address.name
+        if address.destroyed or not address.exists:
+            changed = True
+            yield f"**Gone**: public address {whose}." if address.destroyed else f"New: public address {whose}."
     for node in found:
         old = node.before.addresses[1:] if node.before else ()
         new = node.after.addresses[1:] if node.after else ()

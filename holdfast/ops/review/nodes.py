@@ -100,6 +100,11 @@ def nodes(facts: Facts) -> tuple[Node, ...]:
     return tuple(found)
 
 
+def public_addresses(facts: Facts) -> list[Resource]:
+    """Those of endpoints, which the zones have: a NAT gateway's, which the network has, is nobody's to know."""
+    return [it for it in facts.of_kind("aws_eip") if it.stack.startswith("zone-")]
+
+
 def _joined(one: Resource | None, other: Resource) -> Resource:
     """Of two constructs that stand for the same part of a node (a renamed one): what goes, replaced by what comes."""
     if one is None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from holdfast.ops.review.facts import Facts, Resource, Values, text
-from holdfast.topology import ports
+from holdfast.topology import ports, ranges
 
 INGRESS, EGRESS = "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule"
 
@@ -23,7 +23,7 @@ SERVICES = {
 Network = IPv4Network | IPv6Network
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
-PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")))
+PRIVATE = (*ranges.PRIVATE, ip_network("fc00::/7"))
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class Way:
         """Addresses outside of the private ranges may come."""
         return self.network is not None and not any(_within(self.network, private) for private in PRIVATE)
 
+    @property
+    def listed(self) -> bool:
+        """As an environment with public addresses lets somebody on the internet in: with TLS, and not everybody."""
+        tls = self.protocol == "tcp" and self.first_port == self.last_port == ports.TLS_ENDPOINT
+        bounded = isinstance(self.network, IPv4Network) and self.network.prefixlen >= ranges.WIDEST
+        return self.inward and self.public and tls and bounded
+
     def __str__(self) -> str:
         who = str(self.network or f"a security group ({self.other})")
         who = f"the whole internet ({who})" if who in ANYWHERE else who
@@ -60,6 +67,8 @@ class Way:
 class Reach:
     opened: tuple[Way, ...]
     closed: tuple[Way, ...]
+    remaining: tuple[Way, ...]
+    """Every way after the change."""
 
 
 def compare(facts: Facts) -> Reach:
@@ -70,6 +79,7 @@ def compare(facts: Facts) -> Reach:
     return Reach(
         opened=tuple(way for way in after if not _covered(way, before)),
         closed=tuple(way for way in before if not _covered(way, after)),
+        remaining=tuple(after),
     )
 
 

@@ -98,7 +98,11 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
         "teststack": {"source": source.name, "owner": wish.owner, "run": wish.run, "expires": instant(wish.expires)},
         "protected": False,
     }
-    made["network"]["cidr"] = str(free_network(wish.name, [*taken, *source.network.peered]))
+    network = str(free_network(wish.name, [*taken, *source.network.peered]))
+    # Where the source's own network is listed among clients, its own is meant; the internet is not let in.
+    listed = [cidr for cidr in source.network.clients if cidr not in source.network.public_clients]
+    clients = [network if cidr == source.network.cidr else str(cidr) for cidr in listed]
+    made["network"] |= {"cidr": network, "clients": clients, "public": False}
     # Of its own, by its name, where the source has them.
     for key, none in (("domain", NO_DOMAIN), ("floating", NO_FLOATING)):
         if made["network"].get(key) != none:

@@ -1,6 +1,7 @@
 """Every correction of moto: imported, it is in force."""
 
 from holdfast.twin.api import (
+    addresses,
     attributes,
     devices,
     gateways,
@@ -18,6 +19,7 @@ from holdfast.twin.api import (
 )
 
 __all__ = [
+    "addresses",
     "attributes",
     "devices",
     "gateways",

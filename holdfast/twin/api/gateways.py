@@ -1,10 +1,9 @@
-"""Gateways and public addresses with EC2's rules: what is in use stays, and a NAT gateway takes its interface along."""
+"""Gateways with EC2's rules: what is in use stays, and a NAT gateway takes its interface along."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.internet_gateways import InternetGatewayBackend
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 
@@ -49,11 +48,3 @@ def _detach(original: Method, self: Any, internet_gateway_id: str, vpc_id: str) 
             "Please unmap those public address(es) before detaching the gateway.",
         )
     original(self, internet_gateway_id, vpc_id)
-
-
-@around(ElasticAddressBackend, "release_address")
-def _release(original: Method, self: Any, address: str | None = None, allocation_id: str | None = None) -> None:
-    for held in self.addresses:
-        if held.eni is not None and (held.public_ip == address or held.allocation_id == allocation_id):
-            raise refuse("InvalidIPAddress.InUse", f"Address {held.public_ip} is in use.")
-    original(self, address, allocation_id)

@@ -142,11 +142,11 @@ def _delete(original: Method, self: Any, eni_id: str) -> None:
     free_public_addresses(self, interface)
 
 
-def free_public_addresses(ec2: Any, interface: Any) -> None:
-    """What a deleted interface had is free for others, or to be released; moto keeps it there."""
-    for address in ec2.addresses:
-        if address.eni is interface:
-            address.eni, address.association_id = None, None
+def free_public_addresses(ec2: Any, interface: Any, of: Iterable[str] | None = None) -> None:
+    """Those of an interface (`of`: of these private addresses of it) are free for others, or to be released."""
+    for elastic in ec2.addresses:
+        if elastic.eni is interface and (of is None or elastic.private_ip_address in set(of)):
+            elastic.eni, elastic.association_id, elastic.of_private = None, None, None
 
 
 def _is_of_nat_gateway(interface: Any) -> bool:
@@ -188,6 +188,7 @@ def _assign(original: Method, self: Any) -> ActionResult:
     for address in added:
         owner = _owner(interface.subnet, address)
         if owner is not None:
+            _move_public_addresses(owner, address, interface)
             _drop(owner, [address])
         interface.private_ip_addresses.append({"Primary": False, "PrivateIpAddress": address})
     return ActionResult(
@@ -207,6 +208,13 @@ def _check_may_move(owner: Any | None, address: str, *, move: bool) -> None:
         raise refuse("InvalidParameterValue", f"[{address}] is the primary address of {owner.id}, and cannot be moved.")
 
 
+def _move_public_addresses(owner: Any, private: str, interface: Any) -> None:
+    """They go where the private address goes."""
+    for elastic in owner.ec2_backend.addresses:
+        if elastic.eni is owner and elastic.private_ip_address == private:
+            elastic.eni = interface
+
+
 def _drop(interface: Any, dropped: Iterable[str]) -> None:
     interface.private_ip_addresses = [
         item for item in interface.private_ip_addresses if item["PrivateIpAddress"] not in set(dropped)
@@ -222,6 +230,7 @@ def _unassign(original: Method, self: Any, eni_id: str, private_ip_address: Any 
                 "InvalidParameterValue",
                 f"Some of the specified addresses are not assigned to interface {eni_id} as secondary: {address}",
             )
+    free_public_addresses(self, interface, private_ip_address or ())
     _drop(interface, private_ip_address or ())
     return interface
 

@@ -110,6 +110,11 @@ def _interface(interface: Any) -> view.Interface:
         instance.id if instance else None,
         int(interface.device_index) if instance else None,
         _tags(interface),
+        tuple(
+            view.Mapped(IPv4Address(elastic.public_ip), IPv4Address(elastic.private_ip_address))
+            for elastic in interface.ec2_backend.addresses
+            if elastic.eni is interface
+        ),
     )
 
 

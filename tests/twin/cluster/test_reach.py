@@ -1,7 +1,10 @@
 """From each node, and from a machine in no role, exactly that is reached which docs/environment.md says."""
 
+from functools import partial
+
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import find_environment, load_environment, ports
+from holdfast.twin import client
 from tests.twin import reach
 from tests.twin.conftest import Cluster
 from tests.twin.writers import Gateway
@@ -15,7 +18,7 @@ def test_nodes_reach_of_each_other_what_they_use(healthy: Cluster) -> None:
     for source in nodes:
         others = [str(address) for node in nodes if node is not source for address in node.addresses]
         expected = {str(node.address): BETWEEN_NODES for node in nodes if node is not source}
-        assert reach.reached(source.name, others, tried) == expected, source.name
+        assert reach.reached(partial(client.connect_from_node, source.name), others, tried) == expected, source.name
 
 
 def test_a_machine_in_no_role_reaches_the_endpoints_and_the_floating_pair_only(
@@ -25,5 +28,7 @@ def test_a_machine_in_no_role_reaches_the_endpoints_and_the_floating_pair_only(
     addresses = [str(address) for node in topology.nodes for address in node.addresses]
     endpoints = [str(it) for node in topology.nodes for it in (node.leader_endpoint, node.replica_endpoint)]
     pair = [floating.leader, floating.replica]
-    found = reach.reached(floating.node, [*addresses, *pair], reach.listening(healthy))
+    found = reach.reached(
+        partial(client.connect_from_node, floating.node), [*addresses, *pair], reach.listening(healthy)
+    )
     assert found == dict.fromkeys([*endpoints, *pair], {ports.ENDPOINT})

@@ -1,8 +1,12 @@
-"""The other layouts, deployed side by side on the twin beside `local`: with TLS, as `local` is without."""
+"""The other layouts, deployed side by side on the twin beside `local`: with TLS, as `local` is without.
+
+`tiered` is on the internet too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +27,20 @@ TLS: dict[str, Any] = {"single": "optional", "tiered": {"mode": "required", "mut
 NAMES = tuple(TLS)
 
 
+OFFICE = "203.0.113.16/28"
+"""Who may come to the public addresses of `tiered`."""
+
+
+@dataclass(frozen=True)
+class Others:
+    clusters: dict[str, Cluster]
+    """By name."""
+    environ: dict[str, str]
+    """The variables with which commands find them."""
+
+
 @pytest.fixture(scope="package")
-def others(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
+def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Others]:
     """`environments/examples`, on the cloud and the images of `local`, with as little memory; by name."""
     folder = tmp_path_factory.mktemp("examples")
     local: dict[str, Any] = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
@@ -35,13 +51,15 @@ def others(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         content["network"]["domain"] = local["network"]["domain"]
         content["tls"] = TLS[name]
         content["redis"]["memory"] = local["redis"]["memory"]
+        if name == "tiered":
+            content["network"] |= {"public": True, "clients": [content["network"]["cidr"], OFFICE]}
         contents[name] = content
     # With a state of its own, which goes with the folder: what is deployed goes with the twin.
     environ = own(folder, contents) | {"HOLDFAST_STATE_DIR": str(folder / "state")}
     done = deploy(environ, *NAMES)
     try:
         assert done.returncode == 0, done.stdout + done.stderr
-        yield {name: Cluster(name, folder / f"{name}.yaml") for name in NAMES}
+        yield Others({name: Cluster(name, folder / f"{name}.yaml") for name in NAMES}, environ)
     finally:
         if KEEPS:
             destroy(environ, *NAMES)
@@ -54,6 +72,11 @@ def _terminate(file: Path) -> None:
     ec2 = cloud.client(load_environment(file), "ec2")
     found = ec2.describe_instances(Filters=[{"Name": "tag:Environment", "Values": list(NAMES)}])["Reservations"]
     ec2.terminate_instances(InstanceIds=[one["InstanceId"] for group in found for one in group["Instances"]])
+
+
+@pytest.fixture(scope="package")
+def others(deployed: Others) -> dict[str, Cluster]:
+    return deployed.clusters
 
 
 @pytest.fixture(scope="package")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import redis
 
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, load_environment, ports
+from holdfast.twin import client
 from tests.twin import application, permissions, reach
 from tests.twin.conftest import Cluster, Judge
 from tests.twin.writers import Gateway, Writers
@@ -108,7 +110,7 @@ def test_each_role_reaches_of_the_others_what_it_uses(well: Cluster) -> None:
         if role is Role.GATEWAY:
             expected |= {str(node.address): {ports.STATS} for node in others if node.roles == {Role.GATEWAY}}
         addresses = [str(address) for node in others for address in node.addresses]
-        assert reach.reached(source.name, addresses, tried) == expected, role
+        assert reach.reached(partial(client.connect_from_node, source.name), addresses, tried) == expected, role
 
 
 def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_more(well: Cluster) -> None:

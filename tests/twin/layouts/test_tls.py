@@ -22,20 +22,17 @@ from holdfast.topology import Role, certificates, load_environment, ports
 from holdfast.twin import client
 from tests.twin import application
 from tests.twin.conftest import Cluster
+from tests.twin.reach import Door, refusal
 from tests.twin.steady import Application, applications
 
 GATEWAY, OTHER_GATEWAY = "tiered-gateway-a1", "tiered-gateway-b1"
 SOURCE = GATEWAY
 """Whose machine may reach every port of the others."""
+ENTRY = partial(client.connect_from_node, SOURCE)
 
 SERVICES = ("holdfast-redis", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
 SOON = timedelta(seconds=40)
 """Longer than three machines take to be given one, a second after the other."""
-
-Door = tuple[str, int]
-
-REFUSED_WITHIN = 0.3
-"""Seconds for a server to say that it does not let a client in."""
 
 
 @pytest.fixture(scope="module")
@@ -68,25 +65,6 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refusal(door: Door, context: ssl.SSLContext, name: str | None = None) -> str | None:
-    """How a session that sends a command ends; None where it is answered."""
-    address, port = door
-    with client.connect_from_node(SOURCE, address, port, 2) as plain:
-        try:
-            with context.wrap_socket(plain, server_hostname=name or address) as connection:
-                # With TLS 1.3 a refusal comes after the client's handshake; and is lost where the client has written.
-                connection.settimeout(REFUSED_WITHIN)
-                with contextlib.suppress(TimeoutError):
-                    return "more than nobody asked for" if connection.recv(100) else "closed"
-                connection.settimeout(2)
-                connection.sendall(b"GET / HTTP/1.0\r\n\r\n" if port == ports.STATS else b"PING\r\n")
-                return None if connection.recv(100) else "closed"
-        except ssl.SSLError as error:
-            return str(error)
-        except ConnectionResetError:
-            return "reset"
-
-
 EVERY = ("leader endpoint", "replica endpoint", "Redis", "Sentinel", "statistics")
 MUTUAL = EVERY[:-1]
 
@@ -98,7 +76,7 @@ def test_with_the_environments_certificates_everybody_answers(
     context = tiered.tls()
     assert context is not None
     context.set_alpn_protocols(["redis"])
-    assert refusal(doors[what], context) is None
+    assert refusal(ENTRY, doors[what], context) is None
 
 
 @pytest.mark.parametrize("what", EVERY)
@@ -115,7 +93,7 @@ def test_nobody_answers_in_plaintext(tiered: Cluster, doors: dict[str, Door], wh
 def test_who_believes_another_authority_is_told_so(
     tiered: Cluster, doors: dict[str, Door], stranger: Path, what: str
 ) -> None:
-    told = refusal(doors[what], ssl.create_default_context(cafile=str(stranger / "ca.pem")))
+    told = refusal(ENTRY, doors[what], ssl.create_default_context(cafile=str(stranger / "ca.pem")))
     assert told is not None
     assert "CERTIFICATE_VERIFY_FAILED" in told
 
@@ -124,7 +102,7 @@ def test_who_believes_another_authority_is_told_so(
 def test_who_expects_another_name_is_told_so(tiered: Cluster, doors: dict[str, Door], what: str) -> None:
     context = tiered.tls()
     assert context is not None
-    told = refusal(doors[what], context, name="elsewhere.example")
+    told = refusal(ENTRY, doors[what], context, name="elsewhere.example")
     assert told is not None
     assert "Hostname mismatch, certificate is not valid for 'elsewhere.example'" in told
 
@@ -138,7 +116,7 @@ def test_an_old_protocol_is_refused(tiered: Cluster, doors: dict[str, Door], wha
         # Those are deprecated, which is why they are refused.
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    told = refusal(doors[what], context)
+    told = refusal(ENTRY, doors[what], context)
     assert told is not None
     assert "PROTOCOL_VERSION" in told
 
@@ -149,7 +127,7 @@ def test_a_client_without_a_certificate_is_told_that_it_needs_one(
 ) -> None:
     files = tiered.exported()
     assert files is not None
-    told = refusal(doors[what], ssl.create_default_context(cafile=str(files / "ca.pem")))
+    told = refusal(ENTRY, doors[what], ssl.create_default_context(cafile=str(files / "ca.pem")))
     assert told is not None
     assert "CERTIFICATE_REQUIRED" in told
 
@@ -162,7 +140,7 @@ def test_a_client_of_another_authority_is_told_that_it_is_not_believed(
     assert files is not None
     context = ssl.create_default_context(cafile=str(files / "ca.pem"))
     context.load_cert_chain(stranger / "client.pem")
-    told = refusal(doors[what], context)
+    told = refusal(ENTRY, doors[what], context)
     assert told is not None
     assert "UNKNOWN_CA" in told
 
@@ -267,7 +245,7 @@ def test_those_that_have_ended_are_refused_shown_and_renewed(
     context = well.tls()
     assert context is not None
     for what in ("leader endpoint", "Sentinel"):
-        told = refusal(doors[what], context)
+        told = refusal(ENTRY, doors[what], context)
         assert told is not None
         assert "certificate has expired" in told
     status = well.holdfast("status", well.environment, check=False)
@@ -278,7 +256,7 @@ def test_those_that_have_ended_are_refused_shown_and_renewed(
         assert f"made one for {node}: ends on " in done.stdout
     assert "no node waits for the others now" in done.stderr
     well.wait_healthy()
-    assert refusal(doors["leader endpoint"], context) is None
+    assert refusal(ENTRY, doors["leader endpoint"], context) is None
 
 
 def test_a_redis_under_another_name_gets_no_session(
@@ -292,10 +270,10 @@ def test_a_redis_under_another_name_gets_no_session(
     take(topology, store, leader, authority.issue(ours.signer, wrong, datetime.now(UTC)))
     context = renewed_after.tls()
     assert context is not None
-    assert refusal(doors["leader endpoint"], context) == "closed"
+    assert refusal(ENTRY, doors["leader endpoint"], context) == "closed"
     done = renewed_after.holdfast("certs", "rotate", renewed_after.environment, "--due")
     assert f"made one for {leader}: for other names or addresses" in done.stdout
-    assert refusal(doors["leader endpoint"], context) is None
+    assert refusal(ENTRY, doors["leader endpoint"], context) is None
 
 
 def test_another_authority_takes_over(others: dict[str, Cluster]) -> None:

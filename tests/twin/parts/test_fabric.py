@@ -15,11 +15,22 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from holdfast.twin import netns
+from holdfast.twin import client, netns, outside
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut, Loss, Severed
 from holdfast.twin.run import CommandFailed, run
-from holdfast.twin.view import CloudView, Instance, Interface, NatGateway, Route, Rule, SecurityGroup, Subnet, Vpc
+from holdfast.twin.view import (
+    CloudView,
+    Instance,
+    Interface,
+    Mapped,
+    NatGateway,
+    Route,
+    Rule,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -95,6 +106,23 @@ def moved(view: CloudView) -> CloudView:
     return replace(view, interfaces=view.interfaces | interfaces)
 
 
+PUBLIC, OFFICE, BESIDE = "198.18.0.9", "203.0.113.5", "203.0.113.200"
+
+
+def published(view: CloudView, back: str) -> CloudView:
+    """The node of zone b has a public address, and the internet is let in; its subnet sends back only to `back`."""
+    node, subnet, group = view.interfaces["eni-feed00b1"], view.subnets["s-b"], view.groups["sg-nodes"]
+    node = replace(node, public=(Mapped(IPv4Address(PUBLIC), node.addresses[0]),))
+    subnet = replace(subnet, routes=(*subnet.routes, Route(IPv4Network(back), "igw-1")))
+    internet = Rule("tcp", 6379, 6379, cidrs=(IPv4Network("203.0.113.0/24"),))
+    return replace(
+        view,
+        interfaces=view.interfaces | {node.id: node},
+        subnets=view.subnets | {subnet.id: subnet},
+        groups={group.id: replace(group, ingress=(*group.ingress, internet))},
+    )
+
+
 @dataclass(frozen=True)
 class Network:
     fabric: Fabric
@@ -102,11 +130,13 @@ class Network:
 
     def reach(self, who: str, address: str, port: int, source: str | None = None) -> str | None:
         """Who says that he answers, and to whom; None: nobody does."""
-        with contextlib.suppress(OSError), self.connect(who, address, port, source) as connection:
+        with contextlib.suppress(OSError, client.NotRunning), self.connect(who, address, port, source) as connection:
             return connection.recv(100).decode()
         return None
 
     def connect(self, who: str, address: str, port: int, source: str | None = None) -> socket.socket:
+        if who in (OFFICE, BESIDE):
+            return client.connect_from_outside(who, address, port, SILENCE)
         connection = netns.socket_in(self.router if who == VPC else netns.name_of(who))
         connection.settimeout(SILENCE)
         if source is not None:
@@ -175,6 +205,35 @@ def test_the_internet_is_there_behind_a_nat_gateway_only(network: Network, port:
     assert network.reach(A2, "198.51.100.1", port) == "198.51.100.1 to 10.40.0.7"
     assert network.reach(B1, "198.51.100.1", port) is None
     assert network.reach(B1, "169.254.169.254", 80) == "169.254.169.254 to 10.40.16.4"
+
+
+def test_a_public_address_leads_to_its_private_one_for_who_is_let_in(network: Network) -> None:
+    assert network.reach(OFFICE, PUBLIC, 6379) is None
+    network.fabric.apply(published(cloud(), "203.0.113.0/28"), Cut())
+    assert network.reach(OFFICE, PUBLIC, 6379) == f"10.40.16.4 to {OFFICE}"
+    assert network.reach(OFFICE, PUBLIC, 6380) is None
+    assert network.reach(OFFICE, "10.40.16.4", 6379) is None
+    assert network.reach(BESIDE, PUBLIC, 6379) is None, "no route leads back there"
+    network.fabric.apply(published(cloud(), "203.0.113.0/28"), ZONE_B)
+    assert network.reach(OFFICE, PUBLIC, 6379) is None
+    network.fabric.apply(cloud(), Cut())
+    assert network.reach(OFFICE, PUBLIC, 6379) is None
+
+
+def test_a_route_to_the_whole_internet_takes_nothing_of_the_network_along(network: Network) -> None:
+    network.fabric.apply(published(cloud(), "0.0.0.0/0"), Cut())
+    assert network.reach(BESIDE, PUBLIC, 6379) == f"10.40.16.4 to {BESIDE}"
+    assert network.reach(B1, "10.40.0.4", 6380) == "10.40.0.4 to 10.40.16.4"
+    assert network.reach(B1, OVERLAY, 6379) == f"{OVERLAY} to 10.40.16.4"
+
+
+def test_a_machine_is_on_the_internet_under_its_public_address_or_not_at_all(network: Network) -> None:
+    network.fabric.apply(published(cloud(), "203.0.113.0/28"), Cut())
+    with netns.listener_in(outside.NAMESPACE, OFFICE, 443) as listener:
+        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+        assert network.reach(B1, OFFICE, 443) == f"{OFFICE} to {PUBLIC}"
+        assert network.reach(A2, OFFICE, 443) is None
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_moved_address_works_at_its_new_place_at_once(network: Network) -> None:
@@ -294,7 +353,7 @@ def test_a_change_that_failed_half_way_is_made_the_next_time(network: Network, m
             raise CommandFailed("interrupted")
         return said
 
-    monkeypatch.setattr("holdfast.twin.fabric.run", half)
+    monkeypatch.setattr("holdfast.twin.netns.run", half)
     with pytest.raises(CommandFailed):
         network.fabric.apply(changed, Cut())
     monkeypatch.undo()

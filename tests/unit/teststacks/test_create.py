@@ -34,6 +34,8 @@ def test_it_is_like_its_environment_and_shares_no_name_with_it(file: Path, folde
         assert getattr(made, same) == getattr(source, same)
     assert not made.network.cidr.overlaps(source.network.cidr)
     assert made.protected is False
+    assert made.network.public is False
+    assert (made.network.cidr in made.network.clients) is (source.network.cidr in source.network.clients)
     assert made.floating is None or made.floating != source.floating
     assert made.domain == (None if source.domain is None else "test-one.holdfast.internal")
     assert names.bucket(made) != names.bucket(source)

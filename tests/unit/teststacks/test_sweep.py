@@ -36,11 +36,11 @@ def test_a_whole_network_goes_with_all_that_hangs_together_in_it(cloud: Cloud) -
     ec2, network = make.ec2, make.network()
     subnet = make.subnet(network)
     make.instance(subnet)
+    gateway = make.internet_gateway()
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
     held = make.interface(subnet)
     address = make.address()
     ec2.associate_address(AllocationId=address, NetworkInterfaceId=held)
-    gateway = make.internet_gateway()
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
     ec2.create_nat_gateway(SubnetId=subnet, AllocationId=make.address(), TagSpecifications=make.specified("natgateway"))
     table = ec2.create_route_table(VpcId=network, TagSpecifications=make.specified("route-table"))
     table_id = table["RouteTable"]["RouteTableId"]
@@ -85,6 +85,8 @@ def test_what_a_machine_that_stays_uses_stays(cloud: Cloud) -> None:
     goes.ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
     goes.ec2.attach_network_interface(NetworkInterfaceId=interface, InstanceId=instance, DeviceIndex=1)
     held = stays.interface(subnet)
+    (network,) = stays.ec2.describe_vpcs()["Vpcs"]
+    stays.ec2.attach_internet_gateway(InternetGatewayId=stays.internet_gateway(), VpcId=network["VpcId"])
     goes.ec2.associate_address(AllocationId=address, NetworkInterfaceId=held)
     left = reap(cloud)[1]
     assert {(it.kind, it.id): it.reason for it in left} == {

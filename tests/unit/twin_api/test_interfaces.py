@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -92,7 +93,7 @@ def test_an_interface_in_use_is_neither_given_nor_deleted(api: Api) -> None:
 def test_a_public_address_is_free_when_its_interface_is_gone(api: Api) -> None:
     cloud = Cloud(api)
     interface = cloud.interface(cloud.a, "10.40.0.4")
-    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    address = public(cloud)["AllocationId"]
     cloud.ec2.associate_address(AllocationId=address, NetworkInterfaceId=interface)
     assert refused(cloud.ec2.release_address, AllocationId=address) == "InvalidIPAddress.InUse"
     cloud.ec2.delete_network_interface(NetworkInterfaceId=interface)
@@ -137,3 +138,66 @@ def test_an_interface_wants_groups_that_exist(api: Api) -> None:
     interface = cloud.interface(cloud.a, "10.40.0.4")
     modify = cloud.ec2.modify_network_interface_attribute
     assert refused(modify, NetworkInterfaceId=interface, Groups=[group]) == "InvalidGroup.NotFound"
+
+
+def public(cloud: Cloud) -> Any:
+    """A public address, in a VPC that has an internet gateway."""
+    gateway = cloud.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    cloud.ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=cloud.vpc)
+    return cloud.ec2.allocate_address(Domain="vpc")
+
+
+def mapped(api: Api, interface: str) -> dict[str, str]:
+    """Private → public, of an interface in the twin's view."""
+    return {str(one.private): str(one.public) for one in api.view().interfaces[interface].public}
+
+
+def test_a_public_address_is_of_one_private_address(api: Api) -> None:
+    cloud = Cloud(api)
+    interface = cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5")
+    elastic = public(cloud)
+    assert IPv4Address(elastic["PublicIp"]) in IPv4Network("198.18.0.0/15")
+    arguments = {"AllocationId": elastic["AllocationId"], "NetworkInterfaceId": interface}
+    assert refused(cloud.ec2.associate_address, **arguments, PrivateIpAddress="10.40.0.9") == "InvalidParameterValue"
+    first, again = (
+        cloud.ec2.associate_address(**arguments, PrivateIpAddress="10.40.0.5")["AssociationId"] for _ in range(2)
+    )
+    assert first == again
+    assert mapped(api, interface) == {"10.40.0.5": elastic["PublicIp"]}
+    (told,) = cloud.ec2.describe_addresses()["Addresses"]
+    assert (told["PrivateIpAddress"], told["NetworkInterfaceId"]) == ("10.40.0.5", interface)
+    cloud.ec2.disassociate_address(AssociationId=first)
+    assert mapped(api, interface) == {}
+    cloud.ec2.release_address(AllocationId=elastic["AllocationId"])
+
+
+def test_a_public_address_takes_the_place_of_another_and_moves_with_its_private_one(api: Api) -> None:
+    cloud = Cloud(api)
+    one, two = cloud.interface(cloud.a, "10.40.0.4", "10.40.0.5"), cloud.interface(cloud.a, "10.40.0.7")
+    old, new = public(cloud), cloud.ec2.allocate_address(Domain="vpc")
+    for elastic in (old, new):
+        cloud.ec2.associate_address(
+            AllocationId=elastic["AllocationId"], NetworkInterfaceId=one, PrivateIpAddress="10.40.0.5"
+        )
+    assert mapped(api, one) == {"10.40.0.5": new["PublicIp"]}
+    cloud.ec2.release_address(AllocationId=old["AllocationId"])
+    cloud.ec2.assign_private_ip_addresses(
+        NetworkInterfaceId=two, PrivateIpAddresses=["10.40.0.5"], AllowReassignment=True
+    )
+    assert (mapped(api, one), mapped(api, two)) == ({}, {"10.40.0.5": new["PublicIp"]})
+    elsewhere = {"AllocationId": new["AllocationId"], "NetworkInterfaceId": one}
+    error = refused(cloud.ec2.associate_address, **elsewhere, AllowReassociation=False)
+    assert error == "Resource.AlreadyAssociated"
+    cloud.ec2.associate_address(**elsewhere)
+    assert (mapped(api, one), mapped(api, two)) == ({"10.40.0.4": new["PublicIp"]}, {})
+    cloud.ec2.associate_address(AllocationId=new["AllocationId"], NetworkInterfaceId=two, PrivateIpAddress="10.40.0.5")
+    cloud.ec2.unassign_private_ip_addresses(NetworkInterfaceId=two, PrivateIpAddresses=["10.40.0.5"])
+    assert mapped(api, two) == {}
+
+
+def test_a_public_address_needs_a_way_to_the_internet(api: Api) -> None:
+    cloud = Cloud(api)
+    interface = cloud.interface(cloud.a, "10.40.0.4")
+    address = cloud.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    arguments = {"AllocationId": address, "NetworkInterfaceId": interface}
+    assert refused(cloud.ec2.associate_address, **arguments) == "Gateway.NotAttached"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.ops.review import reach
 from holdfast.ops.review.facts import Facts, text
-from holdfast.ops.review.nodes import nodes
+from holdfast.ops.review.nodes import nodes, public_addresses
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
 from holdfast.topology.risks import Risk
 
@@ -26,13 +26,48 @@ def address_changed(facts: Facts) -> Iterator[Hit]:
     for zone in facts.of_kind("aws_route53_zone"):
         if zone.destroyed:
             yield Hit(zone.path, f"the names under {text(zone.before.get('name'))} are no more")
+    for address in public_addresses(facts):
+        if address.destroyed:
+            which = text(address.before.get("public_ip")) or f"public address {address.name}"
+            yield Hit(address.path, f"{which} is given back, and nobody gets it again")
+    given_back = {address.stack for address in public_addresses(facts) if address.destroyed}
+    for association in facts.of_kind("aws_eip_association"):
+        if association.destroyed and association.stack not in given_back:
+            yield Hit(association.path, "the public address leads to nobody, until it is associated anew")
 
 
 @blocking(Risk.OPENED_TO_THE_WORLD, "Redis is not made to be reached from the internet: one leaked password is enough.")
 def opened_to_the_world(facts: Facts) -> Iterator[Hit]:
     for way in reach.compare(facts).opened:
-        if way.inward and way.public:
+        if way.inward and way.public and not (way.listed and _are_public(facts)):
             yield Hit(way.path, str(way))
+
+
+@caution("published", "Whoever is there may try: what stands before Redis is TLS and a password, or a certificate too.")
+def published(facts: Facts) -> Iterator[Hit]:
+    if not _are_public(facts):
+        return
+    changed = reach.compare(facts)
+    comes = any(not address.exists for address in public_addresses(facts))
+    for way in changed.remaining if comes else changed.opened:
+        if way.listed:
+            yield Hit(way.path, str(way))
+
+
+def _are_public(facts: Facts) -> bool:
+    """Whether endpoints have public addresses after the change."""
+    return any(address.remains for address in public_addresses(facts))
+
+
+@blocking(
+    Risk.INTERNET_GATEWAY_IN_USE,
+    "EC2 keeps an internet gateway that addresses lead through: the network comes first, and its deploy would fail.",
+)
+def internet_gateway_in_use(facts: Facts) -> Iterator[Hit]:
+    used = any(address.exists for address in public_addresses(facts))
+    for gateway in facts.of_kind("aws_internet_gateway"):
+        if gateway.destroyed and used and gateway.stack == "network":
+            yield Hit(gateway.path, "first `network.public: false` alone, and another deploy for the rest")
 
 
 @caution("opened", "Somebody who could not reach this before can reach it now.")
