@@ -70,7 +70,7 @@ def _allow(
 
 def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     data, begins = Role.DATA in roles, bool(roles & {Role.DATA, Role.SENTINEL})
-    read = [names.program_key("*"), names.MEMBERS_KEY, names.RENEWAL_ORDER_KEY]
+    read = [names.program_key("*"), names.MEMBERS_KEY, names.USERS_KEY, names.RENEWAL_ORDER_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY] if data else [])]

@@ -140,16 +140,21 @@ class IdentityStack(Stack):
             tags={"Name": names.program_key(program.sha256)},
             depends_on=[encryption],
         )
-        # By which the nodes tell one that is gone for good from one that comes back: see node/README.md.
-        S3Object(
-            self,
-            "members",
-            bucket=bucket.id,
-            key=names.MEMBERS_KEY,
-            content=json.dumps({node.name: str(node.address) for node in self.cluster.nodes}),
-            tags={"Name": names.MEMBERS_KEY},
-            depends_on=[encryption],
-        )
+        # By which the nodes tell what is gone for good from what comes back: see node/README.md.
+        there = {
+            names.MEMBERS_KEY: {node.name: str(node.address) for node in self.cluster.nodes},
+            names.USERS_KEY: {user.name: names.secret(environment, user.name) for user in users.of(environment)},
+        }
+        for key, content in there.items():
+            S3Object(
+                self,
+                key.removesuffix(".json"),
+                bucket=bucket.id,
+                key=key,
+                content=json.dumps(content),
+                tags={"Name": key},
+                depends_on=[encryption],
+            )
         return bucket
 
     def _keep_old_versions(self, bucket: S3Bucket) -> None:

@@ -100,7 +100,8 @@ def program_key(sha256: str) -> str:
 
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
-MEMBERS_KEY = "members.json"
+MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
+"""Which nodes and which users of Redis there are, for nodes whose user-data is of another day."""
 AUTHORITY_KEY = "tls/ca.pem"
 """The authority's certificate, for whoever is to believe in it."""
 REPORTS_PREFIX = "reports/"

@@ -15,7 +15,7 @@ from holdfast_node.log import say
 
 BOOTSTRAP_KEY = "bootstrap/leader.json"
 
-MEMBERS_KEY = "members.json"
+MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
 
 ORDER_KEY, RENEWAL_KEY = "orders/failover.json", "orders/secrets.json"
 ORDER_COUNTS = 30.0
@@ -179,6 +179,10 @@ class Cloud:
     def members(self) -> dict[str, str]:
         """Node → address, of all nodes that there are, as the last deploy wrote them; empty where none has yet."""
         return self._read(MEMBERS_KEY) or {}
+
+    def users(self) -> dict[str, str] | None:
+        """User of Redis → its secret, of all users that there are, as the last deploy wrote them; None: not yet."""
+        return self._read(USERS_KEY)
 
     def put_report(self, report: dict[str, Any]) -> None:
         self._api.s3("PUT", self._identity.bucket, f"reports/{self._identity.node}.json", json.dumps(report).encode())

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from holdfast_node import certificate
+from holdfast_node.aws import Refused
 from holdfast_node.cloud import USED, Cloud, Password, patiently
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
@@ -26,6 +27,9 @@ SETTINGS = Path("/etc/holdfast")
 ACCEPTED = ("AWSPENDING", "AWSPREVIOUS")
 """Staging labels of the passwords that may be said beside the one in use: the next one, or the last one."""
 
+NAMED = "#<([a-z0-9-]+)>"
+"""What stands for the hashes of a user's passwords in the user-data's ACL files."""
+
 NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
 """The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one
 with which it changes passwords."""
@@ -35,8 +39,11 @@ Passwords = Mapping[str, Sequence[Password]]
 
 
 def fetch(identity: Identity, cloud: Cloud) -> Passwords:
-    """Write what the roles need (users and logins of each service); tries until it has all."""
-    found = {user: _passwords(cloud, user) for user in identity.secrets}
+    """Write what the roles need (users and logins of each service); tries until it has all.
+
+    An application that was removed since this machine's user-data was made is left out: its secret never comes.
+    """
+    found = {user: _passwords(cloud, user) for user in _there(identity, cloud)}
     used = {user: passwords[0].text for user, passwords in found.items()}
     if identity.has("data"):
         _write_users("users.acl", found)
@@ -54,13 +61,17 @@ def fetch(identity: Identity, cloud: Cloud) -> Passwords:
 
 
 def users(acl: str, passwords: Passwords) -> str:
-    """The content of Redis' ACL file: `acl` without comments, with the hashes of each user's passwords for its name."""
+    """The content of Redis' ACL file: `acl` without comments, with the hashes of each user's passwords for its name.
+
+    Users without passwords are left out.
+    """
 
     def hashes(name: re.Match[str]) -> str:
         return " ".join(f"#{_hash(password.text)}" for password in passwords[name[1]])
 
     lines = [line for line in acl.splitlines() if line.startswith("user ")]
-    return "".join(re.sub("#<([a-z0-9-]+)>", hashes, line) + "\n" for line in lines)
+    known = [line for line in lines if passwords.keys() >= set(re.findall(NAMED, line))]
+    return "".join(re.sub(NAMED, hashes, line) + "\n" for line in known)
 
 
 def haproxy_map(passwords: Passwords) -> str:
@@ -91,6 +102,19 @@ def login_at_sentinels(identity: Identity) -> Credentials:
     """This program's. Before 6.2 a Sentinel knows no users, only a password: that of the one called `default`."""
     mine = login(NODE)
     return mine if identity.since_6_2 else mine._replace(user="default")
+
+
+def _there(identity: Identity, cloud: Cloud) -> list[str]:
+    """The users of whom this machine needs to know, but for those that a later deploy has removed."""
+    try:
+        there = cloud.users()
+    except (Refused, OSError) as error:
+        say(f"cannot read which users there are, and takes it that all are: {error}")
+        there = None
+    gone = [user for user in identity.secrets if there is not None and user not in there]
+    for user in gone:
+        say(f"{user} is no user any more")
+    return [user for user in identity.secrets if user not in gone]
 
 
 def _write_users(file: str, passwords: Passwords) -> None:

@@ -39,6 +39,7 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
         ("s3:GetObject", f"{BUCKET}/orders/secrets.json"),
         ("s3:GetObject", f"{BUCKET}/members.json"),
+        ("s3:GetObject", f"{BUCKET}/users.json"),
         ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
         ("s3:PutObject", f"{BUCKET}/reports/*"),
         ("s3:ListBucket", BUCKET),
@@ -140,6 +141,12 @@ def test_the_nodes_that_there_are_lie_in_the_bucket(stacks: Stacks) -> None:
     members = stacks["prod-identity"]["resource"]["aws_s3_object"]["members"]
     assert members["key"] == "members.json"
     assert json.loads(members["content"]) == {"prod-a1": "10.60.0.4", "prod-b1": "10.60.16.4", "prod-c1": "10.60.32.4"}
+
+
+def test_the_users_that_there_are_lie_in_the_bucket(stacks: Stacks) -> None:
+    users = stacks["prod-identity"]["resource"]["aws_s3_object"]["users"]
+    assert users["key"] == "users.json"
+    assert json.loads(users["content"]) == {user: f"holdfast/prod/{user}" for user in USERS}
 
 
 def test_everything_at_rest_has_the_environments_key(stacks: Stacks) -> None:

@@ -30,6 +30,9 @@ user admin on #<admin> +@all
 class Cloud:
     """Every user has a password in use, and a next one."""
 
+    def users(self) -> None:
+        return None
+
     def password(self, user: str, label: str) -> Password | None:
         kept = {"AWSCURRENT": Password("v1", f"of {user}"), "AWSPENDING": Password("v2", f"next of {user}")}
         return kept.get(label)

@@ -23,6 +23,11 @@ class Cloud:
         self.others: dict[str, Password] = {}
         """By label, of every user."""
         self.asked: set[str] = set()
+        self.there: dict[str, str] | None = None
+        """What the last deploy wrote of users."""
+
+    def users(self) -> dict[str, str] | None:
+        return self.there
 
     def password(self, user: str, label: str) -> Password | None:
         if self.failures:
@@ -81,6 +86,31 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
         "default", "of node"
     )
     assert "of app" not in (folder / "users.acl").read_text()
+
+
+def test_an_application_that_was_removed_is_left_out_and_not_waited_for(
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    cloud = Cloud()
+    cloud.there = {user: secret for user, secret in identity.secrets.items() if user != "app"}
+    secrets.tell_which(secrets.fetch(identity, cloud))  # type: ignore[arg-type]
+    assert cloud.asked == identity.secrets.keys() - {"app"}
+    assert (folder / "users.acl").read_text() == "user default off\n"
+    assert secrets.versions().keys() == cloud.asked
+
+
+def test_where_nobody_says_which_users_there_are_all_are(
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    cloud = Cloud()
+    monkeypatch.setattr(cloud, "users", away)
+    secrets.fetch(identity, cloud)  # type: ignore[arg-type]
+    assert cloud.asked == identity.secrets.keys()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import signal
 import subprocess
 import time
@@ -11,7 +12,8 @@ from dataclasses import replace
 import pytest
 from holdfast_node import resp
 
-from holdfast.topology import find_environment, load_environment, ports, users
+from holdfast.ops import cloud
+from holdfast.topology import find_environment, load_environment, names, ports, users
 from holdfast.twin import client
 from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster
 from tests.twin.passwords import password
@@ -121,3 +123,27 @@ def test_one_alone_changes(healthy: Cluster, user: str) -> None:
     healthy.holdfast("secrets", "rotate", healthy.name, "--user", user, "--grace", "0s")
     after = passwords()
     assert {name for name in before if before[name] != after[name]} == {user}
+
+
+def test_a_machine_that_boots_when_an_application_was_removed_does_not_wait_for_it(healthy: Cluster) -> None:
+    """As between the first stacks of a deploy and the machine's own; for long, where a gate stopped the deploy."""
+    node = next(it for it in healthy.status()["nodes"] if it["role"] == "replica")
+    where = {"Bucket": names.bucket(ENVIRONMENT), "Key": names.USERS_KEY}
+    s3, left = cloud.client(ENVIRONMENT, "s3"), "reports"
+    kept = s3.get_object(**where)["Body"].read()
+
+    def reboot() -> str:
+        healthy.fault("power-cut", node["name"])
+        healthy.heal()
+        healthy.wait_healthy()
+        return _log_in(node["name"], node["address"], ports.REDIS, left, password(ENVIRONMENT, left))
+
+    s3.put_object(**where, Body=json.dumps({name: it for name, it in json.loads(kept).items() if name != left}))
+    try:
+        assert reboot().startswith("-WRONGPASS ")
+        assert "reports is no user any more" in healthy.exec(
+            node["name"], "journalctl", "--boot", "--unit=holdfast-secrets"
+        )
+    finally:
+        s3.put_object(**where, Body=kept)
+    assert reboot() == "+OK"
