@@ -342,6 +342,14 @@ def test_another_fabric_takes_over_what_runs(network: Network) -> None:
     assert network.reach(B1, OVERLAY, 6379) == f"{OVERLAY} to 10.40.16.4"
 
 
+def test_another_fabric_takes_over_public_addresses(network: Network) -> None:
+    network.fabric.apply(published(cloud(), "203.0.113.0/28"), Cut())
+    Fabric().apply(published(cloud(), "203.0.113.0/28"), Cut())
+    assert network.reach(OFFICE, PUBLIC, 6379) == f"10.40.16.4 to {OFFICE}"
+    network.fabric.apply(cloud(), Cut())
+    assert network.reach(OFFICE, PUBLIC, 6379) is None
+
+
 def test_a_change_that_failed_half_way_is_made_the_next_time(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     without_overlay = replace(cloud().subnets["s-b"], routes=())
     further = Subnet("s-c", VPC, IPv4Network("10.40.32.0/20"), "eu-central-1c", ())
