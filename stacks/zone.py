@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cdktf import App, ITerraformDependable, TerraformResourceLifecycle
 
 from holdfast import rendering
@@ -47,10 +49,11 @@ class ZoneStack(Stack):
         self._route_table = network.route_tables[zone.letter].id
         self._network = network
         self._interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
-        self.public_addresses = {node.name: self._publish(node) for node in self._published(zone)}
+        published = cluster.nodes_in(zone) if cluster.environment.network.public else ()
+        self.public_addresses = {node.name: self._publish(node) for node in published if node.endpoints}
         """Gateway → the public addresses of its endpoints; empty without `network.public`."""
-        self._before_machines = self._certify()
-        self.instances = {node.name: self._add_node(node).id for node in cluster.nodes_in(zone)}
+        certified = self._certify()
+        self.instances = {node.name: self._add_node(node, certified).id for node in cluster.nodes_in(zone)}
         self._lead_floating_pair(first or self)
         zone_gate(self, self.instances)
 
@@ -86,11 +89,6 @@ class ZoneStack(Stack):
             tags=names.node_tags(node) | names.endpoint_tags(node, self.cluster.endpoint_port),
         )
 
-    def _published(self, zone: Zone) -> tuple[Node, ...]:
-        if not self.environment.network.public:
-            return ()
-        return tuple(node for node in self.cluster.nodes_in(zone) if node.endpoints)
-
     def _publish(self, node: Node) -> list[str]:
         """Have a gateway's endpoints be reached at public addresses too; returns these."""
         # Not by the rule for what is protected: those of NAT gateways are known to nobody, and may go.
@@ -115,7 +113,8 @@ class ZoneStack(Stack):
             return []
         return [run_holdfast(self, "certificates", "certs ensure", self.public_addresses)]
 
-    def _add_node(self, node: Node) -> Instance:
+    def _add_node(self, node: Node, certified: Sequence[ITerraformDependable]) -> Instance:
+        """`certified`: what must be done before it boots."""
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
         return Instance(
@@ -142,7 +141,7 @@ class ZoneStack(Stack):
             user_data_base64=rendering.user_data_base64(self.cluster, node),
             user_data_replace_on_change=True,
             tags=names.node_tags(node) | names.image_tags(node),
-            depends_on=[*volumes, *self._before_machines],
+            depends_on=[*volumes, *certified],
         )
 
     def _add_volume(self, node: Node, volume: Volume) -> EbsVolume:

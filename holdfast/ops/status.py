@@ -117,8 +117,8 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
         nodes=nodes,
         sentinels=SentinelStatus(agreeing=agreeing, total=total),
         endpoints={
-            "leader": [f"{node.leader_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
-            "replica": [f"{node.replica_endpoint}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)],
+            kind: [f"{node.endpoints[kind]}:{cluster.endpoint_port}" for node in cluster.having(Role.GATEWAY)]
+            for kind in ("leader", "replica")
         },
         floating=floating,
         changing=_changing(fresh.values()),

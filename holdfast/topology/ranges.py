@@ -26,4 +26,4 @@ def within(network: IPv4Network, others: tuple[IPv4Network, ...]) -> bool:
 
 def is_public(network: IPv4Network) -> bool:
     """Whether anything of it is on the internet."""
-    return not within(network, PRIVATE) and not within(network, NO_HOSTS)
+    return not within(network, (*PRIVATE, *NO_HOSTS))

@@ -128,12 +128,13 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         lines += _chain(f"out_{link(interface.id)}", [*(f"jump out_{group}" for group in known), "drop"])
     to, of = (_verdicts(interfaces, direction) for direction in ("in", "out"))
     public = [mapped for interface in interfaces for mapped in interface.public]
+    published = _set(one.private for one in public)
     lines += _chain(
         "arrive",
         [
             *_internet(view, interfaces),
             *_when(to, f"oifname vmap {to}"),
-            *([f"oifname {INTERNET_LINK} accept"] if public else []),
+            *_when(published, f"oifname {INTERNET_LINK} accept"),
             "drop",
         ],
     )
@@ -149,10 +150,10 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
             *_severed(interfaces, cut),
             *_lossy(interfaces, cut, "iifname", "oifname"),
             "jump honest",
-            *([f"oifname {INTERNET_LINK} ip saddr != {_set(one.private for one in public)} drop"] if public else []),
+            *_when(published, f"oifname {INTERNET_LINK} ip saddr != {published} drop"),
             "ct state established,related accept",
             *_when(of, f"iifname vmap {of}"),
-            *([f"iifname {INTERNET_LINK} goto arrive"] if public else []),
+            *_when(published, f"iifname {INTERNET_LINK} goto arrive"),
         ],
     )
     lines += _chain(

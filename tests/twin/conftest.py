@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from holdfast.twin import client
 from tests.twin import application
 from tests.twin.faults import checker
 from tests.twin.faults.checker import Verdict
-from tests.twin.writers import Gateway, Writers
+from tests.twin.writers import Gateway, PublicGateway, Writers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDFAST = REPOSITORY / ".venv" / "bin" / "holdfast"
@@ -159,12 +160,19 @@ class Cluster:
 
     def gateways(self) -> list[Gateway]:
         """Every node's own endpoints, to be used from that node's own network."""
+        return self._gateways("addresses", Gateway)
+
+    def public_gateways(self, source: str) -> list[Gateway]:
+        """The same at their public addresses, to be used from a machine on the internet of that address."""
+        return self._gateways("public_addresses", partial(PublicGateway, source=source))
+
+    def _gateways(self, which: str, made: Callable[..., Gateway]) -> list[Gateway]:
         found = self.endpoints()
-        leaders, replicas = found["leader"]["addresses"], found["replica"]["addresses"]
+        leaders, replicas = found["leader"][which], found["replica"][which]
         nodes = [node["name"] for node in self.status()["nodes"] if "gateway" in node["roles"]]
         port, login, tls = found["leader"]["port"], (found["user"], found["password"]), self.tls()
         return [
-            Gateway(node, leader, replica, port, *login, tls)
+            made(node, leader, replica, port, *login, tls)
             for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
 

@@ -46,7 +46,7 @@ def _associate(original: Method, self: Any) -> ActionResult:
             f"resource {elastic.allocation_id} is already associated with associate-id {elastic.association_id}",
         )
     if not same:
-        free_public_addresses(ec2, interface, [private])
+        free_public_addresses(interface, [private])
         elastic.eni, elastic.instance, elastic.of_private = interface, None, private
         elastic.association_id = random_eip_association_id()
     return ActionResult({"AssociationId": elastic.association_id})
@@ -73,7 +73,7 @@ def _disassociate(original: Method, self: Any, address: str | None = None, assoc
     """moto takes away what an instance has for its primary address, whichever address it is about."""
     for held in self.addresses:
         if getattr(held, "of_private", None) and (held.public_ip == address or held.association_id == association_id):
-            held.eni, held.association_id, held.of_private = None, None, None
+            free_public_addresses(held.eni, [held.of_private])
             return
     original(self, address, association_id)
 

@@ -26,7 +26,7 @@ def _delete_nat_gateway(original: Method, self: Any, nat_gateway_id: str) -> Any
     if gateway is None:
         raise refuse("NatGatewayNotFound", f"NAT gateway {nat_gateway_id} was not found")
     if gateway.state != "deleted":
-        free_public_addresses(self, gateway._eni)
+        free_public_addresses(gateway._eni)
         gateway.state = "deleted"
         gateway._eni.delete()
     return gateway

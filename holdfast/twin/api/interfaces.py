@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -139,13 +139,18 @@ def _delete(original: Method, self: Any, eni_id: str) -> None:
     if interface is not None and (interface.instance is not None or _is_of_nat_gateway(interface)):
         raise refuse("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
     original(self, eni_id)
-    free_public_addresses(self, interface)
+    free_public_addresses(interface)
 
 
-def free_public_addresses(ec2: Any, interface: Any, of: Iterable[str] | None = None) -> None:
+def public_addresses(interface: Any) -> list[Any]:
+    """Those that lead to an interface."""
+    return [elastic for elastic in interface.ec2_backend.addresses if elastic.eni is interface]
+
+
+def free_public_addresses(interface: Any, of: Collection[str] | None = None) -> None:
     """Those of an interface (`of`: of these private addresses of it) are free for others, or to be released."""
-    for elastic in ec2.addresses:
-        if elastic.eni is interface and (of is None or elastic.private_ip_address in set(of)):
+    for elastic in public_addresses(interface):
+        if of is None or elastic.private_ip_address in of:
             elastic.eni, elastic.association_id, elastic.of_private = None, None, None
 
 
@@ -210,8 +215,8 @@ def _check_may_move(owner: Any | None, address: str, *, move: bool) -> None:
 
 def _move_public_addresses(owner: Any, private: str, interface: Any) -> None:
     """They go where the private address goes."""
-    for elastic in owner.ec2_backend.addresses:
-        if elastic.eni is owner and elastic.private_ip_address == private:
+    for elastic in public_addresses(owner):
+        if elastic.private_ip_address == private:
             elastic.eni = interface
 
 
@@ -230,7 +235,7 @@ def _unassign(original: Method, self: Any, eni_id: str, private_ip_address: Any 
                 "InvalidParameterValue",
                 f"Some of the specified addresses are not assigned to interface {eni_id} as secondary: {address}",
             )
-    free_public_addresses(self, interface, private_ip_address or ())
+    free_public_addresses(interface, private_ip_address or ())
     _drop(interface, private_ip_address or ())
     return interface
 

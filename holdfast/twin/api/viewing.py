@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from holdfast.twin import view
+from holdfast.twin.api.interfaces import public_addresses
 
 
 def look(ec2: Any, *, account: str, region: str) -> view.CloudView:
@@ -112,8 +113,7 @@ def _interface(interface: Any) -> view.Interface:
         _tags(interface),
         tuple(
             view.Mapped(IPv4Address(elastic.public_ip), IPv4Address(elastic.private_ip_address))
-            for elastic in interface.ec2_backend.addresses
-            if elastic.eni is interface
+            for elastic in public_addresses(interface)
         ),
     )
 

@@ -19,6 +19,7 @@ from holdfast.topology import Role, load_environment, ports
 from holdfast.twin import client
 from tests.twin import application, permissions, reach
 from tests.twin.conftest import Cluster, Judge
+from tests.twin.faults.checker import Verdict
 from tests.twin.writers import Gateway, Writers
 
 OUTAGE = 3.0
@@ -41,9 +42,8 @@ def test_each_machine_has_its_role(well: Cluster) -> None:
     assert status["floating"]["gateway"] in ("tiered-gateway-a1", "tiered-gateway-b1")
 
 
-@pytest.mark.parametrize("kind", ["kill", "power-cut"])
-def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judge, kind: str) -> None:
-    gateways = [*well.gateways(), floating]
+def lose_leader(well: Cluster, judge: Judge, who: str, kind: str, gateways: list[Gateway]) -> Verdict:
+    """What it cost those who write through these gateways."""
     with Writers(gateways) as writers:
         writers.wait_writing()
         old, struck = writers.leaders(), time.monotonic()
@@ -52,9 +52,13 @@ def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judg
         writers.wait_writing()
         well.heal()
         well.wait_healthy()
-        verdict = judge(
-            f"tiered: leader {kind}", writers, well, struck=struck, surviving=[one.node for one in gateways]
-        )
+        surviving = [one.node for one in gateways]
+        return judge(f"{who}: leader {kind}", writers, well, struck=struck, surviving=surviving)
+
+
+@pytest.mark.parametrize("kind", ["kill", "power-cut"])
+def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judge, kind: str) -> None:
+    verdict = lose_leader(well, judge, "tiered", kind, [*well.gateways(), floating])
     assert verdict.problems == ()
     assert len(verdict.leaders) == 2
     assert verdict.outage <= OUTAGE

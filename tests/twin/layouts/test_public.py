@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,8 +17,7 @@ from tests.twin import reach
 from tests.twin.conftest import Cluster, Judge
 from tests.twin.deploy import deploy
 from tests.twin.layouts.conftest import OFFICE, Others
-from tests.twin.layouts.test_layouts import OUTAGE
-from tests.twin.writers import PublicGateway, Writers
+from tests.twin.layouts.test_layouts import OUTAGE, lose_leader
 
 INSIDE = str(IPv4Network(OFFICE)[3])
 BESIDE = str(IPv4Network(OFFICE).broadcast_address + 1)
@@ -31,15 +29,6 @@ FROM_OFFICE, FROM_BESIDE = (partial(client.connect_from_outside, source) for sou
 def public_addresses(cluster: Cluster) -> list[str]:
     found = cluster.endpoints()
     return [*found["leader"]["public_addresses"], *found["replica"]["public_addresses"]]
-
-
-def gateways(cluster: Cluster) -> list[PublicGateway]:
-    """Every gateway, as a client in the office uses it."""
-    found = cluster.endpoints()
-    nodes = [node["name"] for node in cluster.status()["nodes"] if "gateway" in node["roles"]]
-    pairs = zip(nodes, found["leader"]["public_addresses"], found["replica"]["public_addresses"], strict=True)
-    port, login = found["leader"]["port"], (found["user"], found["password"])
-    return [PublicGateway(*pair, port, *login, cluster.tls(), source=INSIDE) for pair in pairs]
 
 
 def test_who_is_listed_reaches_the_endpoints_with_tls_and_nothing_else(well: Cluster) -> None:
@@ -66,7 +55,7 @@ def test_no_machine_reaches_the_internet_by_it(well: Cluster) -> None:
 
 
 def test_a_client_on_the_internet_verifies_writes_and_reads(well: Cluster) -> None:
-    for gateway in gateways(well):
+    for gateway in well.public_gateways(INSIDE):
         with gateway.connect(gateway.leader) as leader, gateway.connect(gateway.replica) as replica:
             assert leader.set("from", "outside")
             assert leader.wait(1, 1000) == 1
@@ -84,22 +73,9 @@ def test_a_client_on_the_internet_needs_a_certificate(well: Cluster) -> None:
 
 
 def test_a_lost_leader_is_replaced_for_the_internet_too(well: Cluster, judge: Judge) -> None:
-    visitors = gateways(well)
-    with Writers([*visitors]) as writers:
-        writers.wait_writing()
-        old, struck = writers.leaders(), time.monotonic()
-        well.fault("kill", "leader")
-        writers.wait_leader(other_than=old)
-        writers.watch(OUTAGE)
-        well.wait_healthy()
-        verdict = judge(
-            "tiered, from the internet: leader kill",
-            writers,
-            well,
-            struck=struck,
-            surviving=[one.node for one in visitors],
-        )
+    verdict = lose_leader(well, judge, "tiered, from the internet", "kill", well.public_gateways(INSIDE))
     assert verdict.problems == ()
+    assert len(verdict.leaders) == 2
     assert verdict.outage <= OUTAGE
 
 
@@ -126,6 +102,6 @@ def test_public_addresses_come_to_machines_that_run(published: Cluster) -> None:
     assert {IPv4Address(address) in IPv4Network("198.18.0.0/15") for address in addresses} == {True}
     tried = {ports.ENDPOINT, ports.TLS_ENDPOINT}
     assert reach.reached(FROM_OFFICE, addresses, tried) == dict.fromkeys(addresses, {ports.TLS_ENDPOINT})
-    (gateway,) = gateways(published)
+    (gateway,) = published.public_gateways(INSIDE)
     with gateway.connect(gateway.leader) as leader:
         assert leader.ping()

@@ -26,13 +26,12 @@ def address_changed(facts: Facts) -> Iterator[Hit]:
     for zone in facts.of_kind("aws_route53_zone"):
         if zone.destroyed:
             yield Hit(zone.path, f"the names under {text(zone.before.get('name'))} are no more")
-    for address in public_addresses(facts):
-        if address.destroyed:
-            which = text(address.before.get("public_ip")) or f"public address {address.name}"
-            yield Hit(address.path, f"{which} is given back, and nobody gets it again")
-    given_back = {address.stack for address in public_addresses(facts) if address.destroyed}
+    given_back = [address for address in public_addresses(facts) if address.destroyed]
+    for address in given_back:
+        which = text(address.before.get("public_ip")) or f"public address {address.name}"
+        yield Hit(address.path, f"{which} is given back, and nobody gets it again")
     for association in facts.of_kind("aws_eip_association"):
-        if association.destroyed and association.stack not in given_back:
+        if association.destroyed and association.stack not in {address.stack for address in given_back}:
             yield Hit(association.path, "the public address leads to nobody, until it is associated anew")
 
 
