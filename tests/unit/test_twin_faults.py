@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,20 @@ def test_a_disk_that_cannot_be_emptied_stays_known(
     with pytest.raises(HoldfastError, match="heal again when it runs"):
         faults.heal("local")
     assert faults.recorded() == [full]
+
+
+def test_faults_of_several_environments_at_the_same_time_are_all_recorded(asked: list[Any]) -> None:
+    faults_of = {name: [Fault(name, "kill", f"{name}-{number}", ("i-1",)) for number in range(25)] for name in "abcd"}
+
+    def break_and_heal(name: str) -> None:
+        for fault in faults_of[name]:
+            record.remember(fault)
+        for fault in faults_of[name][:-1]:
+            record.forget(fault)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(break_and_heal, faults_of))
+    assert sorted(fault.target for fault in faults.recorded()) == ["a-24", "b-24", "c-24", "d-24"]
 
 
 def test_what_is_recorded_reads_as_it_was_said() -> None:

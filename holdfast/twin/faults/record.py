@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from holdfast.twin.run import STATE
@@ -47,14 +49,17 @@ def recorded() -> list[Fault]:
 
 
 def remember(fault: Fault) -> None:
-    _write([*recorded(), fault])
+    _change(lambda faults: [*faults, fault])
 
 
 def forget(fault: Fault) -> None:
-    _write([other for other in recorded() if other != fault])
+    _change(lambda faults: [other for other in faults if other != fault])
 
 
-def _write(faults: list[Fault]) -> None:
-    unfinished = FILE.with_suffix(".new")
-    unfinished.write_text(json.dumps([asdict(fault) for fault in faults]))
-    unfinished.replace(FILE)
+def _change(change: Callable[[list[Fault]], list[Fault]]) -> None:
+    """One after the other: environments are broken and healed at the same time."""
+    with FILE.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unfinished = FILE.with_suffix(".new")
+        unfinished.write_text(json.dumps([asdict(fault) for fault in change(recorded())]))
+        unfinished.replace(FILE)
