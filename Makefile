@@ -35,8 +35,8 @@ down: $(PYTHON) ## end what `make up` made; leaves nothing
 check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov; needs neither root nor Terraform
 	@scripts/check.sh
 
-test: setup $(CHECKOV) ## everything that tests
-	@scripts/test.sh $(ROOT)
+test: setup $(CHECKOV) ## everything that tests, or a part: make test PART=unit|synth|terraform|twin/faults|… [KEEP=1: the twin stays up]
+	@scripts/test.sh $(if $(PART),--part $(PART)) $(if $(KEEP),--keep) -- $(ROOT)
 
 synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out: make synth ENV=prod
 	@rm -rf cdktf.out/stacks/$(ENV)-*

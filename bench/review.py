@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from bench.record import Figure, record
-from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, driven, emulated, reporting, written
+from holdfast.drill.emulated import ENVIRONMENT, ORDER, driven, emulated, reporting, written
+from holdfast.mirror import REPOSITORY
 
 RUNS = 3
 BOUND = 40

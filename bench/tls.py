@@ -25,10 +25,10 @@ from bench.failover.losses import LOSSES
 from bench.failover.measure import measure
 from bench.failover.settings import Ours, Site
 from bench.record import Figure, record
+from holdfast.drill.deploy import deploy, destroy, own
 from holdfast.errors import HoldfastError
 from holdfast.topology.load import ENVIRONMENTS
 from holdfast.twin import cgroups
-from tests.twin.deploy import deploy, destroy, own
 
 ROUNDS = 5
 MODES: dict[str, Any] = {"plain": "off", "crypt": {"mode": "required", "mutual": True}}

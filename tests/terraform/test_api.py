@@ -15,9 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
+from holdfast.drill.emulated import quick_environment
 from holdfast.mirror import require_provider
 from holdfast.twin.api import Api
-from tests.terraform.conftest import quick_environment
 
 TIMEOUT = 300
 SERVICES = ("ec2", "iam", "kms", "route53", "s3", "secretsmanager", "ssm", "sts")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.mirror import require_provider
+from holdfast.drill.emulated import Terraform, driven, emulated, reporting, written
+from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops import cloud
 from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
-from tests.terraform.conftest import REPOSITORY, Terraform, driven, emulated, reporting, written
 
 TIMEOUT = 300
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.drill.emulated import Terraform
+from holdfast.mirror import REPOSITORY
 from holdfast.twin.api import Api
-from tests.terraform.conftest import REPOSITORY, Terraform
 
 TIMEOUT = 300
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import boto3
 
+from holdfast.drill.emulated import ENVIRONMENT, ORDER, STACKS, Terraform, quick_environment
+from holdfast.mirror import REPOSITORY
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names
 from holdfast.twin.api import Api
-from tests.terraform.conftest import ENVIRONMENT, ORDER, REPOSITORY, STACKS, Terraform, quick_environment
 
 
 def test_a_new_environment_is_applied_and_then_plans_no_change(applied: Terraform) -> None:

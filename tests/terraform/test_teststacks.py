@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.mirror import require_provider
+from holdfast.drill.emulated import emulated, reporting, written
+from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, expired_at
@@ -28,7 +29,6 @@ from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.spec import CloudSpec
 from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
-from tests.terraform.conftest import REPOSITORY, emulated, reporting, written
 from tests.unit.teststacks.makers import EXPIRED, MAKERS, REGION, Maker
 
 BASIS = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.twin.faults.checker import Acknowledgement, Read, Verdict, judge
+from holdfast.drill.checker import Acknowledgement, Read, Verdict, judge
 
 FIRST, SECOND = "1" * 40, "2" * 40
 ANSWERED = 0.01

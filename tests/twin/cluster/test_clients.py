@@ -7,7 +7,8 @@ import time
 import pytest
 import redis
 
-from tests.twin.conftest import REPOSITORY, Cluster
+from holdfast.drill.cluster import Cluster
+from holdfast.mirror import REPOSITORY
 
 
 def test_the_cluster_is_healthy_and_says_so(healthy: Cluster) -> None:

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.twin.conftest import Cluster
+from holdfast.drill.cluster import Cluster
 
 BOUNDS = {
     "holdfast-redis.service": 2.0,

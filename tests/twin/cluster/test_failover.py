@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import time
 
-from tests.twin.conftest import Cluster, Judge
-from tests.twin.writers import Writers
+import pytest
+
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Writers
+from tests.twin.conftest import Judge
+
+pytestmark = pytest.mark.timed
 
 ACCEPTED_PAUSE = 1.0
 """Seconds without an acknowledged write at any gateway: four times what it takes on two idle cores."""

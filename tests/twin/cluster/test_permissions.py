@@ -1,8 +1,8 @@
 """The twin refuses what a node's role does not allow. So what works is allowed; and here, nothing else is."""
 
+from holdfast.drill.cluster import Cluster
 from holdfast.topology import find_environment, load_environment
 from tests.twin import permissions
-from tests.twin.conftest import Cluster
 
 ELECTION = "holdfast-keepalived.service"
 

@@ -2,12 +2,12 @@
 
 from functools import partial
 
+from holdfast.drill import reach
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Gateway
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import find_environment, load_environment, ports
 from holdfast.twin import client
-from tests.twin import reach
-from tests.twin.conftest import Cluster
-from tests.twin.writers import Gateway
 
 BETWEEN_NODES = {ports.REDIS, ports.SENTINEL, ports.STATS}
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.twin.conftest import REPOSITORY, Cluster, Judge, make
-from tests.twin.deploy import deploy, edited
-from tests.twin.writers import Writers
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.deploy import deploy, edited
+from holdfast.drill.writers import Writers
+from holdfast.mirror import REPOSITORY
+from tests.twin.conftest import Judge
+from tests.twin.environments import make
 
 ACCEPTED_OUTAGE = 5.0
 """Seconds without an acknowledged write while the leader's zone is replaced."""

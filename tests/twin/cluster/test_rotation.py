@@ -12,13 +12,14 @@ from dataclasses import replace
 import pytest
 from holdfast_node import resp
 
+from holdfast.drill.cluster import HOLDFAST, Cluster
+from holdfast.drill.steady import Application, applications
+from holdfast.drill.writers import Gateway
+from holdfast.mirror import REPOSITORY
 from holdfast.ops import cloud
 from holdfast.topology import find_environment, load_environment, names, ports, users
 from holdfast.twin import client
-from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster
 from tests.twin.passwords import password
-from tests.twin.steady import Application, applications
-from tests.twin.writers import Gateway
 
 ENVIRONMENT = load_environment(find_environment("local"))
 SERVICES = ("holdfast-redis", "holdfast-sentinel", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")

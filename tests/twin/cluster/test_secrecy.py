@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.mirror import tool_environment
+from holdfast.drill.cluster import Cluster
+from holdfast.mirror import REPOSITORY, tool_environment
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names, users
 from holdfast.twin import machines
-from tests.twin.conftest import REPOSITORY, Cluster
 
 ON_MACHINES = {
     "run/holdfast/node.json",

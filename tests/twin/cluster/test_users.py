@@ -6,9 +6,9 @@ import pytest
 import redis
 from holdfast_node import resp
 
+from holdfast.drill.cluster import Cluster
 from holdfast.topology import find_environment, load_environment, ports, users
 from holdfast.twin import client
-from tests.twin.conftest import Cluster
 from tests.twin.passwords import password
 
 ENVIRONMENT = load_environment(find_environment("local"))

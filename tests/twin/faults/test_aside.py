@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 
-from tests.twin.conftest import Cluster, Judge
-from tests.twin.writers import Writers
+import pytest
+
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Writers
+from tests.twin.conftest import Judge
+
+pytestmark = pytest.mark.timed
 
 PORT = "7999"
 

@@ -6,9 +6,12 @@ import time
 
 import pytest
 
-from tests.twin.conftest import Cluster, Judge
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Writers
+from tests.twin.conftest import Judge
 from tests.twin.faults.rows import ROWS, Row, Site
-from tests.twin.writers import Writers
+
+pytestmark = pytest.mark.timed
 
 HEALTHY_WITHIN = 60
 """Seconds after `heal`: a machine boots in 5, and a Sentinel whose clock was stepped does nothing for 30."""
@@ -21,7 +24,7 @@ def site_of(cluster: Cluster, writers: Writers) -> Site:
     return Site(cluster, writers, leader["name"], (first, second), leader["zone"])
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+@pytest.mark.parametrize("row", [pytest.param(row, marks=[pytest.mark.alone] * row.alone, id=row.name) for row in ROWS])
 def test_one_leader_at_a_time_nothing_lost_and_healthy_by_itself(healthy: Cluster, row: Row, judge: Judge) -> None:
     row.before(healthy)
     with Writers(healthy.gateways()) as writers:

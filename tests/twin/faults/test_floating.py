@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.twin.conftest import Cluster, Judge
-from tests.twin.writers import Gateway, Writers
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Gateway, Writers
+from tests.twin.conftest import Judge
+
+pytestmark = pytest.mark.timed
 
 LIMIT = 4.0
 """Seconds that the pair may be without an acknowledged write; bench/ has the goals."""
@@ -93,6 +96,7 @@ def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway
     assert verdict.outage <= LIMIT
 
 
+@pytest.mark.alone
 def test_while_the_api_is_away_nothing_moves_and_afterwards_it_does(
     healthy: Cluster, floating: Gateway, judge: Judge
 ) -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.twin.conftest import Cluster
+from holdfast.drill.cluster import Cluster
 
 UNITS = ("holdfast-redis", "holdfast-sentinel", "holdfast-haproxy", "holdfast-node", "holdfast-keepalived")
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 import redis
 
+from holdfast.drill import application, reach
+from holdfast.drill.checker import Verdict
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.writers import Gateway, Writers
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, load_environment, ports
 from holdfast.twin import client
-from tests.twin import application, permissions, reach
-from tests.twin.conftest import Cluster, Judge
-from tests.twin.faults.checker import Verdict
-from tests.twin.writers import Gateway, Writers
+from tests.twin import permissions
+from tests.twin.conftest import Judge
 
 OUTAGE = 3.0
 """Seconds that a surviving gateway, or the floating pair, may be without an acknowledged write."""
@@ -56,6 +58,7 @@ def lose_leader(well: Cluster, judge: Judge, who: str, kind: str, gateways: list
         return judge(f"{who}: leader {kind}", writers, well, struck=struck, surviving=surviving)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", ["kill", "power-cut"])
 def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judge, kind: str) -> None:
     verdict = lose_leader(well, judge, "tiered", kind, [*well.gateways(), floating])
@@ -64,6 +67,7 @@ def test_a_lost_leader_is_replaced(well: Cluster, floating: Gateway, judge: Judg
     assert verdict.outage <= OUTAGE
 
 
+@pytest.mark.timed
 def test_a_zone_without_its_gateways_and_leader_is_survived_by_the_pair(
     well: Cluster, floating: Gateway, judge: Judge
 ) -> None:
@@ -87,6 +91,7 @@ def test_a_zone_without_its_gateways_and_leader_is_survived_by_the_pair(
     assert verdict.outage <= OUTAGE
 
 
+@pytest.mark.timed
 def test_a_planned_failover_loses_nothing(well: Cluster, judge: Judge) -> None:
     gateways = well.gateways()
     with Writers(gateways) as writers:
@@ -124,8 +129,7 @@ def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_mor
     assert found | {"sentinel": missing} == {"data": [], "gateway": [], "sentinel": []}
 
 
-def test_one_node_serves_every_endpoint_and_comes_back_with_its_data(others: dict[str, Cluster]) -> None:
-    single = others["single"]
+def test_one_node_serves_every_endpoint_and_comes_back_with_its_data(single: Cluster) -> None:
     status = single.wait_healthy()
     assert (status["leader"], status["sentinels"]) == ("single-a1", {"agreeing": 1, "total": 1})
     assert status["floating"]["gateway"] == "single-a1"

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from holdfast.drill import reach
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.deploy import deploy
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import load_environment, ports
 from holdfast.twin import client, netns, outside
-from tests.twin import reach
-from tests.twin.conftest import Cluster, Judge
-from tests.twin.deploy import deploy
-from tests.twin.layouts.conftest import OFFICE, Others
+from tests.twin.conftest import Judge
+from tests.twin.environments import OFFICE, Others
 from tests.twin.layouts.test_layouts import OUTAGE, lose_leader
 
 INSIDE = str(IPv4Network(OFFICE)[3])
@@ -72,6 +73,7 @@ def test_a_client_on_the_internet_needs_a_certificate(well: Cluster) -> None:
         assert "CERTIFICATE_REQUIRED" in told
 
 
+@pytest.mark.timed
 def test_a_lost_leader_is_replaced_for_the_internet_too(well: Cluster, judge: Judge) -> None:
     verdict = lose_leader(well, judge, "tiered, from the internet", "kill", well.public_gateways(INSIDE))
     assert verdict.problems == ()
@@ -80,16 +82,15 @@ def test_a_lost_leader_is_replaced_for_the_internet_too(well: Cluster, judge: Ju
 
 
 @pytest.fixture
-def published(deployed: Others) -> Cluster:
+def published(others: Others, single: Cluster) -> Cluster:
     """`single`, which runs, gets public addresses by a change of its file and a deploy."""
-    single = deployed.clusters["single"]
     before = single.wait_healthy()
     assert single.endpoints()["leader"]["public_addresses"] == []
     file = Path(single.environment)
     content = yaml.safe_load(file.read_text())
     content["network"] |= {"public": True, "clients": [content["network"]["cidr"], OFFICE]}
     file.write_text(yaml.safe_dump(content))
-    done = deploy(deployed.environ, "single")
+    done = deploy(others.environ, "single")
     assert done.returncode == 0, done.stdout + done.stderr
     after = single.wait_healthy()
     assert [node["instance_id"] for node in after["nodes"]] == [node["instance_id"] for node in before["nodes"]]

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 import redis
 
+from holdfast.drill import application
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.reach import Door, refusal
+from holdfast.drill.steady import Application, applications
 from holdfast.ops import renewal
 from holdfast.ops.certs import authority
 from holdfast.ops.certs.store import Place, Store, places
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, certificates, load_environment, ports
 from holdfast.twin import client
-from tests.twin import application
-from tests.twin.conftest import Cluster
-from tests.twin.reach import Door, refusal
-from tests.twin.steady import Application, applications
 
 GATEWAY, OTHER_GATEWAY = "tiered-gateway-a1", "tiered-gateway-b1"
 SOURCE = GATEWAY
@@ -276,8 +276,7 @@ def test_a_redis_under_another_name_gets_no_session(
     assert refusal(ENTRY, doors["leader endpoint"], context) is None
 
 
-def test_another_authority_takes_over(others: dict[str, Cluster]) -> None:
-    single = others["single"]
+def test_another_authority_takes_over(single: Cluster) -> None:
     single.wait_healthy()
     with application.running(single.environment) as machine:
         of_old = single.pair(machine)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import pytest
 import redis
 
+from holdfast.drill import checker
+from holdfast.drill.checker import Acknowledgement, Read
+from holdfast.drill.waiting import wait_until
 from holdfast.twin import client
-from tests.twin.faults import checker
-from tests.twin.faults.checker import Acknowledgement, Read
 
 PAUSE = 0.02
 """Seconds between two requests of one writer or reader, and between two attempts to connect."""
@@ -179,14 +179,16 @@ class Writers:
     def wait_writing(self, gateways: int | None = None, seconds: float = 30) -> None:
         """Wait until that many gateways (default: all) have acknowledged a write from now on."""
         wanted = len(self.gateways) if gateways is None else gateways
-        since, deadline = time.monotonic(), time.monotonic() + seconds
-        while True:
-            writing = {ack.gateway for ack in list(self.acknowledged) if ack.sent > since}
-            if len(writing) >= wanted:
-                return
-            if time.monotonic() > deadline:
-                pytest.fail(f"only {sorted(writing)} acknowledged a write within {seconds} s")
-            time.sleep(0.05)
+        since = time.monotonic()
+
+        def writing() -> set[str]:
+            return {ack.gateway for ack in list(self.acknowledged) if ack.sent > since}
+
+        wait_until(
+            lambda: len(writing()) >= wanted,
+            seconds,
+            lambda: f"only {sorted(writing())} acknowledged a write within {seconds} s",
+        )
 
     def leaders(self) -> tuple[str, ...]:
         """Run ids of those that acknowledged writes, in order."""
@@ -194,22 +196,23 @@ class Writers:
 
     def wait_leader(self, other_than: Iterable[str], seconds: float = 30) -> str:
         """Wait until a Redis has acknowledged a write that is none of these; its run id."""
-        known, deadline = set(other_than), time.monotonic() + seconds
-        while True:
-            new = [ack.run_id for ack in list(self.acknowledged) if ack.run_id not in known]
-            if new:
-                return new[0]
-            if time.monotonic() > deadline:
-                pytest.fail(f"nobody but {sorted(known)} acknowledged a write within {seconds} s")
-            time.sleep(0.05)
+        known = set(other_than)
+
+        def new() -> list[str]:
+            return [ack.run_id for ack in list(self.acknowledged) if ack.run_id not in known]
+
+        wait_until(
+            lambda: bool(new()), seconds, lambda: f"nobody but {sorted(known)} acknowledged a write within {seconds} s"
+        )
+        return new()[0]
 
     def wait_silent(self, seconds: float = 1.0, within: float = 10.0) -> None:
         """Wait until nobody has acknowledged a write for `seconds`."""
-        deadline = time.monotonic() + within
-        while (now := time.monotonic()) - (last := self.acknowledged[-1]).at < seconds:
-            if now > deadline:
-                pytest.fail(f"writes go on {within} s later; the last: {last}")
-            time.sleep(0.05)
+        wait_until(
+            lambda: time.monotonic() - self.acknowledged[-1].at >= seconds,
+            within,
+            lambda: f"writes go on {within} s later; the last: {self.acknowledged[-1]}",
+        )
 
     def watch(self, seconds: float) -> None:
         """Go on for so long: what must not happen has had the time to."""

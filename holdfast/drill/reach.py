@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
+from holdfast.drill.cluster import Cluster
 from holdfast.topology import ports
-from tests.twin.conftest import Cluster
 
 TIMEOUT = 0.5
 """Seconds. What no security group lets through is not answered at all."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
 
+from holdfast.drill.cluster import HOLDFAST, Cluster
+from holdfast.drill.deploy import deploy, edited
+from holdfast.drill.writers import Writers
+from holdfast.mirror import REPOSITORY
 from holdfast.twin import client
-from tests.twin.conftest import HOLDFAST, REPOSITORY, Cluster, Judge
-from tests.twin.deploy import deploy, edited
-from tests.twin.writers import Writers
+from tests.twin import environments
+from tests.twin.conftest import Judge
+from tests.twin.environments import Others
 
 FORGOTTEN_WITHIN = 240
 """Seconds after a deploy: half a minute of silence, then as long for each Sentinel, and some for the nodes to look."""
@@ -20,13 +23,16 @@ ACCEPTED_OUTAGE = 1.0
 """Seconds without an acknowledged write: nothing that leads is touched."""
 
 
-def test_two_nodes_more_and_two_nodes_less(healthy: Cluster, writers: Writers, judge: Judge, tmp_path: Path) -> None:
+def test_two_nodes_more_and_two_nodes_less(
+    healthy: Cluster, growing: Others, writers: Writers, judge: Judge, tmp_path: Path
+) -> None:
     before, struck = healthy.instances(), time.monotonic()
-    five = edited(tmp_path, "local", ("layout: compact", "layout: {kind: compact, nodes: 5}"))
-    done = deploy(five, "local")
+    edit = ("layout: compact", "layout: {kind: compact, nodes: 5}")
+    five = growing.environ | edited(tmp_path, "growing", edit, source=environments.FOLDER)
+    done = deploy(five, "growing")
     assert done.returncode == 0, done.stdout + done.stderr
     asked = subprocess.run(
-        [HOLDFAST, "status", "local", "--json", "--wait", "60"],
+        [HOLDFAST, "status", "growing", "--json", "--wait", "60"],
         cwd=REPOSITORY,
         env=five,
         capture_output=True,
@@ -34,11 +40,11 @@ def test_two_nodes_more_and_two_nodes_less(healthy: Cluster, writers: Writers, j
     )
     status = json.loads(asked.stdout)
     assert asked.returncode == 0, asked.stdout
-    assert [node["name"] for node in status["nodes"]] == ["local-a1", "local-b1", "local-c1", "local-a2", "local-b2"]
+    assert [node["name"] for node in status["nodes"]] == [f"growing-{slot}" for slot in ("a1", "b1", "c1", "a2", "b2")]
     assert status["sentinels"] == {"agreeing": 5, "total": 5}
     assert {node["name"]: node["instance_id"] for node in status["nodes"]}.items() >= before.items()
 
-    done = deploy(os.environ, "local")
+    done = deploy(growing.environ, "growing")
     assert done.returncode == 0, done.stdout + done.stderr
     assert healthy.wait_healthy()["sentinels"] == {"agreeing": 3, "total": 3}
     assert healthy.instances() == before

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from tests.twin.writers import Gateway
+from holdfast.drill.writers import Gateway
 
 PAUSE = 0.05
 

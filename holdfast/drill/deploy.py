@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,15 +13,16 @@ from typing import Any
 
 import yaml
 
+from holdfast.mirror import REPOSITORY
 from holdfast.topology.load import ENVIRONMENTS, FOLDER_VARIABLE
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 
-
-def edited(folder: Path, name: str, *edits: tuple[str, str]) -> dict[str, str]:
-    """The variables with which commands find, in `folder`, all environments with that one edited."""
+def edited(folder: Path, name: str, *edits: tuple[str, str], source: Path = ENVIRONMENTS) -> dict[str, str]:
+    """The variables with which commands find, in `folder`, all environments of `source` with that one edited."""
     environments = folder / "environments"
-    shutil.copytree(ENVIRONMENTS, environments)
+    environments.mkdir()
+    for file in [*source.glob("*.yaml"), source / "images.lock.json"]:
+        shutil.copy(file, environments)
     file = environments / f"{name}.yaml"
     text = file.read_text()
     for before, after in edits:
@@ -34,8 +36,10 @@ def own(folder: Path, contents: Mapping[str, Mapping[str, Any]]) -> dict[str, st
     """The variables with which commands find environments of these contents, by name, with `local`'s images pinned."""
     for name, content in contents.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(dict(content)))
-    pins = json.loads((ENVIRONMENTS / "images.lock.json").read_text())
-    (folder / "images.lock.json").write_text(json.dumps(dict.fromkeys(contents, pins["local"])))
+    file = folder / "images.lock.json"
+    pins = json.loads(file.read_text()) if file.exists() else {}
+    local = json.loads((ENVIRONMENTS / "images.lock.json").read_text())["local"]
+    file.write_text(json.dumps(pins | dict.fromkeys(contents, local)))
     return only(folder)
 
 
@@ -54,8 +58,11 @@ def destroy(environ: Mapping[str, str], *names: str) -> subprocess.CompletedProc
 
 
 def _cdktf(verb: str, environ: Mapping[str, str], names: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """What is synthesised stays beside the files: another deploy may run from this repository at the same time."""
     stacks = " ".join(f"'{name}-*'" for name in names)
-    command = f"source scripts/env.sh; cdktf {verb} {stacks} --auto-approve"
+    folder = environ.get(FOLDER_VARIABLE)
+    output = f"--output {shlex.quote(os.path.relpath(Path(folder) / 'out', REPOSITORY))}" if folder else ""
+    command = f"source scripts/env.sh; cdktf {verb} {stacks} --auto-approve {output}"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=REPOSITORY,
