@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down check test synth plan deploy bench bindings lock clean
+.PHONY: help setup up down check test synth plan deploy bench soak bindings lock clean
 
 ENV ?= local
 BIN := .venv/bin
@@ -52,6 +52,9 @@ deploy: setup ## deploy one environment to its cloud: make deploy ENV=prod [YES=
 bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about an hour; python -m bench.failover: five)
 	@source scripts/env.sh; python -m bench.synth; python -m bench.review; $(ROOT) env "PATH=$$PATH" sh -c 'python -m bench.up && python -m bench.idle && \
 		python -m bench.tls && python -m bench.failover --settings holdfast && python -m bench.failover --runs 1'
+
+soak: setup ## every fault twenty times, over as many calls as it takes: make soak [ARGS="--minutes 30"] (docs/soak.md)
+	@source scripts/env.sh; $(ROOT) env "PATH=$$PATH" python -m bench.soak $(ARGS)
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

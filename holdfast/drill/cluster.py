@@ -15,8 +15,10 @@ from typing import Any
 
 import redis
 
+from holdfast.drill import checker
+from holdfast.drill.checker import Verdict
 from holdfast.drill.waiting import NotInTime
-from holdfast.drill.writers import Gateway, PublicGateway
+from holdfast.drill.writers import Gateway, PublicGateway, Writers
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
 from holdfast.ops import endpoints, reports, status
@@ -162,6 +164,13 @@ class Cluster:
             made(node, leader, replica, port, *login, tls)
             for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
+
+    def judge(self, writers: Writers, **how: Any) -> Verdict:
+        """End the writing, read back what was acknowledged, and judge it; `how`: as `checker.judge` takes it."""
+        ended = writers.stop()
+        with self.client(socket_timeout=10) as reader:
+            present = writers.present(reader)
+        return checker.judge(writers.acknowledged, writers.reads, present, ended=ended, **how)
 
     def pair(self, machine: str) -> Gateway:
         """The floating pair, to be used from that machine's network."""

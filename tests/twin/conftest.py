@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill import application, checker
+from holdfast.drill import application
 from holdfast.drill.checker import Verdict
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.writers import Gateway, Writers
@@ -94,18 +94,23 @@ def writers(healthy: Cluster) -> Iterator[Writers]:
 
 
 Judge = Callable[..., Verdict]
+Note = Callable[[str, Verdict], None]
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, cluster: Cluster) -> Judge:
-    """Ends the writing, reads back what was acknowledged, and notes the verdict for the table at the end."""
+def note(request: pytest.FixtureRequest) -> Note:
+    """Has a verdict in the table at the end."""
+    verdicts = request.config.stash.setdefault(VERDICTS, [])
+    return lambda what, verdict: verdicts.append((what, verdict))
+
+
+@pytest.fixture
+def judge(note: Note, cluster: Cluster) -> Judge:
+    """Ends the writing, reads back what was acknowledged, and notes the verdict."""
 
     def verdict_on(what: str, writers: Writers, of: Cluster = cluster, **how: Any) -> Verdict:
-        ended = writers.stop()
-        with of.client(socket_timeout=10) as reader:
-            present = writers.present(reader)
-        verdict = checker.judge(writers.acknowledged, writers.reads, present, ended=ended, **how)
-        request.config.stash.setdefault(VERDICTS, []).append((what, verdict))
+        verdict = of.judge(writers, **how)
+        note(what, verdict)
         return verdict
 
     return verdict_on

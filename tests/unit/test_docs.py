@@ -10,6 +10,7 @@ from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
 from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
 from holdfast.topology.users import OWN
+from tests.twin.environments import PLAN
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -57,3 +58,19 @@ def test_the_exit_code_of_a_blocked_review_is_documented() -> None:
 def test_every_user_is_described() -> None:
     table = re.findall(r"^\| `([a-z]+)` \|", (DOCS / "security.md").read_text().split("## Where")[0], re.MULTILINE)
     assert table == ["app", *(user.name for user in OWN)]
+
+
+def test_the_environments_of_the_twins_tests_are_listed() -> None:
+    text = (DOCS.parent / "tests" / "README.md").read_text().split("## Environments")[1].split("## Lanes")[0]
+    assert re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \| (.+) \| (.+) \|$", text, re.MULTILINE) == [
+        (it.name, str(it.machines), it.image, it.what, ", ".join(it.serves)) for it in PLAN
+    ]
+
+
+def test_each_part_of_the_twins_tests_has_a_lane_and_its_environments() -> None:
+    folders = {f"twin/{path.parent.name}" for path in (DOCS.parent / "tests" / "twin").glob("*/test_*.py")}
+    assert {part for planned in PLAN for part in planned.serves} | {"twin/parts"} == folders
+    listed = re.findall(r"^\| `(twin/\w+)` \|", (DOCS.parent / "tests" / "README.md").read_text(), re.MULTILINE)
+    assert set(listed) == folders
+    scripts = (DOCS.parent / "scripts" / "test.py").read_text()
+    assert all(f'"{folder}"' in scripts for folder in folders)
