@@ -81,7 +81,7 @@ class Runner:
         self.root = [*root, "env", f"PATH={os.environ['PATH']}", *AS_ROOT]
         self.runs: list[Run] = []
         self._started = time.monotonic()
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._interrupted = False
 
     def run(self, name: str, command: Sequence[str], *, background: bool = False) -> Run:
@@ -96,7 +96,7 @@ class Runner:
                 command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True, preexec_fn=_yield_the_cores if background else None,
             )  # fmt: skip
-            self._processes.append(process)
+            self.processes.append(process)
             run.code = process.wait()
         run.seconds = time.monotonic() - began
         self.say(run.row())
@@ -122,10 +122,10 @@ class Runner:
     def interrupt(self) -> None:
         """End what runs, as Ctrl-C ends it, and start nothing more."""
         self._interrupted = True
-        for process in self._processes:
+        for process in self.processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-        for process in self._processes:
+        for process in self.processes:
             process.wait()
 
 
