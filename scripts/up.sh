@@ -3,10 +3,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/env.sh
-export HOLDFAST_ENVIRONMENTS=local
+export HOLDFAST_ENVIRONMENTS=local CI=true # cdktf prints plain lines, not a picture that is drawn again and again
 
-python -m holdfast.mirror --require >/dev/null
-"$@" env "PATH=$PATH" holdfast twin up --images debian-12
+log=.holdfast/log/up.log
+step() { # step NAME COMMAND...
+    python scripts/steps.py "$log" "$1" -- "${@:2}"
+}
+
+rm -f "$log"
+echo "details: $log"
+step provider python -m holdfast.mirror --require
+step twin "$@" env "PATH=$PATH" holdfast twin up --images debian-12
 if ! compgen -G '.holdfast/state/local-*.tfstate' >/dev/null &&
     "$@" env "PATH=$PATH" holdfast twin ls --json |
     python -c 'import json, sys; sys.exit("local" not in json.load(sys.stdin)["environments"])'; then
@@ -14,9 +21,8 @@ if ! compgen -G '.holdfast/state/local-*.tfstate' >/dev/null &&
     echo "end it with \`make down\`, here or there, and run \`make up\` again" >&2
     exit 1
 fi
-[[ -t 1 ]] || export CI=true # plain lines, not a picture that is drawn again and again
-cdktf deploy 'local-*' --auto-approve
-holdfast status local --wait 120
+step deploy cdktf deploy 'local-*' --auto-approve
+step healthy holdfast status local --wait 120
 echo
 holdfast endpoints local --show-password
 echo
