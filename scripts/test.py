@@ -1,7 +1,7 @@
 """`make test [PART=…] [KEEP=1]`: everything that tests, or one part of it, with what it needs and nothing else.
 
-Fast things first. Then side by side: Terraform's tests with what cores the twin leaves, and the twin's in two lanes
-(tests/twin/turns.py). At the end, what each part took; where something failed, the first failure comes last.
+Fast things first, then Terraform's tests, which fill the cores; then the twin's in two lanes (tests/twin/turns.py).
+At the end, what each part took; where something failed, the first failure comes last.
 Arguments after `--`: what to put before a command that needs root; nothing for root.
 """
 
@@ -14,9 +14,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOGS = REPOSITORY / ".holdfast" / "log" / "test"
 
-BUDGET_MINUTES = 45
+BUDGET_MINUTES = 60
 """A whole run that takes longer fails: what comes in has to find its time. At most 68."""
 
 LANES = (("twin/faults", "twin/cluster"), ("twin/members", "twin/layouts", "twin/parts"))
@@ -84,8 +83,7 @@ class Runner:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._interrupted = False
 
-    def run(self, name: str, command: Sequence[str], *, background: bool = False) -> Run:
-        """`background`: with what cores others leave."""
+    def run(self, name: str, command: Sequence[str]) -> Run:
         run = Run(name)
         if self._interrupted:
             return run
@@ -94,7 +92,7 @@ class Runner:
         with run.log.open("wb") as log:
             process = subprocess.Popen(
                 command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_yield_the_cores if background else None,
+                start_new_session=True,
             )  # fmt: skip
             self.processes.append(process)
             run.code = process.wait()
@@ -102,13 +100,13 @@ class Runner:
         self.say(run.row())
         return run
 
-    def pytest(self, name: str, *arguments: str, root: bool = False, background: bool = False) -> Run:
+    def pytest(self, name: str, *arguments: str, root: bool = False) -> Run:
         report = LOGS / f"{name.replace('/', '-')}.xml"
         report.unlink(missing_ok=True)
         command = ["pytest", *OPTIONS, f"--junitxml={report}", *arguments]
         if root:
             command = [*self.root, *command, "-p", "no:cacheprovider"]
-        run = self.run(name, command, background=background)
+        run = self.run(name, command)
         _read(report, run)
         return run
 
@@ -129,14 +127,6 @@ class Runner:
             process.wait()
 
 
-def _yield_the_cores() -> None:
-    """Of this process and all that it starts: whatever else wants a core has it."""
-    os.nice(19)
-    with suppress(OSError):
-        # Where the scheduler groups by session, niceness counts within a session only.
-        Path("/proc/self/autogroup").write_text("19")
-
-
 def _read(report: Path, run: Run) -> None:
     """What pytest noted of each test."""
     if not report.exists():
@@ -152,6 +142,14 @@ def _read(report: Path, run: Run) -> None:
             run.passed += not len([it for it in case if it.tag in ("failure", "error", "skipped")])
 
 
+def everything(runner: Runner, parts: Sequence[str], keep: bool) -> None:
+    fast(runner, parts)
+    if "terraform" in parts:
+        terraform(runner)
+    if of_the_twin := tuple(part for part in TWIN if part in parts):
+        twin(runner, of_the_twin, keep)
+
+
 def fast(runner: Runner, parts: Sequence[str]) -> None:
     if "lint" in parts:
         runner.run("lint", ["scripts/lint.sh"])
@@ -162,7 +160,7 @@ def fast(runner: Runner, parts: Sequence[str]) -> None:
 
 def terraform(runner: Runner) -> None:
     """Most of it waits for the provider. What shares an environment stays together (tests/terraform/conftest.py)."""
-    runner.pytest("terraform", "-n", "2", "--dist", "loadfile", "tests/terraform", background=True)
+    runner.pytest("terraform", "-n", "2", "--dist", "loadfile", "tests/terraform")
 
 
 def twin(runner: Runner, parts: Sequence[str], keep: bool) -> None:
@@ -235,16 +233,9 @@ def main() -> int:
     parts = GROUPS[given.part]
     LOGS.mkdir(parents=True, exist_ok=True)
     runner = Runner(given.root)
-    beside: list[Callable[[], None]] = []
-    if "terraform" in parts:
-        beside.append(lambda: terraform(runner))
-    if of_the_twin := tuple(part for part in TWIN if part in parts):
-        beside.append(lambda: twin(runner, of_the_twin, given.keep))
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         try:
-            pool.submit(fast, runner, parts).result()
-            for ended in [pool.submit(work) for work in beside]:
-                ended.result()
+            pool.submit(everything, runner, parts, given.keep).result()
         except KeyboardInterrupt:
             runner.interrupt()
             print("interrupted; what is up is ended by: make down")

@@ -22,7 +22,9 @@ from holdfast.ops import cloud
 from holdfast.topology import Cluster, Environment, load_environment, names, pins
 from holdfast.twin.api import Api
 
-TIMEOUT = 300
+TIMEOUT = 1200
+"""Seconds for one command. It takes 40, and much longer beside others that want the cores."""
+
 REPORT_EVERY = 0.5
 
 ENVIRONMENT = """\

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import cgroups, client, fabric, images, machines, netns, volumes
+from holdfast.twin import cgroups, client, fabric, images, limits, machines, netns, volumes
 from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, mounts, remove_tree, require_root, wait_until
 
 RUNTIME = client.CONTROL.parent
@@ -36,6 +36,7 @@ def up(image_names: list[str], say: Say) -> bool:
     """
     require_root()
     with _alone():
+        limits.lift()
         for name in image_names:
             images.ensure(image_named(name), say)
         if is_running():
@@ -66,6 +67,7 @@ def down(say: Say) -> list[str]:
                 removed += [f"{kind} {name}" for name in sweep()]
             except (HoldfastError, OSError) as error:
                 refused.append(str(error))
+        limits.restore()
         for folder in (STATE, RUNTIME):
             if folder.exists():
                 try:

@@ -181,16 +181,17 @@ class Sentinels:
         link.ask(reset, *self._about("CKQUORUM"))
 
     def take_turns(self, *, anybody: bool) -> None:
-        """Have the own Sentinel stand for election when two miss the leader, if it is its turn; else when all do.
+        """Have the own Sentinel stand for election when two miss the leader, if it is its turn; else never.
 
         Two that stand at the same moment have a vote each, which after the loss of a leader's machine leaves neither a
         majority; and neither tries again before twice the failover-timeout is over. So one stands: the first that
-        answers, and not the one beside the leader, which is lost with it. `anybody`: it did not, in time.
+        answers, and not the one beside the leader, which is lost with it. A frozen leader is missed by all within milliseconds,
+        that one's own Sentinel included: what all miss is nobody else's turn either. `anybody`: it did not, in time.
         """
         own, votes, named = self.identity.address, self.votes(), self.named()
         answering = [address for address in self.identity.sentinels.values() if address in votes]
         turn = next((address for address in answering if address != named), own)
-        quorum = QUORUM if anybody or turn == own else max(self.known(), QUORUM)
+        quorum = QUORUM if anybody or turn == own else max(self.known(), QUORUM) + 1
         if own in self._links and self._links[own].state is State.UP and quorum != self._quorum:
             self._quorum = quorum
             self._links[own].ask(lambda _: None, *self._about("SET"), "quorum", quorum)

@@ -160,10 +160,10 @@ def test_the_own_sentinel_begins_anew_when_the_one_that_it_promoted_is_lost_at_o
     ("own", "leader", "silent", "quorum"),
     [
         (A, C, (), 2),
-        (B, C, (), 3),
-        (C, C, (), 3),
+        (B, C, (), 4),
+        (C, C, (), 4),
         (B, A, (), 2),
-        (A, A, (), 3),
+        (A, A, (), 4),
         (B, C, (A,), 2),
         (C, A, (B,), 2),
         (C, A, (A, B), 2),
@@ -195,7 +195,7 @@ def test_anybody_stands_when_nobody_has_in_time_and_only_until_then(sentinels: A
     link = sentinels._links[A] = Recorder(A)
     for anybody in (False, True, True, False):
         sentinels.take_turns(anybody=anybody)
-    assert link.asked == [f"SENTINEL SET local quorum {quorum}" for quorum in (3, 2, 3)]
+    assert link.asked == [f"SENTINEL SET local quorum {quorum}" for quorum in (4, 2, 4)]
 
 
 def test_a_sentinel_that_was_restarted_is_told_anew(sentinels: Any) -> None:
@@ -203,7 +203,7 @@ def test_a_sentinel_that_was_restarted_is_told_anew(sentinels: Any) -> None:
     sentinels.take_turns(anybody=False)
     sentinels._link_changed(A)
     sentinels.take_turns(anybody=False)
-    assert link.asked.count("SENTINEL SET local quorum 3") == 2
+    assert link.asked.count("SENTINEL SET local quorum 4") == 2
 
 
 def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None:
@@ -213,7 +213,7 @@ def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None
     assert link.asked == []
     link.state = State.UP
     sentinels.take_turns(anybody=False)
-    assert link.asked == ["SENTINEL SET local quorum 3"]
+    assert link.asked == ["SENTINEL SET local quorum 4"]
 
 
 def test_before_the_own_sentinel_forgets_it_counts_as_it_does_without_turns(sentinels: Any) -> None:
@@ -222,10 +222,10 @@ def test_before_the_own_sentinel_forgets_it_counts_as_it_does_without_turns(sent
     sentinels.reset_own()
     sentinels.take_turns(anybody=False)
     assert link.asked == [
-        "SENTINEL SET local quorum 3",
+        "SENTINEL SET local quorum 4",
         "SENTINEL SET local quorum 2",
         "SENTINEL CKQUORUM local",
-        "SENTINEL SET local quorum 3",
+        "SENTINEL SET local quorum 4",
     ]
 
 
