@@ -185,8 +185,9 @@ class Sentinels:
 
         Two that stand at the same moment have a vote each, which after the loss of a leader's machine leaves neither a
         majority; and neither tries again before twice the failover-timeout is over. So one stands: the first that
-        answers, and not the one beside the leader, which is lost with it. A frozen leader is missed by all within milliseconds,
-        that one's own Sentinel included: what all miss is nobody else's turn either. `anybody`: it did not, in time.
+        answers, and not the one beside the leader, which is lost with it. All may miss a frozen leader within
+        milliseconds, that one's own Sentinel too: the others' quorum is more than there are. `anybody`: it did not
+        stand in time.
         """
         own, votes, named = self.identity.address, self.votes(), self.named()
         answering = [address for address in self.identity.sentinels.values() if address in votes]
