@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from holdfast.ops import endpoints, reports, status
 from holdfast.ops.endpoints import Endpoints
 from holdfast.ops.status import Status
 from holdfast.topology import Cluster as Topology
-from holdfast.topology import Environment, find_environment, load_environment
+from holdfast.topology import Environment, find_environment, load_environment, ports
 from holdfast.twin import client
 
 HOLDFAST = REPOSITORY / ".venv" / "bin" / "holdfast"
@@ -164,6 +164,14 @@ class Cluster:
             made(node, leader, replica, port, *login, tls)
             for node, leader, replica in zip(nodes, leaders, replicas, strict=True)
         ]
+
+    def run_id(self, node: str) -> str:
+        """Of the Redis on a node that is a gateway too."""
+        gateway = next(one for one in self.gateways() if one.node == node)
+        address = next(str(one.address) for one in Topology.of(self.read()).nodes if one.name == node)
+        with replace(gateway, port=ports.REDIS).connect(address) as connection:
+            found: str = connection.info("server")["run_id"]
+            return found
 
     def judge(self, writers: Writers, **how: Any) -> Verdict:
         """End the writing, read back what was acknowledged, and judge it; `how`: as `checker.judge` takes it."""
