@@ -147,8 +147,9 @@ def kill_during_full_resync(site: Site) -> None:
 
 
 def isolate_the_next(site: Site) -> None:
+    old = site.writers.leaders()
     site.fault("kill", "leader")
-    promoted = site.writers.wait_leader(other_than=site.writers.leaders())
+    promoted = site.writers.wait_leader(other_than=old)
     # By its own word: most Sentinels name it up to a second later.
     site.cluster.fault("isolate", next(node for node in site.replicas if site.cluster.run_id(node) == promoted))
 
