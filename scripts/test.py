@@ -23,8 +23,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOGS = REPOSITORY / ".holdfast" / "log" / "test"
 
-BUDGET_MINUTES = 60
-"""A whole run that takes longer fails: what comes in has to find its time. At most 68."""
+BUDGET_MINUTES = 68
+"""A whole run that takes longer fails: what comes in has to find its time. It may shrink, and not grow."""
 
 LANES = (("twin/faults", "twin/cluster"), ("twin/members", "twin/layouts", "twin/parts"))
 """Parts that share the twin; each lane's in their order, the lanes beside each other."""
