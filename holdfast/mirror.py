@@ -78,6 +78,8 @@ def terraform_environment(environ: Mapping[str, str] = os.environ) -> dict[str, 
     if mirror := find_mirror(environ):
         changed["TF_CLI_CONFIG_FILE"] = str(write_cli_config(mirror))
         changed["CDKTF_SKIP_PROVIDER_LOCK"] = "true"  # `terraform providers lock` asks the registry, never a mirror
+        # A mirror is linked to, which needs no cache; two deploys that fill cdktf's cache at once break each other.
+        changed["CDKTF_DISABLE_PLUGIN_CACHE_ENV"] = "true"
     return changed
 
 

@@ -63,6 +63,7 @@ def test_terraform_uses_the_mirror_for_this_provider_and_registries_for_any_othe
         "LANG": "C",
         "CHECKPOINT_DISABLE": "1",
         "CDKTF_SKIP_PROVIDER_LOCK": "true",
+        "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "true",
         "TF_CLI_CONFIG_FILE": str(tmp_path / "terraformrc"),
     }
     assert (
