@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from holdfast_node import aws
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -39,7 +38,7 @@ class Floating:
         self._identity, self._cloud, self._heard = identity, cloud, heard
         self.holds = False
         """Whether the addresses led here when they were last looked at, and it is elected."""
-        self._due = 0.0
+        self._due = self._held_since = 0.0
         self._retry, self._contested = RETRY, CONTESTED
         self._told: bool | None = None
 
@@ -61,10 +60,11 @@ class Floating:
             self.holds, self._due, self._retry, self._contested = False, 0.0, RETRY, CONTESTED
         elif now >= self._due:
             try:
-                self._due = now + self._lead_here()
+                self._due = now + self._lead_here(now)
                 self._retry = RETRY
-            except (aws.Refused, OSError, LookupError) as error:
-                say(f"cannot lead the floating pair here: {error}; tries again in {self._retry:g} s")
+            except Exception as error:
+                # Whatever it was (an answer cut off in the middle, say): without this thread nobody holds the pair.
+                say(f"cannot lead the floating pair here: {error!r}; tries again in {self._retry:g} s")
                 self._due = now + self._retry
                 self._retry = min(2 * self._retry, RETRY_AT_MOST)
 
@@ -76,13 +76,16 @@ class Floating:
         """Asked before every call that changes something: the election may have ended meanwhile."""
         return self._heard() and (not self._elects or _state() == "holder")
 
-    def _lead_here(self) -> float:
+    def _lead_here(self, now: float) -> float:
         """One step of it; seconds until the next one."""
         elsewhere = self._cloud.routes_elsewhere(self._identity.floating)
         if not elsewhere:
             if not self.holds:
                 say(f"holds the floating pair: {' and '.join(self._identity.floating)} lead here")
-            self.holds = True
+                self.holds, self._held_since = True, now
+            elif now - self._held_since >= CONTESTED_AT_MOST:
+                # Longer than any other elected gateway would have left it here: what was contested is over.
+                self._contested = CONTESTED
             return CHECK
         if self.holds:
             self.holds = False

@@ -17,7 +17,7 @@ from holdfast_node.decision import Role
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.sentinels import CHANNELS, CHOSEN, ENDED
-from holdfast_node.servers import Details, details
+from holdfast_node.servers import Details, Follower, details
 
 DEADLINE = 3.0
 """Seconds from the pause to the successor's lead; the pause ends by itself at the same time."""
@@ -90,6 +90,10 @@ class Handover:
                 raise Failed("no handover: no replica follows")
             if self._to and self._to not in followers:
                 raise Failed(f"no handover: {self._to} is no replica in sync; accepted: {', '.join(followers)}")
+            in_touch = _in_touch(found)
+            if self._to is None and in_touch and len(in_touch) < len(followers):
+                # A Sentinel could prefer one that nobody waits for.
+                self._to = max(in_touch, key=lambda one: one.offset).address
             with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
                 successor, pause = self._replace(own, sentinel)
                 self._wait_until_named(sentinel, successor)
@@ -154,17 +158,18 @@ class Handover:
         They are asked themselves: what the leader knows of them is up to a second old.
         """
         found = _look(own)
-        in_touch = [one.address for one in found.followers if one.state == "online" and one.lag <= IN_TOUCH]
-        behind = set(in_touch)
+        behind = {one.address for one in _in_touch(found)} | ({self._to} if self._to else set())
+        if not behind:
+            raise Failed("no handover: no replica is in touch; writes go on here")
         while time.monotonic() < deadline:
             for address in list(behind):
                 with self._redis(address) as replica:
                     if _look(replica).offset >= found.offset:
                         behind.remove(address)
-            if in_touch and not behind:
+            if not behind:
                 return
             time.sleep(POLL)
-        raise Failed("no handover: no replica caught up in time; writes go on here")
+        raise Failed(f"no handover: {', '.join(sorted(behind))} did not catch up in time; writes go on here")
 
     def _promote(self, sentinel: resp.Client, deadline: float) -> str:
         """Have a replica promoted, and wait until it leads: a moment after Sentinel's word, before it looks again."""
@@ -209,6 +214,10 @@ class Handover:
             except Error:
                 continue
         raise OSError("no Sentinel answers")
+
+
+def _in_touch(leader: Details) -> list[Follower]:
+    return [one for one in leader.followers if one.state == "online" and one.lag <= IN_TOUCH]
 
 
 def _chosen(events: resp.Client, deadline: float) -> str | None:

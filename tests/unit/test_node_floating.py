@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +135,41 @@ def test_routes_that_another_elected_gateway_took_are_left_to_it_for_a_while(nod
     node.floating.look(125.3)
     assert node.tables.moved == []
     node.floating.look(125.5)
+    assert node.tables.moved == EVERY_ROUTE
+
+
+def test_what_was_contested_long_ago_costs_no_pause(node: Node) -> None:
+    def be_taken_away(now: float) -> float:
+        """Seconds until it moves them back."""
+        node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+        since = now
+        while not node.tables.moved:
+            node.floating.look(now)
+            now += 0.5
+        return now - since
+
+    def hold(now: float, seconds: float) -> float:
+        for _ in range(int(2 * seconds)):
+            node.floating.look(now)
+            now += 0.5
+        return now
+
+    node.elected()
+    now = hold(100.0, 10)
+    for _ in range(4):
+        now = hold(now + be_taken_away(now), 10)
+    assert be_taken_away(now) > 60
+    now = hold(now + 100, 700)
+    assert be_taken_away(now) < 12
+
+
+@pytest.mark.parametrize("answer", [http.client.IncompleteRead(b"<Desc"), ET.ParseError("no element found")])
+def test_an_answer_that_is_cut_off_in_the_middle_is_asked_for_again(node: Node, answer: Exception) -> None:
+    node.elected()
+    node.tables.refuses = answer
+    node.floating.look(100.0)
+    node.tables.refuses = None
+    node.floating.look(100.3)
     assert node.tables.moved == EVERY_ROUTE
 
 

@@ -153,6 +153,25 @@ def test_without_replicas_that_have_everything_writes_go_on_here(
     assert machines.told == [*PAUSE, *RESUME]
 
 
+@pytest.mark.parametrize("lag", [0, 8])
+def test_the_one_that_was_asked_for_must_have_everything_too(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, lag: int
+) -> None:
+    monkeypatch.setattr(handover, "CATCH_UP", 0.05)
+    machines = Machines(leading(replica(lag=lag), replica(OTHER)), following(50), other=following(100))
+    with pytest.raises(handover.Failed, match=r"^no handover: 10\.40\.16\.4 did not catch up in time"):
+        hand_over(identity, machines, monkeypatch, to=SUCCESSOR)
+    assert FAILOVER not in machines.told
+
+
+def test_one_that_nobody_waits_for_is_not_promoted_either(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom it would prefer the Sentinel knows, but not who has everything."""
+    machines = Machines(leading(replica(), replica(OTHER, lag=8)), following(100), LEADS, other=following(50))
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+    assert machines.told[0] == "CONFIG SET replica-priority 1"
+    assert machines.told[-1] == "CONFIG SET replica-priority 70"
+
+
 def test_a_frozen_replica_does_not_hold_up_the_others(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     machines = Machines(leading(replica(), replica(OTHER, lag=3)), other=following(50))
     assert hand_over(identity, machines, monkeypatch).startswith(DONE)
