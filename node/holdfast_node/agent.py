@@ -41,8 +41,9 @@ DEAF_AFTER = 1.0
 OVERDUE_AFTER = 2.5
 """Seconds without an answer of the leader, after which its successor should be there: twice as long as it takes."""
 
-FAILOVER_INTERVAL, OFFER_INTERVAL = 0.5, 5.0
-"""Seconds between two requests for a failover, and two offers: Sentinel needs a moment for one."""
+FAILOVER_INTERVAL, OFFER_INTERVAL = 5.0, 5.0
+"""Seconds between two requests for a failover, and two offers. One that is refused is left to the Sentinels' own
+election: asked for while they hold it, it makes two promote at once."""
 
 
 class Agent:
@@ -127,8 +128,8 @@ class Agent:
         seen = self._servers.at(named) if named else None
         return seen is not None and seen.server.role is Role.LEADER
 
-    def forget(self, address: str) -> None:
-        self._sentinels.forget(address)
+    def forget(self, gone: frozenset[str]) -> None:
+        self._sentinels.forget(gone)
 
     def reset_own(self) -> None:
         self._sentinels.reset_own()

@@ -47,8 +47,15 @@ class Link(asyncio.BufferedProtocol):
         self._complaint = ""
         """What was last said of TLS with it."""
         self._greeted = False
+        self.serial = 0
+        """Which connection this is: a new one has a new number."""
         self._loop = asyncio.get_running_loop()
         self._connecting = self._loop.create_task(self._connect(0))
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the present connection is, and all that is done first on it has been confirmed."""
+        return self._greeted
 
     @property
     def idle(self) -> bool:
@@ -92,10 +99,11 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._parser = transport, Parser()
+        self.serial += 1
         credentials = self._login()
         self.ask(self._answered, "AUTH", credentials.user, credentials.password)
 
-    def logged_in(self) -> None:
+    def begin(self) -> None:
         """What is done first on a new connection."""
         self._be_up()
 
@@ -103,7 +111,7 @@ class Link(asyncio.BufferedProtocol):
         if isinstance(reply, Refused):
             self._end(State.SILENT)
         else:
-            self.logged_in()
+            self.begin()
 
     def _be_up(self) -> None:
         self._failures, self._greeted, self._complaint = 0, True, ""
@@ -160,7 +168,10 @@ def _pause(failures: int, state: State) -> float:
 
 
 class Subscription(Link):
-    """A connection that only listens to some channels: `heard(channel, message)` for each message."""
+    """A connection that only listens to some channels: `heard(channel, message)` for each message.
+
+    `begun` is called when it listens, after each of its starts: what was said before was not heard.
+    """
 
     def __init__(
         self,
@@ -169,12 +180,22 @@ class Subscription(Link):
         login: Login,
         channels: tuple[str, ...],
         heard: Callable[[str, str], None],
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
-        self._channels, self._heard = channels, heard
+        self._channels, self._heard, self._begun = channels, heard, begun
         super().__init__(address, port, login)
 
-    def logged_in(self) -> None:
-        self.ask(lambda _: self._be_up(), "SUBSCRIBE", *self._channels)
+    def begin(self) -> None:
+        self.ask(self._confirmed, "SUBSCRIBE", *self._channels)
+
+    def _confirmed(self, _: Reply) -> None:
+        self._be_up()
+        self._begun()
+
+    def renew(self) -> None:
+        """Begin anew, with another connection: this one may be broken without anybody knowing."""
+        if self._transport is not None:
+            self._end(State.SILENT)
 
     def probe(self) -> None:
         """Find out whether somebody is still there: a channel without messages says nothing."""

@@ -30,8 +30,8 @@ class Seen(Protocol):
     def steady(self, members: Collection[str]) -> bool:
         """Whether every Sentinel among the members names the same leader, which leads, and nobody is being promoted."""
 
-    def forget(self, address: str) -> None:
-        """Count no more what a Sentinel at that address last said."""
+    def forget(self, gone: frozenset[str]) -> None:
+        """Count exactly these Sentinels no more, whoever still knows them."""
 
     def reset_own(self) -> None: ...
 
@@ -49,6 +49,7 @@ class Membership:
         self.members = frozenset[str]()
         """Addresses of the nodes that there are; empty while that is not known."""
         self._silent_since: dict[str, float] = {}
+        self._gone = frozenset[str]()
         self._calm: tuple[object, float] = (None, 0.0)
         """What the Sentinels knew of those that are gone, and since when."""
 
@@ -56,14 +57,17 @@ class Membership:
         if not self.members:
             return
         now, known_by = self._clock(), self._seen.known_by()
-        strangers = frozenset[str]().union(*known_by.values()) - self.members
+        # Who is gone stays gone: what one knew that is silent now counts still.
+        strangers = self._gone.union(*known_by.values()) - self.members
         silent = {address for address in strangers if not self._seen.answers(address)}
         self._silent_since = {address: self._silent_since.get(address, now) for address in silent}
         gone = frozenset(address for address, since in self._silent_since.items() if now - since >= SILENT_FOR)
-        for address in gone:
-            self._seen.forget(address)
+        steady = self._seen.steady(self.members)
+        # Nobody becomes uncounted in a partition, where silence may be one's own.
+        self._gone = gone if steady else self._gone & gone
+        self._seen.forget(self._gone)
         still = {address: known & gone for address, known in known_by.items() if known & gone}
-        if still != self._calm[0] or not self._seen.steady(self.members):
+        if still != self._calm[0] or not steady:
             self._calm = (still, now)
         elif whose_turn(self._order, known_by, gone) == self._me and now - self._calm[1] >= APART:
             say(f"its Sentinel still counts {', '.join(sorted(gone))}, of which no node is left: resets it")

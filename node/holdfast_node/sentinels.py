@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,7 +17,7 @@ LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
 before the other side can have promoted anybody."""
 
-PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 1000)
+PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 1000, "TILT-PERIOD", 3000)
 """Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf); a restarted Sentinel
 has forgotten them.
 
@@ -25,11 +25,14 @@ Ping: by default it is down-after-milliseconds where that is under a second; the
 just when it counts as down, and a second failover follows the first. Shorter than 250, and no replica is eligible.
 Ask: how long a Sentinel that misses the leader waits until it asks the others again, whether they miss it too.
 Info: how old what a Sentinel knows of the replicas is, and so its choice among them.
+Tilt: for how long a Sentinel that was not run for two seconds, or whose clock jumped, misses nobody; by default 30 s,
+in which a lost leader would have no successor.
 """
 
 REJOINS_FOR = 3.0
-"""Seconds after a time without a majority, in which all that answer must agree. A change that was missed meanwhile may
-be known to one of them only, and two that are late are a majority: they tell each other every two seconds."""
+"""Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as
+before, all that spoke before must answer. A change that was missed meanwhile may be known to one of them only, and two
+that are late are a majority: they tell each other every two seconds."""
 
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
@@ -63,11 +66,7 @@ class View:
     """Addresses of the other Sentinels that it knows."""
     replicas: frozenset[str] = frozenset()
     tilt: bool = False
-    """Whether it distrusts its own clock, and so does nothing for 30 s."""
-
-    @property
-    def sentinels(self) -> int:
-        return len(self.others) + 1
+    """Whether it distrusts its own clock, and so does nothing for a while (`TILT-PERIOD`)."""
 
 
 @dataclass
@@ -85,9 +84,16 @@ class Sentinels:
     _announcements: dict[str, Announcement] = field(default_factory=dict)
     _links: dict[str, Link] = field(default_factory=dict)
     _subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    _told: dict[str, int] = field(default_factory=dict)
+    """Sentinel → the connection of its subscription, on which it has told whom it was promoting when that began."""
+    _gone: frozenset[str] = frozenset()
     _restarted: float = float("-inf")
     _deaf_at: float = float("-inf")
     """When no majority spoke last (monotonic seconds)."""
+    _spoke: frozenset[str] = frozenset()
+    """Who spoke before that; nobody where no majority has spoken yet."""
+    _led: str | None = None
+    """Whom they named then."""
     _quorum: int | None = None
     """What the own Sentinel was told; None where it may have forgotten."""
 
@@ -100,7 +106,9 @@ class Sentinels:
         for address, link in self._links.items():
             link.expire()
             if link.idle:
-                link.ask(partial(self._named, address), *self._about("GET-MASTER-ADDR-BY-NAME"))
+                link.ask(partial(self._named, address, time.monotonic()), *self._about("GET-MASTER-ADDR-BY-NAME"))
+                if not self._hears(address):
+                    self._have_told(address)
         self._forget_old_announcements()
 
     def look_around(self) -> None:
@@ -112,13 +120,24 @@ class Sentinels:
             subscription.probe()
 
     def votes(self) -> dict[str, str]:
-        """Sentinel's address → leader it names, of words still within their lease."""
-        oldest = time.monotonic() - LEASE
-        return {address: word.leader for address, word in list(self._words.items()) if word.at >= oldest}
+        """Sentinel's address → leader it names, of words still within their lease.
+
+        The word of a Sentinel counts only while it is heard as well when it begins to promote somebody else.
+        """
+        oldest, words = time.monotonic() - LEASE, list(self._words.items())
+        return {address: word.leader for address, word in words if word.at >= oldest and self._hears(address)}
+
+    def _hears(self, address: str) -> bool:
+        subscription = self._subscriptions.get(address)
+        return bool(subscription and subscription.logged_in and self._told.get(address) == subscription.serial)
 
     def known(self) -> int:
-        """How many Sentinels there are, by the one that knows most; as many as there can be, before any has told."""
-        return max((view.sentinels for view in list(self._views.values())), default=len(self.identity.sentinels))
+        """How many Sentinels there are, by the one that knows most; as many as there can be, before any has told.
+
+        Also by one that is silent now: what it knew holds. Those that are gone for good count nowhere.
+        """
+        views = (view for address, view in list(self._views.items()) if address not in self._gone)
+        return max((len(view.others - self._gone) + 1 for view in views), default=len(self.identity.sentinels))
 
     def majority_speaks(self) -> bool:
         """Whether more than half of all Sentinels have answered within their lease, whatever they say."""
@@ -126,12 +145,24 @@ class Sentinels:
 
     def proven_leader(self) -> str | None:
         """Who may take writes once it says that it leads: see proof.py."""
-        now = time.monotonic()
+        now, votes = time.monotonic(), self.votes()
         if not self.majority_speaks():
             self._deaf_at = now
-        elif now - self._deaf_at < REJOINS_FOR and len(set(self.votes().values())) > 1:
+        elif now - self._deaf_at >= REJOINS_FOR:
+            self._spoke, self._led = frozenset(votes), self.named()
+        elif not self.promoting() and not self._rejoined(votes):
             return None
-        return proven(self.votes(), self.known(), list(self._announcements.values()))
+        return proven(votes, self.known(), list(self._announcements.values()))
+
+    def _rejoined(self, votes: Mapping[str, str]) -> bool:
+        """Whether what they say after a time without a majority is not what it was before a change that was missed."""
+        if len(set(votes.values())) > 1:
+            return False
+        if self._led not in (None, *votes.values()):
+            return True
+        # One that is still missing may be promoting another.
+        known = frozenset[str]().union(*({address, *view.others} for address, view in self._views.items()))
+        return (self._spoke or known) - self._gone <= votes.keys()
 
     def named(self) -> str | None:
         """The leader that a majority names."""
@@ -163,9 +194,9 @@ class Sentinels:
         named = {votes.get(address) for address in self.identity.sentinels.values() if address in members}
         return next(iter(named)) if len(named) == 1 and not self._announcements else None
 
-    def forget(self, address: str) -> None:
-        """Count no more what the Sentinel that was there last knew."""
-        self._views.pop(address, None)
+    def forget(self, gone: frozenset[str]) -> None:
+        """Count exactly these no more, whoever knows them, nor what they last knew: no node is left there."""
+        self._gone = gone
 
     def reset_own(self) -> None:
         """Have the own Sentinel forget all others and all replicas, and learn anew who is there."""
@@ -225,7 +256,8 @@ class Sentinels:
         if address not in self._links:
             there = address, self.identity.sentinel_port, self.login
             self._links[address] = Link(*there, partial(self._link_changed, address))
-            self._subscriptions[address] = Subscription(*there, CHANNELS, partial(self._heard, address))
+            heard, begun = partial(self._heard, address), partial(self._have_told, address)
+            self._subscriptions[address] = Subscription(*there, CHANNELS, heard, begun)
 
     def _link_changed(self, address: str) -> None:
         link = self._links[address]
@@ -233,7 +265,34 @@ class Sentinels:
             if address == self.identity.address:
                 self._begin(link)
             self._look(link)
+            self._have_told(address)
+        else:
+            # What broke that connection may have broken the other one too, which does not notice for a second.
+            self._subscriptions[address].renew()
         self.changed()
+
+    def _have_told(self, address: str) -> None:
+        """Have a Sentinel tell whom it names and whom it is promoting, now that it is heard when this changes."""
+        link, subscription = self._links[address], self._subscriptions[address]
+        serial = subscription.serial
+
+        def told(reply: resp.Reply) -> None:
+            if isinstance(reply, list):
+                self._promotes_already(address, [resp.pairs(one) for one in reply])
+                self._told[address] = serial
+                self.changed()
+
+        if subscription.logged_in:
+            link.ask(partial(self._named, address, time.monotonic()), *self._about("GET-MASTER-ADDR-BY-NAME"))
+            link.ask(told, *self._about("REPLICAS"))
+
+    def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]]) -> None:
+        promoted = next((one["ip"] for one in replicas if "promoted" in one["flags"].split(",")), None)
+        word, known = self._words.get(sentinel), self._announcements.get(sentinel)
+        if promoted and word and not (known and known.target == promoted):
+            # Once the promoted one leads, its Sentinel names it, before the others do.
+            old = (self.named() or "") if word.leader == promoted else word.leader
+            self._announcements[sentinel] = Announcement(sentinel, promoted, old, time.monotonic())
 
     def _begin(self, link: Link) -> None:
         """What the own Sentinel has to be told after each of its starts."""
@@ -241,10 +300,11 @@ class Sentinels:
         if self.identity.since_7_0:
             link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
 
-    def _named(self, address: str, reply: resp.Reply) -> None:
+    def _named(self, address: str, asked_at: float, reply: resp.Reply) -> None:
         if not isinstance(reply, list):
             return
-        before, self._words[address] = self._words.get(address), Word(reply[0], time.monotonic())
+        # As old as the question: this program may have been stopped between answer and look.
+        before, self._words[address] = self._words.get(address), Word(reply[0], asked_at)
         if before is None or before.leader != reply[0]:
             self.changed()
 

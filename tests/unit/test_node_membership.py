@@ -21,7 +21,7 @@ class Cluster:
         self.there = {A, B, C}
         self.well = True
         self.resets: list[tuple[str, float]] = []
-        self.forgotten: set[str] = set()
+        self.forgotten = frozenset[str]()
         self.nodes = {
             address: Membership(address, ORDER, Eyes(self, address), lambda: self.now) for address in (A, B, C)
         }
@@ -49,8 +49,8 @@ class Eyes:
         assert frozenset(members) == frozenset((A, B, C))
         return self._cluster.well
 
-    def forget(self, address: str) -> None:
-        self._cluster.forgotten.add(address)
+    def forget(self, gone: frozenset[str]) -> None:
+        self._cluster.forgotten = gone
 
     def reset_own(self) -> None:
         self._cluster.resets.append((self._me, self._cluster.now))
@@ -70,6 +70,25 @@ def test_one_after_the_other_is_reset_half_a_minute_apart(cluster: Cluster) -> N
     assert all(later - earlier >= 30 for earlier, later in zip(times, times[1:], strict=False))
     assert times[-1] <= 30 + 3 * 32
     assert cluster.forgotten == {D, E}
+
+
+def test_who_is_gone_stays_gone_when_the_last_that_knew_them_is_lost(cluster: Cluster) -> None:
+    cluster.run(32)
+    assert cluster.forgotten == {D, E}
+    cluster.well = False
+    cluster.there.remove(C)
+    cluster.known = {address: frozenset((A, B, C)) - {address} for address in (A, B)}
+    cluster.run(100)
+    assert cluster.forgotten == {D, E}
+    cluster.there |= {C, D}
+    cluster.run(2)
+    assert cluster.forgotten == {E}
+
+
+def test_in_a_partition_nobody_becomes_uncounted(cluster: Cluster) -> None:
+    cluster.well = False
+    cluster.run(100)
+    assert cluster.forgotten == frozenset()
 
 
 def test_a_node_that_still_answers_is_not_gone(cluster: Cluster) -> None:

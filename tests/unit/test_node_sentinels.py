@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -34,11 +35,30 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@dataclass
+class Listening:
+    """A subscription to a Sentinel."""
+
+    logged_in: bool = True
+    serial: int = 1
+
+    def renew(self) -> None:
+        self.logged_in = False
+
+
+def hear(sentinels: Any, *addresses: str) -> None:
+    """Be subscribed to the events of these, who have told what there was before."""
+    for address in addresses:
+        sentinels._subscriptions[address] = Listening()
+        sentinels._told[address] = 1
+
+
 @pytest.fixture
 def sentinels(identity: Identity, clock: Clock) -> Any:
     """Three of them, that name local-a1."""
     found: Any = Sentinels(identity, login)
     found._views[A] = View(others=frozenset({B, C}))
+    hear(found, A, B, C)
     name(found, clock, dict.fromkeys((A, B, C), A))
     return found
 
@@ -106,8 +126,8 @@ def test_a_promotion_without_an_end_is_forgotten(sentinels: Any, clock: Clock) -
 def test_an_answer_is_a_sentinels_word_and_a_refusal_is_none(sentinels: Any, clock: Clock) -> None:
     async def answers() -> None:
         clock.now += 1
-        sentinels._named(A, [B, "6380"])
-        sentinels._named(B, None)
+        sentinels._named(A, clock.now, [B, "6380"])
+        sentinels._named(B, clock.now, None)
 
     asyncio.run(answers())
     assert sentinels.votes() == {A: B}
@@ -184,6 +204,7 @@ def test_one_sentinel_stands_for_election(
 ) -> None:
     sentinels: Any = Sentinels(dataclasses.replace(identity, address=own), login)
     sentinels._views[own] = View(others=frozenset({A, B, C} - {own}))
+    hear(sentinels, A, B, C)
     name(sentinels, clock, {sentinel: leader for sentinel in (A, B, C) if sentinel not in silent})
     link = sentinels._links[own] = Recorder(own)
     for _ in range(2):
@@ -250,8 +271,154 @@ def test_in_the_long_run_a_majority_is_enough(sentinels: Any, clock: Clock) -> N
     assert sentinels.proven_leader() == B
 
 
-def test_who_was_cut_off_believes_those_that_agree_at_once(sentinels: Any, clock: Clock) -> None:
+def test_who_was_cut_off_believes_those_that_agree_on_another_leader_at_once(sentinels: Any, clock: Clock) -> None:
+    assert sentinels.proven_leader() == A
     clock.now += 2
     assert sentinels.proven_leader() is None
     name(sentinels, clock, {B: B, C: B})
     assert sentinels.proven_leader() == B
+
+
+def test_who_was_cut_off_waits_for_one_that_may_be_replacing_the_leader_that_the_others_still_name(
+    sentinels: Any, clock: Clock
+) -> None:
+    assert sentinels.proven_leader() == A
+    clock.now += 1
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: A, C: A})
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {B: A})
+    assert sentinels.proven_leader() == A
+
+
+def test_who_was_cut_off_does_not_wait_for_one_that_was_silent_before(sentinels: Any, clock: Clock) -> None:
+    clock.now += 10
+    name(sentinels, clock, {A: A, C: A})
+    assert sentinels.proven_leader() == A
+    clock.now += 0.5
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: A, C: A})
+    assert sentinels.proven_leader() == A
+
+
+def test_a_program_that_starts_waits_for_all_that_the_sentinels_know(sentinels: Any, clock: Clock) -> None:
+    sentinels._words.clear()
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: A, C: A})
+    assert sentinels.proven_leader() is None
+    clock.now += module.REJOINS_FOR
+    name(sentinels, clock, {A: A, C: A})
+    assert sentinels.proven_leader() == A
+
+
+def test_an_answer_is_as_old_as_its_question(sentinels: Any, clock: Clock) -> None:
+    """The program was stopped for a while: the answers that it finds then say who led before."""
+    clock.now += 5
+    for sentinel in (A, B, C):
+        sentinels._named(sentinel, clock.now - 5, [A, "6380"])
+    assert sentinels.votes() == {}
+
+
+def connect(sentinels: Any, *promotes: str, named: str = A) -> dict[str, Reached]:
+    """Connections to all three; what that of C is `promotes`, if anybody, while it names `named`."""
+    links = {address: Reached(address) for address in (A, B, C)}
+    links[C].named, links[C].promotes = named, promotes
+    sentinels._links.update(links)
+    return links
+
+
+class Reached:
+    """A connection to a Sentinel that answers each question when it is told to."""
+
+    state = State.UP
+
+    def __init__(self, address: str) -> None:
+        self.address, self.named, self.promotes = address, A, tuple[str, ...]()
+        self.idle = True
+        self._asked: list[tuple[Any, tuple[object, ...]]] = []
+
+    def expire(self) -> None:
+        pass
+
+    def ask(self, then: Any, *words: object) -> None:
+        self._asked.append((then, words))
+
+    def answer(self) -> None:
+        asked, self._asked = self._asked, []
+        for then, words in asked:
+            if words[1] == "GET-MASTER-ADDR-BY-NAME":
+                then([self.named, "6380"])
+            elif words[1] == "REPLICAS":
+                others = [address for address in (A, B, C) if address != self.named]
+                then([["ip", ip, "flags", "slave,promoted" if ip in self.promotes else "slave"] for ip in others])
+
+
+def test_a_word_counts_only_from_a_sentinel_whose_events_are_heard(sentinels: Any) -> None:
+    sentinels._subscriptions[B].logged_in = False
+    assert sentinels.votes() == {A: A, C: A}
+    sentinels._subscriptions[C].serial += 1
+    assert sentinels.votes() == {A: A}
+
+
+def test_after_a_cut_nobody_counts_who_has_not_told_whom_it_promotes(sentinels: Any, clock: Clock) -> None:
+    """Meanwhile the Sentinel of C was elected, and promotes B; that B leads it has not seen yet: all three name A."""
+    links = connect(sentinels, B)
+    for link in links.values():
+        link.state = State.SILENT
+        sentinels._link_changed(link.address)
+        link.state = State.UP
+    clock.now += 1
+    assert sentinels.proven_leader() is None
+    sentinels.ask()
+    for link in links.values():
+        link.answer()
+    assert sentinels.proven_leader() is None, "their old subscriptions may be dead"
+    for address in links:
+        sentinels._subscriptions[address] = Listening(serial=2)
+        sentinels._have_told(address)
+    links[A].answer()
+    links[B].answer()
+    assert sentinels.proven_leader() is None, "one of three has not told yet"
+    links[C].answer()
+    assert (sentinels.proven_leader(), sentinels.promoting()) == (B, B)
+
+
+def test_a_sentinel_that_names_the_one_that_it_promoted_is_believed_before_the_others_are(
+    sentinels: Any, clock: Clock
+) -> None:
+    links = connect(sentinels, named=B)
+    links[C].promotes = (B,)
+    links[C].answer = lambda: None  # type: ignore[method-assign]
+    clock.now += 1
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {A: A, B: A, C: B})
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave,promoted"}])
+    assert sentinels.proven_leader() == B
+
+
+def test_a_sentinel_is_asked_again_until_it_has_told(sentinels: Any, clock: Clock) -> None:
+    links = connect(sentinels)
+    sentinels._subscriptions[B].serial += 1
+    sentinels.ask()
+    assert B not in sentinels.votes()
+    links[B].answer()
+    assert B in sentinels.votes()
+
+
+def test_who_is_gone_for_good_counts_nowhere(sentinels: Any, clock: Clock) -> None:
+    """Five became three; A and B were reset; C, which was not, is lost."""
+    D, E = "10.40.0.7", "10.40.16.7"
+    sentinels._views[B] = View(others=frozenset({A, C}))
+    sentinels._views[C] = View(others=frozenset({A, B, D, E}))
+    name(sentinels, clock, {A: A, B: A})
+    assert sentinels.known() == 5
+    sentinels.forget(frozenset({D, E}))
+    assert sentinels.known() == 3
+    sentinels.forget(frozenset({C}))
+    assert sentinels.known() == 2, "nor does what it knew"
+
+
+def test_a_sentinel_in_tilt_misses_a_leader_again_after_three_seconds(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    sentinels._link_changed(A)
+    assert "TILT-PERIOD 3000" in link.asked[0]
