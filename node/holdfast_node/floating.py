@@ -7,16 +7,18 @@ gateway that is of no use: keepalived is told of that through a file.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
-STATE = Path("/run/holdfast-keepalived/state")
-"""`holder` while this gateway is elected; see keepalived.conf."""
+ADDRESSES = Path("/proc/net/fib_trie")
+"""The kernel's table, with all addresses of this machine: keepalived takes the pair on when it is elected, and gives it
+back. What it notifies others of comes from processes that may overtake each other."""
 UNABLE = Path("/run/holdfast-node/unable")
 """1 while this gateway is of no use, else 0: keepalived watches it."""
 
@@ -74,7 +76,7 @@ class Floating:
 
     def _may(self) -> bool:
         """Asked before every call that changes something: the election may have ended meanwhile."""
-        return self._heard() and (not self._elects or _state() == "holder")
+        return self._heard() and (not self._elects or _has(self._identity.floating))
 
     def _lead_here(self, now: float) -> float:
         """One step of it; seconds until the next one."""
@@ -99,13 +101,15 @@ class Floating:
         return 0.0
 
 
-def _state() -> str:
+def _has(addresses: Sequence[str]) -> bool:
+    """Whether this machine has all of these addresses."""
     # Without what Python wraps around a file: this happens all the time.
+    file = os.open(ADDRESSES, os.O_RDONLY)
     try:
-        file = os.open(STATE, os.O_RDONLY)
-    except OSError:
-        return ""
-    try:
-        return os.read(file, 64).decode("ascii", errors="replace").strip()
+        table = b"".join(iter(lambda: os.read(file, 1 << 16), b""))
     finally:
         os.close(file)
+    return all(
+        re.search(rb"\|-- %s\n(?:\s+/.*\n)*?\s+/32 host LOCAL" % re.escape(address.encode()), table)
+        for address in addresses
+    )

@@ -13,6 +13,8 @@ from holdfast_node import aws, floating
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 
+KERNEL = floating.ADDRESSES
+
 PAIR = ["100.127.0.2", "100.127.0.3"]
 EVERY_ROUTE = [("rtb-a", "100.127.0.2/32"), ("rtb-a", "100.127.0.3/32")]
 
@@ -41,16 +43,21 @@ class Tables:
 class Node:
     def __init__(self, identity: Identity, folder: Path) -> None:
         self.tables, self.heard = Tables(), True
-        self.state = folder / "state"
+        self.table = folder / "fib_trie"
+        self.elected(False)
         self.floating = Floating(identity, self.tables, lambda: self.heard)  # type: ignore[arg-type]
 
-    def elected(self, state: str = "holder") -> None:
-        self.state.write_text(state + "\n")
+    def elected(self, elected: bool = True) -> None:
+        """As the kernel tells it when keepalived has taken the pair on, or has not."""
+        routed = "           |-- {}\n              /32 {}\n"
+        has = [routed.format(address, "host LOCAL") for address in ["127.0.0.1", *(PAIR if elected else [])]]
+        others = [routed.format(address, "universe UNICAST") for address in PAIR]
+        self.table.write_text("Main:\n  +-- 0.0.0.0/0 3 0 5\n" + "".join([*others, *has]))
 
 
 @pytest.fixture
 def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
-    monkeypatch.setattr(floating, "STATE", tmp_path / "state")
+    monkeypatch.setattr(floating, "ADDRESSES", tmp_path / "fib_trie")
     monkeypatch.setattr(floating, "UNABLE", tmp_path / "unable")
     return Node(identity, tmp_path)
 
@@ -66,16 +73,24 @@ def test_the_elected_moves_every_route_and_holds_the_pair_when_a_look_confirms_i
     assert node.tables.looks == 2
 
 
-@pytest.mark.parametrize("state", ["other", "unable", ""])
-def test_who_is_not_elected_moves_nothing(node: Node, state: str) -> None:
-    node.elected(state)
+def test_who_is_not_elected_moves_nothing(node: Node) -> None:
     node.floating.look(100.0)
     assert (node.tables.looks, node.tables.moved) == (0, [])
 
 
-def test_who_has_never_been_told_of_an_election_moves_nothing(node: Node) -> None:
+def test_who_has_half_of_the_pair_moves_nothing(node: Node) -> None:
+    """In the middle of an election."""
+    node.elected()
+    node.table.write_text(node.table.read_text().replace("100.127.0.3", "100.127.0.30"))
     node.floating.look(100.0)
     assert node.tables.looks == 0
+
+
+def test_the_kernel_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floating, "ADDRESSES", KERNEL)
+    assert floating._has(["127.0.0.1"])
+    assert not floating._has(["127.0.0.1", "203.0.113.77"])
+    assert not floating._has(["27.0.0.1"])
 
 
 def test_the_elected_without_a_majority_of_sentinels_moves_nothing(node: Node) -> None:
@@ -91,7 +106,7 @@ def test_an_election_that_ends_in_the_middle_ends_the_moving(node: Node, monkeyp
 
     def lose_it_then(table: str, destination: str) -> None:
         lead_here(table, destination)
-        node.elected("other")
+        node.elected(False)
 
     monkeypatch.setattr(node.tables, "lead_here", lose_it_then)
     node.floating.look(100.0)
@@ -177,7 +192,7 @@ def test_who_loses_the_election_holds_nothing(node: Node) -> None:
     node.elected()
     for now in (100.0, 100.1):
         node.floating.look(now)
-    node.elected("other")
+    node.elected(False)
     node.floating.look(100.2)
     assert node.floating.holds is False
 
