@@ -107,7 +107,7 @@ class Cluster:
             time.sleep(0.5)
 
     def wait_healthy(self, seconds: float = 120, what: str = "a healthy cluster without TILT") -> dict[str, Any]:
-        """Healthy, and so that it can fail over: a Sentinel that distrusts its clock (TILT) does nothing for 30 s."""
+        """Healthy, and so that it can fail over: a Sentinel that distrusts its clock (TILT) does nothing for 3 s."""
         return self.wait(what, lambda seen: seen["healthy"] and not self.tilted(seen), seconds, lasting=LASTING)
 
     def tilted(self, seen: dict[str, Any]) -> list[str]:

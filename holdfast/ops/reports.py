@@ -69,6 +69,8 @@ class Report:
     replicas: tuple[Replica, ...]
     named_leader: str | None
     """Address that the node's own Sentinel names as leader."""
+    tilt: bool = False
+    """Whether its own Sentinel distrusts its clock, and so misses no leader for some seconds."""
     aside: Aside | None = None
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
@@ -102,6 +104,7 @@ class Report:
                 for replica in redis.get("replicas") or ()
             ),
             named_leader=content["sentinel"].get("leader"),
+            tilt=bool(content["sentinel"].get("tilt")),
             aside=Aside(**redis["aside"]) if redis.get("aside") else None,
             holds_floating=bool((content.get("gateway") or {}).get("floating")),
             order=OrderAnswer(**content["order"]) if content.get("order") else None,

@@ -42,6 +42,8 @@ class NodeStatus:
     """The node's last decision, or why nothing is known of it."""
     certificate: CertificateStatus | None = None
     """None without TLS, or where nothing is known of the node."""
+    tilt: bool = False
+    """Whether its Sentinel distrusts its clock."""
     aside: Aside | None = None
     """What it kept when it last gave up leading beside another leader."""
 
@@ -81,6 +83,11 @@ class Status:
         sentences += [f"{node.name}: {node.role}, {node.says}" for node in self.nodes if not node.healthy]
         if self.sentinels.agreeing != self.sentinels.total:
             sentences.append(f"{self.sentinels.agreeing} of {self.sentinels.total} Sentinels agree")
+        for node in self.nodes:
+            if node.tilt:
+                sentences.append(
+                    f"{node.name}: its Sentinel was held up, or its clock jumped (TILT): it replaces no leader for 3 s"
+                )
         if self.floating and self.floating.gateway is None:
             sentences.append(f"no gateway, or more than one, holds the floating pair {self.floating.leader}")
         return sentences
@@ -177,6 +184,7 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
         version=report.version,
         says=report.decision,
         certificate=_certificate(report.certificate) if report.certificate else None,
+        tilt=report.tilt,
         aside=report.aside,
     )
 

@@ -52,6 +52,14 @@ def roles(status: Status) -> dict[str, tuple[str, int | None, bool]]:
     return {node.name: (node.role, node.lag_bytes, node.healthy) for node in status.nodes}
 
 
+def test_a_sentinel_that_distrusts_its_clock_is_named() -> None:
+    reports = healthy()
+    reports["local-b1"] = replace(reports["local-b1"], tilt=True)
+    assert work_out(CLUSTER, reports).ailing == [
+        "local-b1: its Sentinel was held up, or its clock jumped (TILT): it replaces no leader for 3 s"
+    ]
+
+
 def test_a_healthy_cluster() -> None:
     status = work_out(CLUSTER, healthy())
     assert status.healthy
