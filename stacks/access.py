@@ -72,8 +72,8 @@ def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     data, begins = Role.DATA in roles, bool(roles & {Role.DATA, Role.SENTINEL})
     read = [names.program_key("*"), names.MEMBERS_KEY, names.USERS_KEY, names.RENEWAL_ORDER_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
-    read += [names.FAILOVER_ORDER_KEY] if data else []
-    write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY] if data else [])]
+    read += [names.FAILOVER_ORDER_KEY, names.HOLDERS_KEY] if data else []
+    write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if data else [])]
     own = [secret for user, secret in scope.secrets.items() if user.known_by & roles]
     own += [secret for node, secret in scope.certificates.items() if node.roles == roles]
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)

@@ -16,11 +16,10 @@ REDIS_VERSIONS: dict[Distribution, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class Features:
-    redis_major: int
     since_6_2: bool
     since_7_0: bool
 
     @classmethod
     def of(cls, distribution: Distribution) -> Features:
         version = REDIS_VERSIONS[distribution]
-        return cls(redis_major=version[0], since_6_2=version >= (6, 2), since_7_0=version >= (7, 0))
+        return cls(since_6_2=version >= (6, 2), since_7_0=version >= (7, 0))

@@ -115,7 +115,6 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "append_only": settings.persistence is Persistence.AOF,
         "appendfsync": "always" if durability is Durability.STRICT else "everysec",
         "snapshots": settings.persistence is Persistence.RDB,
-        "redis_major": features.redis_major,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
         "applications": {

@@ -104,6 +104,7 @@ MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
 """Which nodes and which users of Redis there are, for nodes whose user-data is of another day."""
 AUTHORITY_KEY = "tls/ca.pem"
 """The authority's certificate, for whoever is to believe in it."""
+HOLDERS_KEY = "holders.json"
 REPORTS_PREFIX = "reports/"
 FAILOVER_ORDER_KEY, RENEWAL_ORDER_KEY = "orders/failover.json", "orders/secrets.json"
 

@@ -14,8 +14,10 @@ from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
+from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
 from holdfast_node.handover import hand_over
+from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
@@ -61,6 +63,12 @@ class Agent:
         self._contradicts, self._leaderless, self._deaf, self._missed = Since(), Since(), Since(), Since()
         self._asked_failover = self._offered = 0.0
         self._promotion: asyncio.Task[None] | None = None
+        self._failover: asyncio.Task[None] | None = None
+        self._waits, self._absent, self._empty = Since(), Since(), Since()
+        self._eligibility = Eligibility()
+        self._told_may: bool | None = None
+        """What Redis was told last, until it says so itself."""
+        self._holders = Holders(identity.address, cloud)
         self._aside = Aside()
         self._watchdog = Watchdog()
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
@@ -72,6 +80,7 @@ class Agent:
             self._servers,
             self._floating,
             self._membership,
+            self._holders,
         )
 
     def run(self) -> None:
@@ -155,6 +164,7 @@ class Agent:
         if self._haproxy:
             self._usable = gateway.usable(proven, self._identity.data, self._servers.at)
             self._haproxy.use(self._usable)
+        self._set_priority(proven)
         decision = self._decide(proven)
         if decision.sentence != self._reporter.decision.sentence:
             say(decision.sentence)
@@ -169,23 +179,51 @@ class Agent:
         self._aside.look(self._servers.own(), beside_for, time.monotonic())
         return decide(snapshot)
 
+    def _set_priority(self, proven: str | None) -> None:
+        """See eligibility.py."""
+        own, now = self._servers.own() if self._identity.has("data") else None, time.monotonic()
+        if own is None or own.details is None:
+            self._told_may = None
+            return
+        named = self._sentinels.named()
+        other = self._servers.at(named) if named else None
+        lost = named not in (None, self._identity.address)
+        waits_empty = other is not None and other.server.role is Role.WAITING and not other.server.has_data
+        absent_for = self._absent.seconds(lost and other is None, now)
+        empty_for = self._empty.seconds(lost and waits_empty, now)
+        may = self._eligibility.look(own.details, self._identity.address, proven, now)
+        if volunteers(own.details, holder=self._holders.include_me(), absent_for=absent_for, empty_for=empty_for):
+            may = True
+        if may is not None and may is not self._told_may:
+            say(f"{'may' if may else 'may not'} be promoted")
+            own.tell(_complain, "CONFIG", "SET", "replica-priority", priority(own.details.version) if may else NEVER)
+        self._told_may = may
+
     def _snapshot(self, proven: str | None) -> Snapshot:
-        own, peers, now = self._servers.own().server, self._servers.peers(), time.monotonic()
+        members = self._membership.members
+        own, peers = self._servers.own().server, self._servers.peers(members or self._sentinels.members())
+        me, now = self._identity.address, time.monotonic()
+        waits = own.role is Role.WAITING and self._sentinels.named() == me
         return Snapshot(
-            me=self._identity.address,
+            me=me,
             own=own,
             votes=self._sentinels.votes(),
             sentinels=self._sentinels.known(),
             promoting=self._sentinels.promoting(),
             peers=peers,
+            members_known=bool(members),
             began=BEGAN.exists(),
-            contradicts_for=self._contradicts.seconds(contradicts(self._identity.address, own, proven), now),
+            holder=self._holders.include_me(),
+            waits_for=self._waits.seconds(waits, now),
+            contradicts_for=self._contradicts.seconds(contradicts(me, own, proven), now),
             leaderless_for=self._leaderless.seconds(is_leaderless(own, proven, peers), now),
         )
 
     def _act(self, decision: Decision) -> None:
         own = self._servers.own() if self._identity.has("data") else None
         if own and decision.do is Do.LEAD:
+            # From now on it may have data, or its replicas may: it never begins again.
+            BEGAN.unlink(missing_ok=True)
             own.tell(_complain, "REPLICAOF", "NO", "ONE")
         elif own and decision.do is Do.FOLLOW and (own.server.role is not Role.LEADER or self._aside.over):
             own.tell(_complain, *self._follow(decision.target))
@@ -196,7 +234,17 @@ class Agent:
                 own.tell(_complain, *words)
         elif decision.do is Do.FAIL_OVER and time.monotonic() - self._asked_failover >= FAILOVER_INTERVAL:
             self._asked_failover = time.monotonic()
-            self._sentinels.ask_failover()
+            self._failover = self._loop.create_task(self._fail_over())
+
+    async def _fail_over(self) -> None:
+        peers = self._servers.peers(())
+        followers = [address for address, peer in peers.items() if peer.promotable]
+        await self._sentinels.fail_over(followers, still=self._is_lost)
+
+    def _is_lost(self) -> bool:
+        """Whether this node is still the leader by name, and does not lead."""
+        named = self._sentinels.promoting() or self._sentinels.named()
+        return named == self._identity.address and self._servers.own().server.role is not Role.LEADER
 
     def _follow(self, leader: str | None) -> tuple[object, ...]:
         return "REPLICAOF", leader, self._identity.redis_port

@@ -17,6 +17,8 @@ BOOTSTRAP_KEY = "bootstrap/leader.json"
 
 MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
 
+HOLDERS_KEY = "holders.json"
+
 ORDER_KEY, RENEWAL_KEY = "orders/failover.json", "orders/secrets.json"
 ORDER_COUNTS = 30.0
 """Seconds after which nobody waits for an order any more."""
@@ -184,13 +186,22 @@ class Cloud:
         """User of Redis → its secret, of all users that there are, as the last deploy wrote them; None: not yet."""
         return self._read(USERS_KEY)
 
+    def holders(self) -> list[str]:
+        """Addresses of all data nodes that have everything, by the last leader's word; empty where none has led yet."""
+        addresses: list[str] = (self._read(HOLDERS_KEY) or {}).get("addresses", [])
+        return addresses
+
+    def put_holders(self, addresses: list[str]) -> None:
+        content = {"leader": self._identity.address, "addresses": addresses, "at": time.time()}
+        self._api.s3("PUT", self._identity.bucket, HOLDERS_KEY, json.dumps(content).encode())
+
     def put_report(self, report: dict[str, Any]) -> None:
         self._api.s3("PUT", self._identity.bucket, f"reports/{self._identity.node}.json", json.dumps(report).encode())
 
-    def _read(self, key: str) -> dict[str, str] | None:
+    def _read(self, key: str) -> dict[str, Any] | None:
         """A JSON object of the bucket, or None where there is none of that key."""
         try:
-            content: dict[str, str] = json.loads(self._api.s3("GET", self._identity.bucket, key))
+            content: dict[str, Any] = json.loads(self._api.s3("GET", self._identity.bucket, key))
         except aws.Refused as refused:
             if refused.code == "NoSuchKey":
                 return None

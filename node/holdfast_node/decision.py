@@ -16,6 +16,10 @@ During a failover the promoted replica leads before the majority names it, as Se
 must not be undone. A stale leader is closed to clients all this time."""
 
 
+LATE_ANSWER = 2.0
+"""Seconds that silent peers have to answer, before this node leads again with the data that it has: a replica that kept
+running has more."""
+
 LEADERLESS_AFTER = 3.0
 """Seconds for which the named leader must answer and not lead, before those that follow it offer themselves anew."""
 
@@ -48,6 +52,8 @@ class Server:
     role: Role
     leader: str | None = None
     has_data: bool = False
+    promotable: bool = False
+    """Whether it is a replica whose data is known to be complete, or was when it lost its leader (eligibility.py)."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,15 @@ class Snapshot:
     promoting: str | None = None
     """Whom a Sentinel is making the leader just now, before the others name it (see proof.py)."""
     peers: Mapping[str, Server] = field(default_factory=dict)
-    """The other nodes' Redis, of those that answered just now."""
+    """The Redis of all other nodes that there are: those that do not answer are `SILENT` or `DOWN`."""
+    members_known: bool = False
+    """Whether `peers` are all that there are, as the last deploy wrote them."""
     began: bool = False
-    """Whether this very data volume began the cluster (see the bootstrap record)."""
+    """Whether this very data volume began the cluster (see the bootstrap record), and has not led since."""
+    holder: bool = False
+    """Whether the last leader counted this node among those that have everything: see holders.py."""
+    waits_for: float = 0.0
+    """Seconds for which this node's Redis has waited for a role, while a majority names it."""
     contradicts_for: float = 0.0
     """Seconds for which this node has led, or followed somebody, beside the leader that a majority names."""
     leaderless_for: float = 0.0
@@ -129,7 +141,7 @@ def _other_named(snapshot: Snapshot, named: str) -> Decision:
         return Decision(Do.STAY, f"its Redis does not answer; a majority names {named}")
     if own.role is Role.WAITING:
         return Decision(Do.FOLLOW, f"a majority names {named}: follows it", named)
-    if own.leader == named and snapshot.leaderless_for >= LEADERLESS_AFTER:
+    if own.leader == named and snapshot.leaderless_for >= LEADERLESS_AFTER and own.promotable and snapshot.holder:
         return Decision(Do.OFFER, f"a majority names {named}, which does not lead: offers itself to be promoted")
     if own.leader == named:
         return Decision(Do.STAY, f"follows {named}, which a majority names")
@@ -156,12 +168,17 @@ def _named(snapshot: Snapshot) -> Decision:
     leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
     if leader:
         return Decision(Do.STAY, f"a majority names it, but {leader} leads already: leaves it to the Sentinels")
-    followers = [peer for peer in snapshot.peers.values() if peer.role is Role.REPLICA and peer.has_data]
-    if followers:
+    if any(peer.promotable and peer.has_data for peer in snapshot.peers.values()):
         return Decision(Do.FAIL_OVER, "led until its Redis restarted, and a replica kept running: hands over to it")
     if own.role is Role.DOWN:
         return Decision(Do.STAY, "a majority names it, and its Redis is starting")
+    unheard = [address for address, peer in snapshot.peers.items() if peer.role in (Role.SILENT, Role.DOWN)]
     if own.has_data:
+        silent = [address for address in unheard if snapshot.peers[address].role is Role.SILENT]
+        if silent and snapshot.waits_for < LATE_ANSWER:
+            return Decision(
+                Do.STAY, f"a majority names it, and it holds data: waits a moment for {silent[0]} to answer"
+            )
         return Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads")
     if any(peer.has_data for peer in snapshot.peers.values()):
         return Decision(
@@ -169,8 +186,9 @@ def _named(snapshot: Snapshot) -> Decision:
         )
     if snapshot.began:
         return Decision(Do.LEAD, "a majority names it, it began this cluster, and nobody holds data: leads")
-    # One that is loading answers too, but does not know yet what it holds.
-    empty = [peer for peer in snapshot.peers.values() if peer.role is not Role.DOWN]
-    if len(empty) + 1 >= majority_of(snapshot.sentinels) and snapshot.sentinels > 1:
-        return Decision(Do.LEAD, "a majority names it, and of a majority of nodes nobody holds data: leads")
-    return Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data")
+    if not snapshot.members_known:
+        return Decision(Do.STAY, "waits: it is empty, and does not know yet which nodes there are")
+    if unheard:
+        # One that is loading answers too, but does not know yet what it holds.
+        return Decision(Do.STAY, f"waits: it is empty, and cannot tell whether {unheard[0]} holds data")
+    return Decision(Do.LEAD, "a majority names it, and of all nodes nobody holds data: leads")

@@ -9,7 +9,7 @@ handover does without.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from holdfast_node import resp
@@ -26,9 +26,9 @@ CATCH_UP = 0.4
 """Seconds for the replicas to get what was written before the pause. Sentinel's greetings (PUBLISH) are writes too:
 after twice this it would take a paused leader for dead."""
 
-FIRST, SEEN_WITHIN = "1", 5.0
+FIRST, SEEN_WITHIN = "1", 12.0
 """The `replica-priority` that comes before all others (see redis.conf), and seconds until Sentinel has seen it: it
-looks once a second."""
+looks five times a second, once in ten seconds before Redis 7.0."""
 
 NAMED_WITHIN = 3.0
 """Seconds for the Sentinels to hear of it, before this machine may stop."""
@@ -90,10 +90,10 @@ class Handover:
                 raise Failed("no handover: no replica follows")
             if self._to and self._to not in followers:
                 raise Failed(f"no handover: {self._to} is no replica in sync; accepted: {', '.join(followers)}")
-            in_touch = _in_touch(found)
-            if self._to is None and in_touch and len(in_touch) < len(followers):
+            ready = in_touch(found)
+            if self._to is None and ready and len(ready) < len(followers):
                 # A Sentinel could prefer one that nobody waits for.
-                self._to = max(in_touch, key=lambda one: one.offset).address
+                self._to = max(ready, key=lambda one: one.offset).address
             with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
                 successor, pause = self._replace(own, sentinel)
                 self._wait_until_named(sentinel, successor)
@@ -103,15 +103,14 @@ class Handover:
     def _preferred(self, sentinel: resp.Client) -> Iterator[None]:
         """For as long as it takes, the one that was asked for is the one that Sentinel prefers."""
         if self._to is None:
+            # One that has just come into sync is not known to be eligible yet.
+            self._until_seen(sentinel, lambda seen: any(one != "0" for one in seen.values()), "a replica is eligible")
             yield
             return
-        before = self._set_priority(self._to, FIRST)
+        preferred = self._to
+        before = self._set_priority(preferred, FIRST)
         try:
-            deadline = time.monotonic() + SEEN_WITHIN
-            while self._seen_priority(sentinel) != FIRST:
-                if time.monotonic() > deadline:
-                    raise Failed(f"no handover: the Sentinel does not see that {self._to} is preferred")
-                time.sleep(10 * POLL)
+            self._until_seen(sentinel, lambda seen: seen.get(preferred) == FIRST, f"{preferred} is preferred")
             yield
         finally:
             self._set_priority(self._to, before)
@@ -123,9 +122,16 @@ class Handover:
             redis.call("CONFIG", "SET", "replica-priority", priority)
             return before
 
-    def _seen_priority(self, sentinel: resp.Client) -> str | None:
-        replicas = map(resp.pairs, sentinel.call("SENTINEL", "REPLICAS", self._identity.environment))
-        return next((one["slave-priority"] for one in replicas if one["ip"] == self._to), None)
+    def _until_seen(self, sentinel: resp.Client, holds: Callable[[Mapping[str, str]], bool], what: str) -> None:
+        """Wait until that Sentinel knows priorities (address → priority) for which something holds."""
+        deadline = time.monotonic() + SEEN_WITHIN
+        while True:
+            replicas = map(resp.pairs, sentinel.call("SENTINEL", "REPLICAS", self._identity.environment))
+            if holds({one["ip"]: one["slave-priority"] for one in replicas}):
+                return
+            if time.monotonic() > deadline:
+                raise Failed(f"no handover: the Sentinel does not see that {what}")
+            time.sleep(10 * POLL)
 
     def _replace(self, own: resp.Client, sentinel: resp.Client) -> tuple[str, float]:
         """Pause writes until another one leads. Returns its address, and for how long they paused."""
@@ -158,7 +164,7 @@ class Handover:
         They are asked themselves: what the leader knows of them is up to a second old.
         """
         found = _look(own)
-        behind = {one.address for one in _in_touch(found)} | ({self._to} if self._to else set())
+        behind = {one.address for one in in_touch(found)} | ({self._to} if self._to else set())
         if not behind:
             raise Failed("no handover: no replica is in touch; writes go on here")
         while time.monotonic() < deadline:
@@ -216,7 +222,8 @@ class Handover:
         raise OSError("no Sentinel answers")
 
 
-def _in_touch(leader: Details) -> list[Follower]:
+def in_touch(leader: Details) -> list[Follower]:
+    """The replicas that have everything, or will in a moment."""
     return [one for one in leader.followers if one.state == "online" and one.lag <= IN_TOUCH]
 
 

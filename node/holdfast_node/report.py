@@ -16,6 +16,7 @@ from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
 from holdfast_node.floating import Floating
 from holdfast_node.handover import Failed
+from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
@@ -48,11 +49,13 @@ class Reporter:
         servers: Servers,
         floating: Floating,
         membership: Membership,
+        holders: Holders,
     ) -> None:
         """`hand_over`: gives the lead to an address, or to whom a Sentinel prefers; raises `Failed`."""
         self._identity, self._cloud, self._hand_over = identity, cloud, hand_over
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
+        self._holders = holders
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
@@ -73,6 +76,8 @@ class Reporter:
                 self._obey()
                 self._renew(now)
                 self._look_who_there_is(now)
+                if self._identity.has("data"):
+                    self._holders.look(self._servers.own().details, self._sentinels.proven_leader())
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
                     continue
@@ -178,7 +183,7 @@ def _in_place(address: str, found: Details | None, leader: str) -> bool:
         return False
     if found.server.role is Role.LEADER:
         return address == leader
-    return found.follows_in_sync(leader)
+    return found.follows_in_sync(leader) and found.server.promotable
 
 
 def _settled(report: Report) -> Report:

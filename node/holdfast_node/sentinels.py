@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,14 +18,15 @@ LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
 before the other side can have promoted anybody."""
 
-PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 1000, "TILT-PERIOD", 3000)
+PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 200, "TILT-PERIOD", 3000)
 """Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf); a restarted Sentinel
 has forgotten them.
 
 Ping: by default it is down-after-milliseconds where that is under a second; then the first ping to a new leader comes
 just when it counts as down, and a second failover follows the first. Shorter than 250, and no replica is eligible.
 Ask: how long a Sentinel that misses the leader waits until it asks the others again, whether they miss it too.
-Info: how old what a Sentinel knows of the replicas is, and so its choice among them.
+Info: how old what a Sentinel knows of the replicas is, and so its choice among them. Shorter than down-after, so that
+it chooses by what they have said since the leader was lost; who is three times as late is not eligible.
 Tilt: for how long a Sentinel that was not run for two seconds, or whose clock jumped, misses nobody; by default 30 s,
 in which a lost leader would have no successor.
 """
@@ -36,6 +38,10 @@ that are late are a majority: they tell each other every two seconds."""
 
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
+
+HEARD_WITHIN = 0.3
+"""Seconds for a Sentinel to hear from the replicas how much they have: half as long as it needs to miss the leader
+itself, with whose election this must not coincide."""
 
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
@@ -236,13 +242,26 @@ class Sentinels:
         view = self._views.get(self.identity.address)
         return view.tilt if view and self.own_word() else None
 
-    def ask_failover(self) -> None:
+    async def fail_over(self, followers: Collection[str], still: Callable[[], bool]) -> None:
         """Have a Sentinel promote a replica now, without waiting for the others to miss the leader.
 
-        The own one, or where there is none the first that speaks: two failovers at once could promote two.
+        The own one, or where there is none the first that speaks: two failovers at once could promote two. Before, it
+        must have heard of these followers, after they have lost their leader, how much they have: else it could choose
+        one that has less. Who does not answer in time is not waited for. `still`: whether it shall be done after all.
         """
         speaking = sorted(self.votes(), key=lambda address: (address != self.identity.address, address))
-        if speaking:
+        began, heard = time.monotonic(), frozenset[str]()
+
+        def replicas(reply: resp.Reply) -> None:
+            nonlocal heard
+            if isinstance(reply, list):
+                age = 1000 * (time.monotonic() - began)
+                heard = frozenset(one["ip"] for one in map(resp.pairs, reply) if int(one["info-refresh"]) < age)
+
+        while speaking and not heard.issuperset(followers) and time.monotonic() - began < HEARD_WITHIN:
+            await asyncio.sleep(HEARD_WITHIN / 10)
+            self._links[speaking[0]].ask(replicas, *self._about("REPLICAS"))
+        if speaking and still():
             self._links[speaking[0]].ask(self._failover_asked, *self._about("FAILOVER"))
 
     def _failover_asked(self, reply: resp.Reply) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from holdfast_node import resp
@@ -37,6 +37,8 @@ class Details:
     link_up: bool
     syncing: bool
     followers: tuple[Follower, ...]
+    priority: int | None = None
+    """A replica's `replica-priority`; None of a leader, which does not tell."""
 
     def follows_in_sync(self, leader: str | None) -> bool:
         return self.server.leader == leader and self.server.role is Role.REPLICA and self.link_up and not self.syncing
@@ -49,17 +51,20 @@ def details(info: Mapping[str, str]) -> Details:
     role = Role.LEADER if leads else Role.WAITING if leader in (None, NOBODY) else Role.REPLICA
     if info.get("loading") == "1":
         role = Role.DOWN
+    priority = int(info["slave_priority"]) if "slave_priority" in info else None
     return Details(
         server=Server(
             role=role,
             leader=leader if role is Role.REPLICA else None,
             has_data=any(name.startswith("db") and value.startswith("keys=") for name, value in info.items()),
+            promotable=role is Role.REPLICA and bool(priority),
         ),
         version=info["redis_version"],
         offset=int(info["master_repl_offset"] if leads else info.get("slave_repl_offset", "0")),
         link_up=info.get("master_link_status") == "up",
         syncing=info.get("master_sync_in_progress") == "1",
         followers=tuple(_follower(info[name]) for name in _followers(info)),
+        priority=priority,
     )
 
 
@@ -131,7 +136,7 @@ class Watched:
 
 
 def _matters(found: Details) -> tuple[object, ...]:
-    return found.server, found.link_up, found.syncing
+    return found.server, found.link_up, found.syncing, found.priority
 
 
 class Servers:
@@ -164,7 +169,7 @@ class Servers:
         if address in self._watched:
             self._watched[address].look()
 
-    def peers(self) -> dict[str, Server]:
-        """The other nodes' Redis, of those that answer."""
+    def peers(self, members: Collection[str]) -> dict[str, Server]:
+        """The other nodes' Redis: of all these members, and of whoever else answers."""
         others = (watched for address, watched in self._watched.items() if address != self._identity.address)
-        return {watched.address: watched.server for watched in others if watched.details}
+        return {one.address: one.server for one in others if one.details or one.address in members}

@@ -27,19 +27,25 @@ def login() -> tuple[str, str]:
 
 @dataclass
 class Sentinels:
-    """Three of them: a majority names `named` (or nobody), this node's own one `own`."""
+    """Three of them: a majority names `leader` (or nobody), this node's own one `own`."""
 
-    named: str | None = NAMED
+    leader: str | None = NAMED
     own: str | None = NAMED
 
     def proven_leader(self) -> str | None:
-        return self.named
+        return self.leader
+
+    def named(self) -> str | None:
+        return self.leader
 
     def promoting(self) -> str | None:
         return None
 
+    def members(self) -> frozenset[str]:
+        return frozenset()
+
     def votes(self) -> dict[str, str]:
-        return dict.fromkeys((ME, NAMED, "10.40.32.4"), self.named) if self.named else {}
+        return dict.fromkeys((ME, NAMED, "10.40.32.4"), self.leader) if self.leader else {}
 
     def known(self) -> int:
         return 3
@@ -62,7 +68,7 @@ class Servers:
         server = self.details.server if self.details else Server(Role.DOWN)
         return SimpleNamespace(details=self.details, server=server)
 
-    def peers(self) -> dict[str, Server]:
+    def peers(self, _: object) -> dict[str, Server]:
         return self.leading
 
 
@@ -117,7 +123,74 @@ def test_the_clock_starts_anew_after_the_contradiction_has_ended(node: Node) -> 
     assert node.later(3).do is Do.STAY
 
 
-FOLLOWS = Details(Server(Role.REPLICA, NAMED, True), "7.0.15", 1, link_up=True, syncing=False, followers=())
+class Told:
+    """This node's Redis: what it says, and what it was told."""
+
+    def __init__(self, details: Details) -> None:
+        self.details, self.server, self.told = details, details.server, list[str]()
+
+    def tell(self, _: object, *words: object) -> None:
+        self.told.append(" ".join(map(str, words)))
+
+
+def test_who_leads_never_begins_the_cluster_again(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would lead empty, after a restart, whatever its replicas hold that do not answer at that moment."""
+    began = tmp_path / "began"
+    began.write_text("token")
+    monkeypatch.setattr("holdfast_node.agent.BEGAN", began)
+    redis = Told(WAITS)
+    node.agent._servers.own = lambda: redis
+    node.agent._act(Decision(Do.LEAD, "leads"))
+    assert (began.exists(), redis.told) == (False, ["REPLICAOF NO ONE"])
+
+
+def test_a_replica_may_be_promoted_once_it_is_in_sync(node: Node) -> None:
+    node.agent._sentinels.leader = NAMED
+    node.agent._servers.at = lambda _: LEADS
+    redis = Told(replace(FOLLOWS, link_up=False, priority=0))
+    node.agent._servers.own = lambda: redis
+    node.agent._set_priority(NAMED)
+    assert redis.told == []
+    redis.details = replace(FOLLOWS, priority=0)
+    for _ in range(2):
+        node.agent._set_priority(NAMED)
+    assert redis.told == ["CONFIG SET replica-priority 70"], "once, until it says so itself"
+    redis.details = replace(FOLLOWS, priority=70)
+    node.agent._set_priority(NAMED)
+    redis.details = replace(FOLLOWS, priority=70, link_up=False, syncing=True)
+    node.agent._set_priority(NAMED)
+    assert redis.told[1:] == ["CONFIG SET replica-priority 0"]
+
+
+@pytest.mark.parametrize(("holder", "told"), [(True, ["CONFIG SET replica-priority 70"]), (False, [])])
+def test_after_a_restart_of_all_a_holder_may_be_promoted_when_its_leader_does_not_come_back(
+    node: Node, holder: bool, told: list[str]
+) -> None:
+    redis = Told(replace(FOLLOWS, link_up=False, priority=0))
+    node.agent._servers.own, node.agent._servers.at = lambda: redis, lambda _: None
+    node.agent._holders = SimpleNamespace(include_me=lambda: holder)
+    for _ in range(30):
+        node.agent._set_priority(NAMED)
+        assert redis.told == []
+        node.now += 1
+    node.agent._set_priority(NAMED)
+    assert redis.told == told
+
+
+def test_a_leader_that_is_loading_for_long_is_waited_for(node: Node) -> None:
+    loading = replace(WAITS, server=Server(Role.DOWN, has_data=True))
+    redis = Told(replace(FOLLOWS, link_up=False, priority=0))
+    node.agent._servers.own, node.agent._servers.at = lambda: redis, lambda _: loading
+    node.agent._holders = SimpleNamespace(include_me=lambda: True)
+    for _ in range(300):
+        node.agent._set_priority(NAMED)
+        node.now += 1
+    assert redis.told == []
+
+
+FOLLOWS = Details(
+    Server(Role.REPLICA, NAMED, True, True), "7.0.15", 1, link_up=True, syncing=False, followers=(), priority=70
+)
 LEADS = Details(Server(Role.LEADER, has_data=True), "7.0.15", 1, link_up=False, syncing=False, followers=())
 FOLLOWS_ANOTHER = replace(FOLLOWS, server=Server(Role.REPLICA, "10.40.32.4", True))
 WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))
@@ -127,7 +200,7 @@ def reporter_of(
     identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None, hand_over: object = None
 ) -> Any:
     parts: Any = (cloud, hand_over, sentinels, servers)
-    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0])
+    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0], parts[0])
 
 
 @pytest.fixture(autouse=True)
@@ -142,14 +215,14 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     ("redis", "sentinels", "haproxy", "ready"),
     [
         (FOLLOWS, Sentinels(), True, True),
-        (LEADS, Sentinels(named=ME, own=ME), True, True),
+        (LEADS, Sentinels(leader=ME, own=ME), True, True),
         (replace(FOLLOWS, link_up=False), Sentinels(), True, False),
         (replace(FOLLOWS, syncing=True), Sentinels(), True, False),
         (FOLLOWS_ANOTHER, Sentinels(), True, False),
-        (WAITS, Sentinels(named=ME, own=ME), True, False),
+        (WAITS, Sentinels(leader=ME, own=ME), True, False),
         (None, Sentinels(), True, False),
         (LEADS, Sentinels(), True, False),
-        (FOLLOWS, Sentinels(named=None), True, False),
+        (FOLLOWS, Sentinels(leader=None), True, False),
         (FOLLOWS, Sentinels(own=ME), True, False),
         (FOLLOWS, Sentinels(own=None), True, False),
         (FOLLOWS, Sentinels(), False, False),
@@ -182,7 +255,7 @@ def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
     reporter._floating.holds = True
     made = reporter.make("i-0123456789abcdef0")
     assert made["ready"] is ready
-    assert made["gateway"] == {"proven_leader": sentinels.named, "haproxy": haproxy, "floating": True}
+    assert made["gateway"] == {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": True}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +263,7 @@ def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
     [
         (["gateway"], Sentinels(own=None), True, True),
         (["gateway"], Sentinels(own=None), False, False),
-        (["gateway"], Sentinels(named=None, own=None), True, False),
+        (["gateway"], Sentinels(leader=None, own=None), True, False),
         (["sentinel"], Sentinels(), False, True),
         (["sentinel"], Sentinels(own="10.40.32.4"), False, False),
         (["gateway", "sentinel"], Sentinels(), True, True),
@@ -212,7 +285,7 @@ def test_a_node_without_redis_is_ready_by_the_roles_that_it_has(
     assert made["ready"] is ready
     assert made["roles"] == roles
     assert made["redis"] is None
-    gateway = {"proven_leader": sentinels.named, "haproxy": haproxy, "floating": False}
+    gateway = {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": False}
     assert made["gateway"] == (gateway if "gateway" in roles else None)
 
 
@@ -230,7 +303,7 @@ def test_a_node_without_redis_says_who_leads_and_never_looks_for_one(
     node.agent._identity = replace(identity, roles=["gateway"])
     monkeypatch.setattr(node.agent._servers, "own", lambda: pytest.fail("asked a Redis that is not there"))
     assert node.agent._decide(NAMED) == Decision(Do.STAY, "a majority names 10.40.16.4")
-    node.agent._sentinels.named = None
+    node.agent._sentinels.leader = None
     assert node.agent._decide(None) == Decision(
         Do.STAY, "waits: 0 of 3 Sentinels name the same leader, and a majority is 2"
     )
@@ -255,7 +328,7 @@ def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details
         made.handed_over.append(to)
         return "handed over to 10.40.16.4"
 
-    made = reporter_of(identity, Sentinels(named=ME), Servers(redis), Bucket(order), hand_over)
+    made = reporter_of(identity, Sentinels(leader=ME), Servers(redis), Bucket(order), hand_over)
     made.handed_over = []
     monkeypatch.setattr(report, "ORDER_INTERVAL", 0)
     monkeypatch.setattr(report, "_is_up", lambda _: True)

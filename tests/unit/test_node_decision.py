@@ -13,9 +13,11 @@ README = Path(__file__).parents[2] / "node" / "README.md"
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 
 LEADER = Server(Role.LEADER, has_data=True)
-REPLICA_OF_A = Server(Role.REPLICA, leader=A, has_data=True)
+REPLICA_OF_A = Server(Role.REPLICA, leader=A, has_data=True, promotable=True)
+STALE_REPLICA_OF_A = Server(Role.REPLICA, leader=A, has_data=True)
+"""It has just started, or is being fed: what it has is of any age."""
 REPLICA_OF_C = Server(Role.REPLICA, leader=C, has_data=True)
-REPLICA_OF_B = Server(Role.REPLICA, leader=B, has_data=True)
+REPLICA_OF_B = Server(Role.REPLICA, leader=B, has_data=True, promotable=True)
 WAITING = Server(Role.WAITING, has_data=True)
 EMPTY = Server(Role.WAITING)
 DOWN = Server(Role.DOWN)
@@ -55,8 +57,15 @@ ROWS = [
         Decision(Do.STAY, "follows 10.40.16.4, which a majority names"),
     ),
     (
-        Snapshot(me=A, own=REPLICA_OF_B, votes=OTHER_NAMED, sentinels=3, peers={B: EMPTY}, leaderless_for=3.0),
+        Snapshot(
+            me=A, own=REPLICA_OF_B, votes=OTHER_NAMED, sentinels=3, peers={B: EMPTY}, leaderless_for=3.0, holder=True
+        ),
         Decision(Do.OFFER, "a majority names 10.40.16.4, which does not lead: offers itself to be promoted"),
+    ),
+    (
+        # It was cut off before the leader was lost.
+        Snapshot(me=A, own=REPLICA_OF_B, votes=OTHER_NAMED, sentinels=3, peers={B: EMPTY}, leaderless_for=3.0),
+        Decision(Do.STAY, "follows 10.40.16.4, which a majority names"),
     ),
     (
         # Before the others have heard of it.
@@ -128,6 +137,19 @@ ROWS = [
         Decision(Do.STAY, "a majority names it, and its Redis is starting"),
     ),
     (
+        # Its data is older than what this node has; Sentinel would not know.
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: STALE_REPLICA_OF_A}),
+        Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: DOWN, C: SILENT}, waits_for=1.9),
+        Decision(Do.STAY, "a majority names it, and it holds data: waits a moment for 10.40.32.4 to answer"),
+    ),
+    (
+        Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: DOWN, C: SILENT}, waits_for=2.0),
+        Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads"),
+    ),
+    (
         Snapshot(me=A, own=WAITING, votes=NAMED, sentinels=3, peers={B: WAITING}),
         Decision(Do.LEAD, "a majority names it, it holds data, and no replica kept running: leads"),
     ),
@@ -140,22 +162,27 @@ ROWS = [
         Decision(Do.LEAD, "a majority names it, it began this cluster, and nobody holds data: leads"),
     ),
     (
-        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: EMPTY}),
-        Decision(Do.LEAD, "a majority names it, and of a majority of nodes nobody holds data: leads"),
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: EMPTY, C: EMPTY}, members_known=True),
+        Decision(Do.LEAD, "a majority names it, and of all nodes nobody holds data: leads"),
     ),
     (
-        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3),
-        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
+        # `single`, with a new volume.
+        Snapshot(me=A, own=EMPTY, votes={A: A}, sentinels=1, members_known=True),
+        Decision(Do.LEAD, "a majority names it, and of all nodes nobody holds data: leads"),
+    ),
+    (
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: EMPTY, C: EMPTY}),
+        Decision(Do.STAY, "waits: it is empty, and does not know yet which nodes there are"),
+    ),
+    (
+        # Whatever a majority of the others says.
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: EMPTY, C: SILENT}, members_known=True),
+        Decision(Do.STAY, "waits: it is empty, and cannot tell whether 10.40.32.4 holds data"),
     ),
     (
         # A loading Redis answers, but does not know yet what it holds.
-        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: DOWN}),
-        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
-    ),
-    (
-        # Alone, it is no majority of anything but itself.
-        Snapshot(me=A, own=EMPTY, votes={A: A}, sentinels=1),
-        Decision(Do.STAY, "waits: it is empty, and cannot tell whether a peer holds data"),
+        Snapshot(me=A, own=EMPTY, votes=NAMED, sentinels=3, peers={B: DOWN, C: EMPTY}, members_known=True),
+        Decision(Do.STAY, "waits: it is empty, and cannot tell whether 10.40.16.4 holds data"),
     ),
 ]
 
@@ -205,24 +232,32 @@ def every_snapshot() -> Iterator[Snapshot]:
     """All that node A of three can see, in a small domain."""
     roles = (Role.LEADER, Role.WAITING, Role.DOWN, Role.SILENT)
     own = [Server(role, None, data) for role in roles for data in (False, True)]
-    own += [Server(Role.REPLICA, leader, data) for leader in (B, C) for data in (False, True)]
+    own += [
+        Server(Role.REPLICA, leader, *rest)
+        for leader in (B, C)
+        for rest in ((False, False), (True, False), (True, True))
+    ]
     votes = [
         {voter: vote for voter, vote in zip((A, B, C), choice, strict=True) if vote}
         for choice in itertools.product((None, A, B), repeat=3)
     ]
-    peer = [None, LEADER, Server(Role.LEADER), REPLICA_OF_A, Server(Role.REPLICA, A), WAITING, EMPTY, DOWN]
+    peer = [None, LEADER, Server(Role.LEADER), REPLICA_OF_A, STALE_REPLICA_OF_A, WAITING, EMPTY, DOWN, SILENT]
     peers = [
         {address: server for address, server in zip((B, C), pair, strict=True) if server}
         for pair in itertools.product(peer, repeat=2)
     ]
-    for values in itertools.product(own, votes, peers, (False, True), (0.0, 5.0), (None, B), (0.0, 3.0)):
+    known = ((False, False), (True, False), (True, True))
+    for values in itertools.product(own, votes, peers, known, (0.0, 5.0), (None, B), (0.0, 3.0)):
         yield Snapshot(
             me=A,
             own=values[0],
             votes=values[1],
             sentinels=3,
             peers=values[2],
-            began=values[3],
+            members_known=values[3][0],
+            began=values[3][1],
+            holder=values[3][1],
+            waits_for=values[6],
             contradicts_for=values[4],
             promoting=values[5],
             leaderless_for=values[6],
@@ -235,12 +270,19 @@ def test_what_may_never_be_decided() -> None:
         for_me = sum(vote == A for vote in snapshot.votes.values())
         if decision.do is Do.LEAD:
             assert for_me >= 2, snapshot
-            assert own.has_data or not any(peer.has_data for peer in snapshot.peers.values()), snapshot
+            peers = snapshot.peers.values()
+            assert own.has_data or not any(peer.has_data for peer in peers), snapshot
+            assert own.has_data or snapshot.began or {peer.role for peer in peers} <= {Role.WAITING, Role.REPLICA}, (
+                snapshot
+            )
+            assert not any(peer.promotable and peer.has_data for peer in peers), snapshot
             assert own.role is Role.WAITING, snapshot
             assert not any(peer.role is Role.LEADER for peer in snapshot.peers.values()), snapshot
         if decision.do is Do.FAIL_OVER:
             assert own.role in (Role.WAITING, Role.DOWN), snapshot
             assert for_me >= 2, snapshot
+        if decision.do is Do.OFFER:
+            assert own.promotable and snapshot.holder, snapshot
         if decision.do is Do.FOLLOW:
             assert decision.target == B, snapshot
         else:
@@ -252,7 +294,7 @@ def test_what_may_never_be_decided() -> None:
 def test_the_readme_lists_each_decision_with_its_sentence() -> None:
     rows = re.findall(r"^\| .+ \| (stay|lead|follow|fail over|offer) \| (.+) \|$", README.read_text(), re.MULTILINE)
     given = {(decision.do.value, _general(decision.sentence)) for decision in map(decide, every_snapshot())}
-    assert len(rows) == len(set(rows)) == 20
+    assert len(rows) == len(set(rows)) == 22
     assert set(rows) == given
 
 

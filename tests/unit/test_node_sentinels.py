@@ -422,3 +422,46 @@ def test_a_sentinel_in_tilt_misses_a_leader_again_after_three_seconds(sentinels:
     link = sentinels._links[A] = Recorder(A)
     sentinels._link_changed(A)
     assert "TILT-PERIOD 3000" in link.asked[0]
+
+
+class Hears:
+    """A connection to a Sentinel that has last heard of each replica so many milliseconds before it is asked."""
+
+    state = State.UP
+
+    def __init__(self, clock: Clock, *ages: dict[str, int]) -> None:
+        self.clock, self.ages, self.asked = clock, list(ages), list[str]()
+
+    def ask(self, then: Any, *words: object) -> None:
+        self.asked.append(str(words[1]))
+        self.clock.now += 0.031
+        if words[1] == "REPLICAS":
+            ages = self.ages.pop(0) if len(self.ages) > 1 else self.ages[0]
+            then([["ip", ip, "info-refresh", str(age)] for ip, age in ages.items()])
+
+
+@pytest.mark.parametrize(
+    ("ages", "still", "asked"),
+    [
+        ([{B: 10, C: 10}], True, ["REPLICAS", "FAILOVER"]),
+        ([{B: 10, C: 900}, {B: 40, C: 5}], True, ["REPLICAS", "REPLICAS", "FAILOVER"]),
+        ([{B: 10, C: 900}], True, ["REPLICAS"] * 10 + ["FAILOVER"]),
+        ([{B: 10, C: 10}], False, ["REPLICAS"]),
+    ],
+    ids=["both were heard", "one is late", "one is never heard", "somebody else was promoted meanwhile"],
+)
+def test_a_failover_is_asked_for_when_the_sentinel_has_heard_of_all_after_the_loss(
+    sentinels: Any,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    ages: list[dict[str, int]],
+    still: bool,
+    asked: list[str],
+) -> None:
+    async def at_once(_: float) -> None:
+        pass
+
+    monkeypatch.setattr(module.asyncio, "sleep", at_once)
+    link = sentinels._links[A] = Hears(clock, *ages)
+    asyncio.run(sentinels.fail_over([B, C], lambda: still))
+    assert link.asked == asked

@@ -17,12 +17,16 @@ import redis
 from holdfast.drill import application, reach
 from holdfast.drill.checker import Verdict
 from holdfast.drill.cluster import Cluster
+from holdfast.drill.waiting import wait_until
 from holdfast.drill.writers import Gateway, Writers
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, load_environment, ports
 from holdfast.twin import client
 from tests.twin import permissions
 from tests.twin.conftest import Judge
+from tests.twin.passwords import password
+
+KEYS = 5000
 
 OUTAGE = 3.0
 """Seconds that a surviving gateway, or the floating pair, may be without an acknowledged write."""
@@ -92,6 +96,35 @@ def test_a_zone_without_its_gateways_and_leader_is_survived_by_the_pair(
 
 
 @pytest.mark.timed
+def test_a_replica_that_is_being_fed_replaces_no_leader_that_has_everything(well: Cluster) -> None:
+    """Of two: it was away while the leader took writes. Its link has never been up, of which Sentinel makes nothing."""
+    leader = well.status()["leader"]
+    replica = next(node["name"] for node in well.status()["nodes"] if node["role"] == "replica")
+    well.fault("power-cut", replica)
+    with well.client(socket_timeout=20) as client:
+        wait_until(lambda: client.info("replication")["connected_slaves"] == 0, 20, lambda: "it still follows")
+        with client.pipeline(transaction=False) as pipeline:
+            for number in range(KEYS):
+                pipeline.set(f"alone:{number}", "x" * 2000)
+            pipeline.execute()
+    with well.client(single_connection_client=True) as admin:
+        admin.execute_command("AUTH", "admin", password(well.read(), "admin"))
+        # A microsecond each by itself: this stands for a data set of gigabytes.
+        admin.config_set("rdb-key-save-delay", 2000)
+        well.heal()
+        wait_until(
+            lambda: admin.info("replication").get("slave0", {}).get("state") == "send_bulk",
+            90,
+            lambda: f"the replica is not being fed: {admin.info('replication')}",
+        )
+    well.fault("kill", "leader")
+    after = well.wait_healthy()
+    assert after["leader"] == leader
+    with well.client(socket_timeout=20) as client:
+        assert client.exists(*(f"alone:{number}" for number in range(KEYS))) == KEYS
+
+
+@pytest.mark.timed
 def test_a_planned_failover_loses_nothing(well: Cluster, judge: Judge) -> None:
     gateways = well.gateways()
     with Writers(gateways) as writers:
@@ -150,6 +183,11 @@ def test_one_node_serves_every_endpoint_and_comes_back_with_its_data(single: Clu
     single.wait_healthy()
     with single.client("replica") as client:
         assert client.get("kept") == "by the volume"
+    single.fault("wipe", "leader")
+    single.heal()
+    single.wait_healthy()
+    with single.client() as client:
+        assert client.dbsize() == 0
 
 
 def wait_restarted(single: Cluster, before: str) -> None:
