@@ -2,7 +2,8 @@
 
 All that the command says is appended to LOG, without colours.
 The screen gets one line when the step ends; where the command is cdktf, one line for each stack as soon as it ends.
-When the command fails, the screen gets the end of what it said, then one sentence with the step, the exit code and LOG.
+When the command fails, the screen gets its first error with what follows, or else the end of what it said; then one
+sentence with the step, the exit code and LOG.
 The exit code is the command's.
 """
 
@@ -18,6 +19,7 @@ from collections import deque
 from pathlib import Path
 
 SHOWN_OF_A_FAILURE = 40
+"""Lines."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 NAMED = re.compile(r"([a-z][a-z0-9-]+) {2,}")
@@ -80,7 +82,7 @@ def run(log: Path, step: str, command: list[str]) -> int:
     signal.signal(signal.SIGINT, note)  # a handler, which the command does not inherit; it would inherit SIG_IGN
     log.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    stacks, end = Stacks(began), deque[str](maxlen=SHOWN_OF_A_FAILURE)
+    stacks, end, first = Stacks(began), deque[str](maxlen=SHOWN_OF_A_FAILURE), list[str]()
     with (
         log.open("a") as details,
         subprocess.Popen(
@@ -95,6 +97,9 @@ def run(log: Path, step: str, command: list[str]) -> int:
             end.append(line)
             for known in stacks.hear(line, time.monotonic()):
                 print(known, flush=True)
+            # Others go on for minutes after it.
+            if stacks.failed and len(first) < SHOWN_OF_A_FAILURE:
+                first.append(line)
     seconds = time.monotonic() - began
     code = running.returncode if running.returncode >= 0 else 128 - running.returncode
     if interrupted:
@@ -102,7 +107,7 @@ def run(log: Path, step: str, command: list[str]) -> int:
         return code or 128 + signal.SIGINT
     if code:
         where = f"{step} ({', '.join(stacks.failed)})" if stacks.failed else step
-        print(*end, "", sep="\n", file=sys.stderr)
+        print(*(first or end), "", sep="\n", file=sys.stderr)
         print(f"{where} failed after {seconds:.0f} s with exit code {code}; the details are in {log}", file=sys.stderr)
     elif not stacks.ended:
         print(said(step, seconds), flush=True)
