@@ -167,7 +167,7 @@ class Sentinels:
         if self._led not in (None, *votes.values()):
             return True
         # One that is still missing may be promoting another.
-        known = frozenset[str]().union(*({address, *view.others} for address, view in self._views.items()))
+        known = frozenset[str]().union(*({address, *view.others} for address, view in list(self._views.items())))
         return (self._spoke or known) - self._gone <= votes.keys()
 
     def named(self) -> str | None:
