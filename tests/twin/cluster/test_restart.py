@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,11 +52,11 @@ def test_who_had_been_away_before_leads_nobody(stopped: Cluster, leader_returns:
     leader = status["leader"]
     away, kept = (node["name"] for node in status["nodes"] if node["name"] != leader)
     stop(stopped, [away])
-    stopped.wait("the one that is away counts no more", lambda seen: not_ready(seen) == [away])
+    stopped.wait("the one that is away counts no more", lambda seen: unhealthy(seen) == [away])
     with stopped.client() as client:
-        client.flushall()
-        for number in range(KEYS):
-            client.set(f"after:{number}", number)
+        written = [f"while it was away:{uuid.uuid4()}" for _ in range(KEYS)]
+        for key in written:
+            client.set(key, "x", ex=3600)
         assert client.execute_command("WAIT", 1, 1000) == 1
     # Until the leader has written that who is away does not have them.
     stopped.wait("the leader has another replica only", lambda seen: seen["leader"] == leader, lasting=12)
@@ -70,8 +71,8 @@ def test_who_had_been_away_before_leads_nobody(stopped: Cluster, leader_returns:
     else:
         stopped.wait("who was in sync leads", lambda seen: seen["leader"] == kept, COMES_BACK_WITHIN)
     with stopped.client() as client:
-        assert client.exists(*(f"after:{number}" for number in range(KEYS))) == KEYS
+        assert client.exists(*written) == KEYS
 
 
-def not_ready(status: dict[str, list[dict[str, object]]]) -> list[object]:
-    return [node["name"] for node in status["nodes"] if not node["ready"]]
+def unhealthy(status: dict[str, list[dict[str, object]]]) -> list[object]:
+    return [node["name"] for node in status["nodes"] if not node["healthy"]]

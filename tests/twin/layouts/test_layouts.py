@@ -101,19 +101,19 @@ def test_a_replica_that_is_being_fed_replaces_no_leader_that_has_everything(well
     leader = well.status()["leader"]
     replica = next(node["name"] for node in well.status()["nodes"] if node["role"] == "replica")
     well.fault("power-cut", replica)
-    with well.client(socket_timeout=20) as client:
-        wait_until(lambda: client.info("replication")["connected_slaves"] == 0, 20, lambda: "it still follows")
-        with client.pipeline(transaction=False) as pipeline:
+    with well.client(single_connection_client=True, socket_timeout=20) as admin:
+        admin.execute_command("AUTH", "admin", password(well.read(), "admin"))
+        wait_until(lambda: admin.info("replication")["connected_slaves"] == 0, 20, lambda: "it still follows")
+        # Both stand for gigabytes of data: more was written than it can catch up with, and being fed takes a while.
+        admin.config_set("repl-backlog-size", 1 << 20)
+        admin.config_set("rdb-key-save-delay", 2000)
+        with admin.pipeline(transaction=False) as pipeline:
             for number in range(KEYS):
                 pipeline.set(f"alone:{number}", "x" * 2000)
             pipeline.execute()
-    with well.client(single_connection_client=True) as admin:
-        admin.execute_command("AUTH", "admin", password(well.read(), "admin"))
-        # A microsecond each by itself: this stands for a data set of gigabytes.
-        admin.config_set("rdb-key-save-delay", 2000)
         well.heal()
         wait_until(
-            lambda: admin.info("replication").get("slave0", {}).get("state") == "send_bulk",
+            lambda: admin.info("replication").get("slave0", {}).get("state") in ("wait_bgsave", "send_bulk"),
             90,
             lambda: f"the replica is not being fed: {admin.info('replication')}",
         )
