@@ -24,6 +24,8 @@ class Announcement:
     target: str
     old: str
     at: float
+    held_up: bool = False
+    """Whether that Sentinel distrusts its clock (TILT), and so does not go on with it."""
 
 
 def majority_of(sentinels: int) -> int:
@@ -46,14 +48,29 @@ def announced(announcements: Iterable[Announcement], votes: Mapping[str, str], n
     return frozenset(
         one.target
         for one in announcements
-        if one.target != named and votes.get(one.sentinel) in (one.old, one.target) and named in (one.old, None)
+        if one.target != named
+        and named in (one.old, None)
+        and votes.get(one.sentinel) in (one.old, one.target)
+        and not one.held_up
     )
+
+
+def unfinished(announcements: Iterable[Announcement], votes: Mapping[str, str], named: str | None) -> bool:
+    """Whether the last change was begun by a Sentinel that is silent or held up, and no majority knows of it yet.
+
+    The one that it promoted may lead and have taken writes, which the others do not know: the old one may not go on.
+    """
+    changes = [one for one in announcements if one.target != named and named in (one.old, None)]
+    last = max(changes, key=lambda one: one.at, default=None)
+    return last is not None and (last.sentinel not in votes or last.held_up)
 
 
 def proven(votes: Mapping[str, str], sentinels: int, announcements: Iterable[Announcement] = ()) -> str | None:
     """The only address that may take writes, once it says itself that it leads; None where there is no proof."""
-    named = named_by_majority(votes, sentinels)
+    named, announcements = named_by_majority(votes, sentinels), list(announcements)
     targets = announced(announcements, votes, named)
+    if unfinished(announcements, votes, named):
+        return None
     if not targets:
         return named
     return next(iter(targets)) if len(targets) == 1 else None

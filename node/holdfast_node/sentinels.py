@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from holdfast_node import resp
@@ -158,7 +158,11 @@ class Sentinels:
             self._spoke, self._led = frozenset(votes), self.named()
         elif not self.promoting() and not self._rejoined(votes):
             return None
-        return proven(votes, self.known(), list(self._announcements.values()))
+        return proven(votes, self.known(), self._changes())
+
+    def _changes(self) -> list[Announcement]:
+        changes, views = list(self._announcements.values()), self._views
+        return [replace(one, held_up=one.sentinel in views and views[one.sentinel].tilt) for one in changes]
 
     def _rejoined(self, votes: Mapping[str, str]) -> bool:
         """Whether what they say after a time without a majority is not what it was before a change that was missed."""
@@ -177,7 +181,7 @@ class Sentinels:
     def promoting(self) -> str | None:
         """Whom a Sentinel is promoting just now."""
         votes = self.votes()
-        targets = announced(list(self._announcements.values()), votes, named_by_majority(votes, self.known()))
+        targets = announced(self._changes(), votes, named_by_majority(votes, self.known()))
         return next(iter(targets)) if len(targets) == 1 else None
 
     def members(self) -> frozenset[str]:
@@ -293,25 +297,28 @@ class Sentinels:
     def _have_told(self, address: str) -> None:
         """Have a Sentinel tell whom it names and whom it is promoting, now that it is heard when this changes."""
         link, subscription = self._links[address], self._subscriptions[address]
-        serial = subscription.serial
+        serial, asked_at = subscription.serial, time.monotonic()
 
         def told(reply: resp.Reply) -> None:
             if isinstance(reply, list):
-                self._promotes_already(address, [resp.pairs(one) for one in reply])
+                self._promotes_already(address, [resp.pairs(one) for one in reply], asked_at)
                 self._told[address] = serial
                 self.changed()
 
         if subscription.logged_in:
-            link.ask(partial(self._named, address, time.monotonic()), *self._about("GET-MASTER-ADDR-BY-NAME"))
+            link.ask(partial(self._named, address, asked_at), *self._about("GET-MASTER-ADDR-BY-NAME"))
             link.ask(told, *self._about("REPLICAS"))
 
-    def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]]) -> None:
+    def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]], asked_at: float) -> None:
         promoted = next((one["ip"] for one in replicas if "promoted" in one["flags"].split(",")), None)
         word, known = self._words.get(sentinel), self._announcements.get(sentinel)
         if promoted and word and not (known and known.target == promoted):
             # Once the promoted one leads, its Sentinel names it, before the others do.
             old = (self.named() or "") if word.leader == promoted else word.leader
             self._announcements[sentinel] = Announcement(sentinel, promoted, old, time.monotonic())
+        elif known and not promoted and known.at < asked_at:
+            # It was restarted in the middle, or gave up unheard.
+            del self._announcements[sentinel]
 
     def _begin(self, link: Link) -> None:
         """What the own Sentinel has to be told after each of its starts."""

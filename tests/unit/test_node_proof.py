@@ -1,5 +1,7 @@
 """Who is proven to lead: by a majority that names it, or by the Sentinel that is just promoting it."""
 
+from dataclasses import replace
+
 from holdfast_node.proof import Announcement, majority_of, named_by_majority, proven
 
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
@@ -27,9 +29,17 @@ def test_the_word_of_that_sentinel_holds_until_a_majority_has_heard_of_it() -> N
     assert proven({A: A, B: B, C: B}, 3, [PROMOTES_B]) == B
 
 
-def test_a_sentinel_that_is_silent_promotes_nobody() -> None:
-    assert proven({A: A, B: A}, 3, [PROMOTES_B]) == A
+def test_while_the_sentinel_that_promotes_is_silent_nobody_is_proven() -> None:
+    # Whom it promoted may lead already, and have taken writes.
+    assert proven({A: A, B: A}, 3, [PROMOTES_B]) is None
     assert proven({A: A}, 3, [PROMOTES_B]) is None
+    assert proven({A: A, B: A, C: A}, 3, [replace(PROMOTES_B, held_up=True)]) is None
+
+
+def test_what_a_silent_sentinel_began_is_over_when_a_later_one_is_elected_or_a_majority_has_heard_of_it() -> None:
+    later = Announcement(sentinel=A, target=C, old=A, at=1.0)
+    assert proven({A: A, B: A}, 3, [PROMOTES_B, later]) == C
+    assert proven({A: B, B: B}, 3, [PROMOTES_B]) == B
 
 
 def test_two_promotions_at_the_same_time_prove_nobody() -> None:

@@ -392,8 +392,18 @@ def test_a_sentinel_that_names_the_one_that_it_promoted_is_believed_before_the_o
     clock.now += 1
     assert sentinels.proven_leader() is None
     name(sentinels, clock, {A: A, B: A, C: B})
-    sentinels._promotes_already(C, [{"ip": B, "flags": "slave,promoted"}])
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave,promoted"}], clock.now)
     assert sentinels.proven_leader() == B
+
+
+@pytest.mark.parametrize(("after", "expected"), [(0.1, A), (-0.1, B)], ids=["it knows of none", "it was not yet"])
+def test_a_sentinel_that_knows_of_no_promotion_any_more_has_ended_it(
+    sentinels: Any, clock: Clock, after: float, expected: str
+) -> None:
+    """It was restarted: what it had not told the others is forgotten."""
+    promote(sentinels, C, B, A)
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave"}], clock.now + after)
+    assert sentinels.proven_leader() == expected
 
 
 def test_a_sentinel_is_asked_again_until_it_has_told(sentinels: Any, clock: Clock) -> None:
