@@ -43,9 +43,12 @@ DEAF_AFTER = 1.0
 OVERDUE_AFTER = 2.5
 """Seconds without an answer of the leader, after which its successor should be there: twice as long as it takes."""
 
-FAILOVER_INTERVAL, OFFER_INTERVAL = 5.0, 5.0
-"""Seconds between two requests for a failover, and two offers. One that is refused is left to the Sentinels' own
-election: asked for while they hold it, it makes two promote at once."""
+OFFER_INTERVAL = 5.0
+"""Seconds between two offers, and two requests for a failover: Sentinel needs a moment for one."""
+
+WITNESSED_FOR = 0.25
+"""Seconds after the own Redis was last seen leading, in which a failover is asked for, once. Later, or again, it would
+coincide with the Sentinels' own election, and two would be promoted."""
 
 
 class Agent:
@@ -61,7 +64,10 @@ class Agent:
         self._usable = frozenset[gateway.Server]()
         self._due = False
         self._contradicts, self._leaderless, self._deaf, self._missed = Since(), Since(), Since(), Since()
-        self._asked_failover = self._offered = 0.0
+        self._offered = 0.0
+        self._led_at = float("-inf")
+        """When the own Redis was last seen leading; never, once a failover has been asked for."""
+        self._asked_at = float("-inf")
         self._promotion: asyncio.Task[None] | None = None
         self._failover: asyncio.Task[None] | None = None
         self._waits, self._absent, self._empty = Since(), Since(), Since()
@@ -221,6 +227,8 @@ class Agent:
 
     def _act(self, decision: Decision) -> None:
         own = self._servers.own() if self._identity.has("data") else None
+        if own and own.server.role is Role.LEADER:
+            self._led_at = time.monotonic()
         if own and decision.do is Do.LEAD:
             # From now on it may have data, or its replicas may: it never begins again.
             BEGAN.unlink(missing_ok=True)
@@ -232,9 +240,17 @@ class Agent:
             # At once: nobody ever sees it lead.
             for words in (("MULTI",), ("REPLICAOF", "NO", "ONE"), self._follow(own.server.leader), ("EXEC",)):
                 own.tell(_complain, *words)
-        elif decision.do is Do.FAIL_OVER and time.monotonic() - self._asked_failover >= FAILOVER_INTERVAL:
-            self._asked_failover = time.monotonic()
+        elif decision.do is Do.FAIL_OVER and self._may_ask(time.monotonic()):
+            self._led_at, self._asked_at = float("-inf"), time.monotonic()
             self._failover = self._loop.create_task(self._fail_over())
+
+    def _may_ask(self, now: float) -> bool:
+        """Whether a failover asked for now comes before the Sentinels' own, or instead of it."""
+        if now - self._led_at <= WITNESSED_FOR:
+            return True
+        # Before 7.0 a Sentinel takes long to miss a leader that restarted: it answers.
+        answers = self._servers.own().server.role is Role.WAITING
+        return not self._identity.since_7_0 and answers and now - self._asked_at >= OFFER_INTERVAL
 
     async def _fail_over(self) -> None:
         peers = self._servers.peers(())

@@ -18,18 +18,20 @@ LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
 before the other side can have promoted anybody."""
 
-PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "INFO-PERIOD", 200, "TILT-PERIOD", 3000)
+PERIODS = ("PING-PERIOD", 250, "ASK-PERIOD", 200, "TILT-PERIOD", 3000)
 """Milliseconds. They can only be set at run time, and only from Redis 7.0 on (see sentinel.conf); a restarted Sentinel
 has forgotten them.
 
 Ping: by default it is down-after-milliseconds where that is under a second; then the first ping to a new leader comes
 just when it counts as down, and a second failover follows the first. Shorter than 250, and no replica is eligible.
 Ask: how long a Sentinel that misses the leader waits until it asks the others again, whether they miss it too.
-Info: how old what a Sentinel knows of the replicas is, and so its choice among them. Shorter than down-after, so that
-it chooses by what they have said since the leader was lost; who is three times as late is not eligible.
 Tilt: for how long a Sentinel that was not run for two seconds, or whose clock jumped, misses nobody; by default 30 s,
 in which a lost leader would have no successor.
 """
+
+INFO_PERIOD, HURRIED_INFO_PERIOD = 200, 50
+"""Milliseconds, set likewise: how old what a Sentinel knows of the replicas is, and so its choice among them; always,
+and while it is about to choose. Who is three times as late is not eligible."""
 
 REJOINS_FOR = 3.0
 """Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as
@@ -39,9 +41,9 @@ that are late are a majority: they tell each other every two seconds."""
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
 
-HEARD_WITHIN = 0.3
-"""Seconds for a Sentinel to hear from the replicas how much they have: half as long as it needs to miss the leader
-itself, with whose election this must not coincide."""
+HEARD_WITHIN = 0.2
+"""Seconds for a Sentinel to hear from the replicas how much they have: with the others' election, which they begin when
+they have missed the leader for 0.6 s, this must not coincide."""
 
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
@@ -262,11 +264,21 @@ class Sentinels:
                 age = 1000 * (time.monotonic() - began)
                 heard = frozenset(one["ip"] for one in map(resp.pairs, reply) if int(one["info-refresh"]) < age)
 
-        while speaking and not heard.issuperset(followers) and time.monotonic() - began < HEARD_WITHIN:
+        if not speaking:
+            return
+        link = self._links[speaking[0]]
+        self._have_looked(link, HURRIED_INFO_PERIOD)
+        while not heard.issuperset(followers) and time.monotonic() - began < HEARD_WITHIN:
             await asyncio.sleep(HEARD_WITHIN / 10)
-            self._links[speaking[0]].ask(replicas, *self._about("REPLICAS"))
-        if speaking and still():
-            self._links[speaking[0]].ask(self._failover_asked, *self._about("FAILOVER"))
+            link.ask(replicas, *self._about("REPLICAS"))
+        self._have_looked(link, INFO_PERIOD)
+        if still():
+            link.ask(self._failover_asked, *self._about("FAILOVER"))
+
+    def _have_looked(self, link: Link, period: int) -> None:
+        """Have that Sentinel ask every Redis what it is and has, so often."""
+        if self.identity.since_7_0:
+            link.ask(lambda _: None, "SENTINEL", "DEBUG", "INFO-PERIOD", period)
 
     def _failover_asked(self, reply: resp.Reply) -> None:
         if isinstance(reply, resp.Refused):
@@ -324,7 +336,7 @@ class Sentinels:
         """What the own Sentinel has to be told after each of its starts."""
         self._quorum = None
         if self.identity.since_7_0:
-            link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS)
+            link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS, "INFO-PERIOD", INFO_PERIOD)
 
     def _named(self, address: str, asked_at: float, reply: resp.Reply) -> None:
         if not isinstance(reply, list):

@@ -144,6 +144,35 @@ def test_who_leads_never_begins_the_cluster_again(node: Node, tmp_path: Path, mo
     assert (began.exists(), redis.told) == (False, ["REPLICAOF NO ONE"])
 
 
+@pytest.mark.parametrize(
+    ("after", "role", "since_7_0", "asked"),
+    [
+        (0.1, Role.DOWN, True, 1),
+        (0.3, Role.DOWN, True, 0),
+        (0.3, Role.WAITING, True, 0),
+        (0.3, Role.DOWN, False, 0),
+        (0.3, Role.WAITING, False, 2),
+    ],
+    ids=["it saw the loss", "too late", "back already", "too late for 6", "back, which a Sentinel of 6 does not mind"],
+)
+def test_a_failover_is_asked_for_once_and_only_by_who_saw_the_leader_lost(
+    node: Node, after: float, role: Role, since_7_0: bool, asked: int
+) -> None:
+    """Later it would coincide with the Sentinels' own election."""
+    tasks: list[Any] = []
+    node.agent._loop = SimpleNamespace(create_task=lambda task: tasks.append(task.close()))
+    redis = Told(LEADS)
+    node.agent._servers.own = lambda: redis
+    node.agent._act(Decision(Do.STAY, "leads"))
+    redis.server = Server(role, has_data=True)
+    node.agent._identity = replace(node.agent._identity, since_7_0=since_7_0)
+    node.now += after
+    for _ in range(50):
+        node.agent._act(Decision(Do.FAIL_OVER, "hands over"))
+        node.now += 0.125
+    assert len(tasks) == asked
+
+
 def test_a_replica_may_be_promoted_once_it_is_in_sync(node: Node) -> None:
     node.agent._sentinels.leader = NAMED
     node.agent._servers.at = lambda _: LEADS

@@ -432,6 +432,7 @@ def test_a_sentinel_in_tilt_misses_a_leader_again_after_three_seconds(sentinels:
     link = sentinels._links[A] = Recorder(A)
     sentinels._link_changed(A)
     assert "TILT-PERIOD 3000" in link.asked[0]
+    assert "INFO-PERIOD 200" in link.asked[0]
 
 
 class Hears:
@@ -443,8 +444,12 @@ class Hears:
         self.clock, self.ages, self.asked = clock, list(ages), list[str]()
 
     def ask(self, then: Any, *words: object) -> None:
+        if words[1] == "DEBUG":
+            self.period = words[3]
+            return
         self.asked.append(str(words[1]))
         self.clock.now += 0.031
+        assert self.period == (200 if words[1] == "FAILOVER" else 50), "it hurries before it chooses, and only then"
         if words[1] == "REPLICAS":
             ages = self.ages.pop(0) if len(self.ages) > 1 else self.ages[0]
             then([["ip", ip, "info-refresh", str(age)] for ip, age in ages.items()])
@@ -455,7 +460,7 @@ class Hears:
     [
         ([{B: 10, C: 10}], True, ["REPLICAS", "FAILOVER"]),
         ([{B: 10, C: 900}, {B: 40, C: 5}], True, ["REPLICAS", "REPLICAS", "FAILOVER"]),
-        ([{B: 10, C: 900}], True, ["REPLICAS"] * 10 + ["FAILOVER"]),
+        ([{B: 10, C: 900}], True, ["REPLICAS"] * 7 + ["FAILOVER"]),
         ([{B: 10, C: 10}], False, ["REPLICAS"]),
     ],
     ids=["both were heard", "one is late", "one is never heard", "somebody else was promoted meanwhile"],
