@@ -1,0 +1,169 @@
+"""What is broken, and when: rounds of one hard fault each, with small ones beside it; and what must hold afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.simulation.site import Site, simulated
+
+HEALED_WITHIN = 60.0
+"""Seconds after the last fault has ended in which one leader must be open at every gateway, and all must follow it."""
+
+LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
+"""Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
+
+Break = Callable[[Site, str, float], None]
+
+HARD: dict[str, Break] = {
+    "kill redis": lambda site, address, _: site.kill(address, "redis"),
+    "kill redis and node": lambda site, address, _: site.kill(address, "redis", "node"),
+    "freeze redis": lambda site, address, seconds: site.freeze(address, "redis", seconds=seconds),
+    "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
+    "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
+    "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
+}
+SMALL: dict[str, Break] = {
+    "slow command": lambda site, address, seconds: site.freeze(address, "redis", seconds=min(seconds, 0.5)),
+    "stalled node program": lambda site, address, seconds: site.freeze(address, "node", seconds=min(seconds, 1.0)),
+    "kill node program": lambda site, address, _: site.kill(address, "node"),
+    "kill haproxy": lambda site, address, _: site.kill(address, "haproxy"),
+}
+
+
+@dataclass(frozen=True)
+class Small:
+    what: str
+    beside: bool
+    """Whether it hits another node than the hard one does."""
+    after: float
+    """Seconds after the round has begun."""
+    lasts: float
+
+
+@dataclass(frozen=True)
+class Round:
+    pause: float
+    """Seconds for which all is well before it."""
+    what: str
+    at_leader: bool
+    after: float
+    lasts: float
+    small: tuple[Small, ...]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    seed: int
+    """Of the world; what is broken is drawn from it too."""
+    size: int
+    minimum: int
+    """`min-replicas-to-write`."""
+    persists: bool
+    rounds: tuple[Round, ...]
+
+
+def draw(seed: int) -> Schedule:
+    random = Random(seed)
+
+    def small() -> Small:
+        what = random.choice(list(SMALL))
+        return Small(what, random.random() < 0.5, random.uniform(0, 1.5), random.uniform(0.1, 1.0))
+
+    def round_() -> Round:
+        return Round(
+            pause=random.uniform(0.5, 4.0),
+            what=random.choice(list(HARD)),
+            at_leader=random.random() < 0.7,
+            after=random.uniform(0, 1.0),
+            lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
+            small=tuple(small() for _ in range(random.randint(1, 2))),
+        )
+
+    size, minimum, persists = random.choice((3, 3, 3, 5)), random.choice((0, 1)), random.random() < 0.75
+    return Schedule(seed, size, minimum, persists, tuple(round_() for _ in range(random.randint(3, 6))))
+
+
+@dataclass(frozen=True)
+class Played:
+    seconds: float
+    """Simulated."""
+    problems: tuple[str, ...]
+    story: tuple[tuple[float, str, str], ...]
+
+
+def play(schedule: Schedule) -> Played:
+    made = simulated(schedule.seed, schedule.size, minimum=schedule.minimum, persists=schedule.persists)
+    with made as site:
+        problems = tuple(_play(site, schedule))
+        return Played(site.world.now, problems, tuple(site.world.story))
+
+
+def shrink(schedule: Schedule) -> Schedule:
+    """Without what is not needed for a problem."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _smaller(schedule):
+            if play(candidate).problems:
+                schedule, smaller = candidate, True
+                break
+    return schedule
+
+
+def _smaller(schedule: Schedule) -> Iterator[Schedule]:
+    rounds = schedule.rounds
+    for number, one in enumerate(rounds):
+        if len(rounds) > 1:
+            yield replace(schedule, rounds=rounds[:number] + rounds[number + 1 :])
+        for index in range(len(one.small)):
+            fewer = replace(one, small=one.small[:index] + one.small[index + 1 :])
+            yield replace(schedule, rounds=(*rounds[:number], fewer, *rounds[number + 1 :]))
+
+
+def _play(site: Site, schedule: Schedule) -> Iterator[str]:
+    world = site.world
+    for number, one in enumerate(schedule.rounds, 1):
+        if not site.settle(HEALED_WITHIN):
+            yield f"before round {number}: nobody leads, or not all follow, for {HEALED_WITHIN:g} s without a fault"
+            return
+        site.run(one.pause)
+        leader = site.leader() or site.addresses[0]
+        others = [address for address in site.addresses if address != leader]
+        target = leader if one.at_leader else others[0]
+        beside = next(address for address in reversed(site.addresses) if address != target)
+        world.tell("", f"round {number}: {one.what}")
+        for small in one.small:
+            address, do = (beside if small.beside else target), SMALL[small.what]
+            world.later(small.after, None, lambda do=do, address=address, small=small: do(site, address, small.lasts))
+        site.run(one.after)
+        HARD[one.what](site, target, one.lasts)
+        site.run(max(one.lasts, 1.5) + 1.0)
+    if not site.settle(HEALED_WITHIN):
+        yield f"nobody leads, or not all follow, {HEALED_WITHIN:g} s after the last fault"
+        return
+    yield from _of_the_writes(site)
+
+
+def _of_the_writes(site: Site) -> Iterator[str]:
+    """What does not hold of what was acknowledged."""
+    leader = site.leader()
+    redis = site.nodes[leader].redis if leader else None
+    assert redis is not None
+    acknowledged = sorted((one for writer in site.writers for one in writer.acknowledged), key=lambda one: one.at)
+    present = set(redis.writes)
+    lost = [one for one in acknowledged if one.copies >= 1 and one.number not in present]
+    if lost:
+        yield f"{len(lost)} writes that another node had acknowledged too were lost, the first of {lost[0].at:.3f} s"
+    terms: dict[int, tuple[float, float]] = {}
+    for one in acknowledged:
+        began, _ = terms.get(one.term, (one.at, one.at))
+        terms[one.term] = began, one.at
+    doubled = [
+        one
+        for one in acknowledged
+        if any(term > one.term and began < one.sent and one.at < ended for term, (began, ended) in terms.items())
+    ]
+    if doubled:
+        yield f"{len(doubled)} writes were acknowledged beside a newer leader, the first at {doubled[0].at:.3f} s"
