@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down check test synth plan deploy bench soak bindings lock clean
+.PHONY: help setup up down check test synth plan deploy bench soak simulate bindings lock clean
 
 ENV ?= local
 BIN := .venv/bin
@@ -55,6 +55,9 @@ bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about a
 
 soak: setup ## every fault twenty times, over as many calls as it takes: make soak [ARGS="--minutes 30"] (docs/soak.md)
 	@source scripts/env.sh; $(ROOT) env "PATH=$$PATH" python -m bench.soak $(ARGS)
+
+simulate: $(PYTHON) ## break simulated clusters on all cores: make simulate SECONDS=60, or play one schedule: make simulate SEED=7
+	@PYTHONPATH=.:node $(BIN)/python -m tests.simulation $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py
