@@ -30,7 +30,6 @@ class Instance:
 
     address: str
     port: int
-    created: float
     link: End | None = None
     listening: End | None = None
     connecting: bool = False
@@ -63,7 +62,6 @@ class Instance:
     master_down: bool = False
     vote: tuple[str, int] = ("", 0)
     last_down_reply: float = float("-inf")
-    my_id: str = ""
 
 
 @dataclass
@@ -93,12 +91,11 @@ class Sentinel:
         self.o_down_since: float | None = None
         self.state = ""
         """Of a failover: "", wait_start, select, send_noone, wait_promotion, reconf, update."""
-        self.state_at = self.start_at = 0.0
+        self.state_at = 0.0
         self.start_at = float("-inf")
         self.failover_epoch = 0
         self.forced = False
         self.promoted: Instance | None = None
-        self.asked_at = float("-inf")
         self.tilt_since: float | None = None
         self._ticked_at = now
         self._listeners: list[End] = []
@@ -107,7 +104,7 @@ class Sentinel:
 
     def _instance(self, address: str, port: int = redis_model.PORT) -> Instance:
         now = self.world.now
-        one = Instance(address, port, now)
+        one = Instance(address, port)
         one.last_avail = one.last_pong = one.role_reported_at = one.conf_change = now
         one.act_ping = now
         one.last_hello = now

@@ -26,8 +26,6 @@ ADDRESSES = ("10.40.0.4", "10.40.16.4", "10.40.32.4", "10.40.0.7", "10.40.16.7")
 RESTART = 0.2
 """Seconds after which systemd starts a service again."""
 
-REBOOT = 3.0
-
 
 @dataclass
 class Bucket:
@@ -52,8 +50,6 @@ class Node:
     kept: Kept
     began: bool = False
     redis: Redis | None = None
-    sentinel: Sentinel | None = None
-    agent: Any = None
     haproxy: Haproxy | None = None
     may: Any = None
 
@@ -97,7 +93,7 @@ class Site:
         )  # fmt: skip
 
     def _sentinel(self, node: Node) -> None:
-        node.sentinel = Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
+        Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
 
     def _haproxy(self, node: Node) -> None:
         servers = {one.host.name: one.host.address for one in self.nodes.values()}
@@ -119,7 +115,6 @@ class Site:
 
         async def run() -> None:
             made: Any = agent.Agent(identity, self.bucket, login, login)  # type: ignore[arg-type]
-            node.agent = made
             made._membership._clock = made._holders._clock = lambda: world.now
             await asyncio.gather(made._run(), self._report(made))
 
@@ -148,7 +143,7 @@ class Site:
             process.freeze()
             self.world.later(seconds, None, process.thaw)
 
-    def power_cut(self, address: str, *, seconds: float = REBOOT) -> None:
+    def power_cut(self, address: str, *, seconds: float) -> None:
         self.world.tell(address, f"power cut for {seconds:.2f} s")
         host = self.nodes[address].host
         host.fall_dark()
@@ -182,7 +177,7 @@ class Site:
     def run(self, seconds: float) -> None:
         self.world.run(self.world.now + seconds)
 
-    def settle(self, seconds: float = 60.0) -> bool:
+    def settle(self, seconds: float) -> bool:
         """Run until it is well, for at most so long."""
         deadline = self.world.now + seconds
         while self.world.now < deadline:
