@@ -33,12 +33,15 @@ def request(do: str, *, timeout: float = 60, **arguments: object) -> dict[str, A
 
     Raises:
         NotRunning: there is no daemon.
+        TimeoutError: it is too busy to answer in time.
         HoldfastError: it refused; the message has its words.
     """
     with socket.socket(socket.AF_UNIX) as control:
         control.settimeout(timeout)
         try:
             control.connect(str(CONTROL))
+        except BlockingIOError:
+            raise TimeoutError("too many are asking the twin's daemon at once") from None
         except OSError:
             raise NotRunning("the twin is not running; start it: holdfast twin up") from None
         control.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")

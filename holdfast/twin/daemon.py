@@ -210,6 +210,7 @@ class _Control:
 
 class _ThreadingServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
 
 
 def _answer(commands: dict[str, Command], line: bytes) -> dict[str, Any]:

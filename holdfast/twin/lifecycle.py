@@ -39,7 +39,8 @@ def up(image_names: list[str], say: Say) -> bool:
         limits.lift()
         for name in image_names:
             images.ensure(image_named(name), say)
-        if is_running():
+        # One that is busy is given its time: who ends it takes the answers of all that are asking it.
+        if _daemons() and wait_until(answers, timeout=START_WITHIN, interval=0.1):
             return False
         say("starting the twin")
         _start()
@@ -109,7 +110,8 @@ def _backing_files() -> Iterator[str]:
             yield path.read_text(encoding="utf-8").rstrip("\n")
 
 
-def is_running() -> bool:
+def answers() -> bool:
+    """Whether the daemon says within five seconds what there is."""
     try:
         client.request("state", timeout=5)
     except (client.NotRunning, TimeoutError):
@@ -138,7 +140,7 @@ def _alone() -> Iterator[None]:
 
 def _start() -> None:
     for pid in _daemons():
-        # It runs but does not answer.
+        # It has not answered for a minute.
         _end(pid)
     STATE.mkdir(parents=True, exist_ok=True)
     keep = {
@@ -154,7 +156,7 @@ def _start() -> None:
             cwd="/",
             start_new_session=True,
         )
-    if not wait_until(lambda: process.poll() is not None or is_running(), timeout=START_WITHIN, interval=0.1):
+    if not wait_until(lambda: process.poll() is not None or answers(), timeout=START_WITHIN, interval=0.1):
         raise HoldfastError(f"the twin's daemon does not answer after {START_WITHIN:g} s; {_log_end()}")
     if process.poll() is not None:
         raise HoldfastError(f"the twin's daemon ended with {process.returncode}; {_log_end()}")

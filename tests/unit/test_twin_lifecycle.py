@@ -56,3 +56,33 @@ def test_two_do_not_race(host: Path) -> None:
         with pytest.raises(HoldfastError, match="another"):
             down()
     assert (host / "STATE").is_dir()
+
+
+def test_a_daemon_that_is_busy_is_waited_for_and_not_replaced(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ended in the midst of a deploy, whose calls were then made a second time."""
+    answers = iter([TimeoutError("busy"), TimeoutError("busy"), None])
+
+    def request(do: str, **_: object) -> dict[str, object]:
+        if busy := next(answers):
+            raise busy
+        return {}
+
+    monkeypatch.setattr(lifecycle, "_daemons", lambda: [4711])
+    monkeypatch.setattr(lifecycle, "_start", lambda: pytest.fail("it was replaced"))
+    monkeypatch.setattr(lifecycle.limits, "lift", lambda: None)
+    monkeypatch.setattr(client, "request", request)
+    assert lifecycle.up([], lambda doing: None) is False
+
+
+def test_a_daemon_that_never_answers_is_replaced(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(do: str, **_: object) -> dict[str, object]:
+        raise TimeoutError
+
+    started: list[bool] = []
+    monkeypatch.setattr(lifecycle, "START_WITHIN", 0.2)
+    monkeypatch.setattr(lifecycle, "_daemons", lambda: [4711])
+    monkeypatch.setattr(lifecycle, "_start", lambda: started.append(True))
+    monkeypatch.setattr(lifecycle.limits, "lift", lambda: None)
+    monkeypatch.setattr(client, "request", silent)
+    assert lifecycle.up([], lambda doing: None) is True
+    assert started == [True]

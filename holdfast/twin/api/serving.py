@@ -87,7 +87,10 @@ class Service:
         self._after = after
 
     def listen(self, address: str, port: int) -> Server:
-        return Server(make_server(address, port, self._answer, threaded=True, request_handler=_Handler))
+        server = make_server(address, port, self._answer, threaded=True, request_handler=_Handler)
+        # Its end waits for the answers under way: a call that was carried out and not answered is made again.
+        server.daemon_threads = False  # type: ignore[attr-defined]
+        return Server(server)
 
     def listen_on(
         self, listening: socket.socket, authorize: Authorize | None = None, permit: Permit | None = None
@@ -121,6 +124,8 @@ class Service:
 
 class _Handler(WSGIRequestHandler):
     """Without a line of log per request."""
+
+    timeout = 10
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from holdfast.twin.api import Api
-from tests.unit.twin_api.cloud import REGION
+from tests.unit.twin_api.cloud import REGION, client
 
 
 def test_a_server_waits_for_what_another_one_is_doing() -> None:
@@ -26,3 +26,28 @@ def test_a_server_waits_for_what_another_one_is_doing() -> None:
     assert answered.wait(10)
     changing.join()
     looking.join()
+
+
+def test_a_server_that_stops_answers_first_whom_it_is_serving() -> None:
+    """A call that was carried out and has no answer is made again by Terraform, and fails the second time."""
+    entered, released, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        assert released.wait(10)
+
+    api = Api(port=0, region=REGION, on_change=hold)
+    api.start()
+    created: list[str] = []
+    ec2 = client(api, "ec2")
+    calling = threading.Thread(target=lambda: created.append(ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]))
+    calling.start()
+    assert entered.wait(10)
+    stopping = threading.Thread(target=lambda: (api.stop(), stopped.set()))
+    stopping.start()
+    assert not stopped.wait(0.5)
+    released.set()
+    assert stopped.wait(10)
+    calling.join(10)
+    assert len(created) == 1
+    stopping.join()
