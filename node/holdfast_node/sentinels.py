@@ -38,6 +38,9 @@ REJOINS_FOR = 3.0
 before, all that spoke before must answer. A change that was missed meanwhile may be known to one of them only, and two
 that are late are a majority: they tell each other every two seconds."""
 
+FEWEST = 3
+"""Sentinels of every layout that elects: one that has just begun knows nobody for two seconds, and is no majority."""
+
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
 
@@ -144,8 +147,9 @@ class Sentinels:
 
         Also by one that is silent now: what it knew holds. Those that are gone for good count nowhere.
         """
-        views = (view for address, view in list(self._views.items()) if address not in self._gone)
-        return max((len(view.others - self._gone) + 1 for view in views), default=len(self.identity.sentinels))
+        views, slots = list(self._views.items()), len(self.identity.sentinels)
+        counts = [len(view.others - self._gone) + 1 for address, view in views if address not in self._gone]
+        return max(*counts, min(FEWEST, slots)) if counts else slots
 
     def majority_speaks(self) -> bool:
         """Whether more than half of all Sentinels have answered within their lease, whatever they say."""

@@ -11,9 +11,6 @@ from tests.simulation.site import Site, simulated
 HEALED_WITHIN = 60.0
 """Seconds after the last fault has ended in which one leader must be open at every gateway, and all must follow it."""
 
-GREETED_WITHIN = 3.0
-"""Seconds in which new Sentinels find each other: they greet every two."""
-
 LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
 """Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
 
@@ -131,8 +128,7 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
         if not site.settle(HEALED_WITHIN):
             yield f"before round {number}: nobody leads, or not all follow, for {HEALED_WITHIN:g} s without a fault"
             return
-        # A cluster that has just begun is left alone until its Sentinels know each other (README: known).
-        site.run(one.pause + (GREETED_WITHIN if number == 1 else 0))
+        site.run(one.pause)
         leader = site.leader() or site.addresses[0]
         others = [address for address in site.addresses if address != leader]
         target = leader if one.at_leader else others[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import socket
 import threading
@@ -14,12 +15,15 @@ from urllib.parse import parse_qs
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+log = logging.getLogger(__name__)
+
 Authorize = Callable[[str, str], bool]
 Environ = dict[str, Any]
 
 LOCK = threading.RLock()
 """Around all that reads or changes moto's state, which is the process's, whoever serves it."""
 
+RETRY = re.compile(r"attempt=(?P<attempt>\d+)")
 SCOPE = re.compile(r"Credential=(?P<key>[^/]*)/\d{8}/[^/]*/(?P<service>[^/]*)/aws4_request")
 READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
 
@@ -112,6 +116,9 @@ class Service:
         # Read before the lock is taken: a slow sender must not hold up the others.
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
+        if (again := RETRY.search(environ.get("HTTP_AMZ_SDK_REQUEST", ""))) and int(again["attempt"]) > 1:
+            # What was done before its answer was lost may be refused now.
+            log.warning("%s %s is asked for again, attempt %s", call.service, call.action, again["attempt"])
         with LOCK:
             refusal = permit(Request(call, _signed(environ, "key"), body)) if permit else None
             if refusal:
@@ -129,6 +136,9 @@ class _Handler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
+
+    def connection_dropped(self, error: BaseException, environ: Environ | None = None) -> None:
+        log.warning("%s hung up before it had its answer: %r", self.client_address, error)
 
 
 def _read(environ: Environ) -> bytes:
