@@ -26,7 +26,6 @@ OWN = (
     User("backup", "copies of the data set", frozenset({Role.DATA}), outside=True),
     User("replication", "replicas, at their leader", frozenset({Role.DATA})),
     User("sentinel", "Sentinels, at Redis and at each other", frozenset({Role.DATA, Role.SENTINEL})),
-    User("gateway", "HAProxy's checks", frozenset({Role.DATA, Role.GATEWAY})),
     User("node", "the node program, at Redis and at Sentinels", frozenset(Role)),
 )
 """Those that every environment has."""

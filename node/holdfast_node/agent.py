@@ -51,6 +51,12 @@ WITNESSED_FOR = 0.25
 coincide with the Sentinels' own election, and two would be promoted."""
 
 
+LAG, BUSY_LAG = 2, int(gateway.BUSY_FOR)
+"""`min-replicas-max-lag`: seconds since a replica's last acknowledgement, after which it does not count as one. The
+longer one is for a proven leader while a replica is there: one that runs a slow command acknowledges nothing, and must
+not stop writes. A leader that is cut off must refuse them by itself."""
+
+
 class Agent:
     """One node's agent. `run` never returns."""
 
@@ -61,7 +67,7 @@ class Agent:
         # A cloud of its own, for its own thread.
         self._floating = Floating(identity, Cloud(identity), self._sentinels.majority_speaks)
         self._haproxy: gateway.Haproxy | None = None
-        self._usable = frozenset[gateway.Server]()
+        self._usable = gateway.Open()
         self._due = False
         self._contradicts, self._leaderless, self._deaf, self._missed = Since(), Since(), Since(), Since()
         self._offered = 0.0
@@ -74,6 +80,7 @@ class Agent:
         self._eligibility = Eligibility()
         self._told_may: bool | None = None
         """What Redis was told last, until it says so itself."""
+        self._told_lag = LAG
         self._holders = Holders(identity.address, cloud)
         self._aside = Aside()
         self._watchdog = Watchdog()
@@ -168,9 +175,10 @@ class Agent:
             self._promotion = self._loop.create_task(self._look_at_promoted())
         proven = self._sentinels.proven_leader()
         if self._haproxy:
-            self._usable = gateway.usable(proven, self._identity.data, self._servers.at)
+            self._usable = gateway.usable(proven, self._identity.data, self._servers.sight, self._usable)
             self._haproxy.use(self._usable)
         self._set_priority(proven)
+        self._set_lag(proven)
         decision = self._decide(proven)
         if decision.sentence != self._reporter.decision.sentence:
             say(decision.sentence)
@@ -204,6 +212,19 @@ class Agent:
             say(f"{'may' if may else 'may not'} be promoted")
             own.tell(_complain, "CONFIG", "SET", "replica-priority", priority(own.details.version) if may else NEVER)
         self._told_may = may
+
+    def _set_lag(self, proven: str | None) -> None:
+        own = self._servers.own() if self._identity.has("data") else None
+        if own is None or own.details is None:
+            # It may be another process by now, with the settings of its file.
+            self._told_lag = LAG
+            return
+        leads = own.server.role is Role.LEADER and proven == self._identity.address
+        there = any(sight.details or sight.busy for sight in self._servers.others())
+        lag = BUSY_LAG if leads and there else LAG
+        if lag != self._told_lag:
+            own.tell(_complain, "CONFIG", "SET", "min-replicas-max-lag", lag)
+        self._told_lag = lag
 
     def _snapshot(self, proven: str | None) -> Snapshot:
         members = self._membership.members

@@ -1,19 +1,20 @@
 """This node's HAProxy: which of its servers may be used, and its runtime socket, through which it is told at once.
 
 Every server starts in maintenance, and none gets a session until this program says `ready`. HAProxy's own checks ask
-this program again (see lease.py), and without TLS the server itself: they close what must not be used when nobody says
-so any more.
+this program again (see lease.py): they close what must not be used when nobody says so any more.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast_node.decision import Role
+from holdfast_node.link import State
 from holdfast_node.log import say
-from holdfast_node.servers import Details
+from holdfast_node.servers import Sight
 
 SOCKET = Path("/run/holdfast-haproxy/admin.sock")
 RETRY = 0.1
@@ -21,28 +22,69 @@ RETRY = 0.1
 SILENT_AFTER = 1.0
 """Seconds without one of its checks, of which it makes more than two a second for each server that is open."""
 
+BUSY_FOR = 30.0
+"""Seconds for which a replica may be busy until its sessions end, and it counts as absent. Its leader takes it for one
+that follows as long (see agent.py), and keeps its link for longer (`repl-timeout`)."""
+
+OUT_OF_REACH_FOR = 2.0
+"""Seconds for which the leader's machine may be out of this one's reach, while a majority still names it, until its
+sessions end: clients find it through another gateway."""
+
 PROMPT = b"> "
 
 Server = tuple[str, str]
 """Backend (`leader` or `replicas`) and the server's name in it."""
 
 
-def usable(leader: str | None, data: Mapping[str, str], seen: Callable[[str], Details | None]) -> frozenset[Server]:
-    """What may be used, if `leader` is the address proven to lead.
+@dataclass(frozen=True)
+class Open:
+    """What may be used, by the word of a majority for `leader`."""
 
-    The leader only while it says itself that it leads; replicas only while they follow it, in sync. `data`: node name →
-    address; `seen`: what the Redis at an address last said, None when it does not answer.
+    leader: str | None = None
+    ready: frozenset[Server] = frozenset()
+    draining: frozenset[Server] = frozenset()
+    """Whose sessions stay, and who gets no new ones."""
+
+    def __contains__(self, server: object) -> bool:
+        return server in self.ready or server in self.draining
+
+    def state(self, server: Server) -> str:
+        """HAProxy's word for it."""
+        return "ready" if server in self.ready else "drain" if server in self.draining else "maint"
+
+
+def usable(leader: str | None, data: Mapping[str, str], seen: Callable[[str], Sight], before: Open) -> Open:
+    """What may be used, if `leader` is the address proven to lead. `data`: node name → address.
+
+    The leader, once it says itself that it leads; replicas, once they follow it in sync. Then they are kept while the
+    same leader is proven, also when they are too busy to answer: nobody else can have been promoted, and to end their
+    sessions would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for
+    a time without replicas.
     """
-    found = set[Server]()
+    if leader is None:
+        return Open()
+    ready, busy = set[Server](), set[Server]()
     for name, address in data.items():
-        details = seen(address)
-        if leader is None or details is None:
+        sight, at_leader, at_replicas = seen(address), ("leader", name), ("replicas", name)
+        if sight.details is not None:
+            if address == leader and sight.details.server.role is Role.LEADER:
+                ready.add(at_leader)
+            if sight.details.may_be_read(leader):
+                ready.add(at_replicas)
+        elif before.leader != leader:
             continue
-        if address == leader and details.server.role is Role.LEADER:
-            found.add(("leader", name))
-        if details.follows_in_sync(leader):
-            found.add(("replicas", name))
-    return frozenset(found)
+        elif at_leader in before and (sight.busy or _is_late(sight)):
+            ready.add(at_leader)
+        elif at_replicas in before and sight.busy and sight.silent_for < BUSY_FOR:
+            busy.add(at_replicas)
+    if not any(backend == "replicas" for backend, _ in ready):
+        return Open(leader, frozenset(ready | busy))
+    return Open(leader, frozenset(ready), frozenset(busy))
+
+
+def _is_late(sight: Sight) -> bool:
+    """Whether its machine is out of reach for a moment; where nothing listens any more, the process is gone."""
+    return sight.state is State.SILENT and sight.silent_for < OUT_OF_REACH_FOR
 
 
 class Haproxy(asyncio.Protocol):
@@ -50,8 +92,8 @@ class Haproxy(asyncio.Protocol):
 
     def __init__(self, data: Mapping[str, str]) -> None:
         self._servers = [(backend, name) for backend in ("leader", "replicas") for name in data]
-        self._wanted = frozenset[Server]()
-        self._told: frozenset[Server] | None = None
+        self._wanted = Open()
+        self._told: Open | None = None
         """What HAProxy was told to use; None while nothing is known of it."""
         self._transport: asyncio.WriteTransport | None = None
         self._answer = b""
@@ -59,9 +101,9 @@ class Haproxy(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._connecting = self._loop.create_task(self._connect(0))
 
-    def use(self, wanted: frozenset[Server]) -> None:
+    def use(self, wanted: Open) -> None:
         """Have exactly these used. The sessions of all others end."""
-        if not self._wanted:
+        if not self._wanted.ready:
             self.hear()
         self._wanted = wanted
         self._tell()
@@ -73,14 +115,14 @@ class Haproxy(asyncio.Protocol):
     @property
     def works(self) -> bool:
         """Whether it runs, and is not frozen as far as anybody can tell: without an open server it checks nothing."""
-        silent = bool(self._wanted) and self._loop.time() - self._heard > SILENT_AFTER
+        silent = bool(self._wanted.ready) and self._loop.time() - self._heard > SILENT_AFTER
         return self._transport is not None and not silent
 
     def _tell(self) -> None:
         if self._transport is None or self._told == self._wanted:
             return
         told = self._told
-        changed = [one for one in self._servers if told is None or (one in told) != (one in self._wanted)]
+        changed = [one for one in self._servers if told is None or told.state(one) != self._wanted.state(one)]
         # First what closes: no moment has two leaders.
         changed.sort(key=lambda one: one in self._wanted)
         self._transport.write(";".join(_commands(changed, self._wanted)).encode() + b"\n")
@@ -112,8 +154,8 @@ class Haproxy(asyncio.Protocol):
         self._connecting = self._loop.create_task(self._connect(RETRY))
 
 
-def _commands(changed: list[Server], wanted: frozenset[Server]) -> Iterator[str]:
+def _commands(changed: list[Server], wanted: Open) -> Iterator[str]:
     for backend, name in changed:
-        yield f"set server {backend}/{name} state {'ready' if (backend, name) in wanted else 'maint'}"
+        yield f"set server {backend}/{name} state {wanted.state((backend, name))}"
         if (backend, name) not in wanted:
             yield f"shutdown sessions server {backend}/{name}"

@@ -30,8 +30,10 @@ class State(Enum):
     UP = "up"
     REFUSED = "refused"
     """Nobody listens there: the process certainly does not run."""
+    BUSY = "busy"
+    """No answer in time, from a machine that takes connections: a slow command runs, or the process is frozen."""
     SILENT = "silent"
-    """No answer in time, or none yet: it may be busy, frozen or cut off."""
+    """No connection in time, or none yet: its machine is off or cut off."""
 
 
 class Link(asyncio.BufferedProtocol):
@@ -71,16 +73,22 @@ class Link(asyncio.BufferedProtocol):
     def expire(self) -> None:
         """Give up a connection whose answer is overdue: to be called often."""
         if self._asked and self._asked[0][0] < self._loop.time():
-            self._end(State.SILENT)
+            self._end(State.BUSY)
 
     async def _connect(self, delay: float) -> None:
         await asyncio.sleep(delay)
+        connected = False
+
+        def protocol() -> Link:
+            # Before the handshake, where there is one: that waits for the process, this only for the kernel.
+            nonlocal connected
+            connected = True
+            return self
+
         try:
             tls = self._login().tls
             name = self.address if tls else None
-            connecting = self._loop.create_connection(
-                lambda: self, self.address, self._port, ssl=tls, server_hostname=name
-            )
+            connecting = self._loop.create_connection(protocol, self.address, self._port, ssl=tls, server_hostname=name)
             await asyncio.wait_for(connecting, TIMEOUT)
         except ConnectionRefusedError:
             self._end(State.REFUSED)
@@ -88,7 +96,7 @@ class Link(asyncio.BufferedProtocol):
             self._complain(error.verify_message)
             self._end(State.SILENT)
         except (OSError, asyncio.TimeoutError):
-            self._end(State.SILENT)
+            self._end(State.BUSY if connected else State.SILENT)
 
     def _complain(self, why: str) -> None:
         """Once, and not at every attempt."""
@@ -162,7 +170,7 @@ class Link(asyncio.BufferedProtocol):
 
 def _pause(failures: int, state: State) -> float:
     """Seconds until the next attempt, after so many failed in a row, the last one so."""
-    if failures < PATIENCE:
+    if failures < PATIENCE or state is State.BUSY:
         return RETRY
     return SLOWEST_RETRY if failures >= 2 * PATIENCE and state is State.SILENT else SLOW_RETRY
 

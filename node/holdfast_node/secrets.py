@@ -75,9 +75,9 @@ def users(acl: str, passwords: Passwords) -> str:
 
 
 def haproxy_map(passwords: Passwords) -> str:
-    """What HAProxy looks up: what its checks say, and which logins its statistics accept."""
-    metrics = [base64.b64encode(f"metrics:{it.text}".encode()).decode() for it in passwords["metrics"]]
-    return "".join([f"gateway {passwords['gateway'][0].text}\n", *(f"{login} metrics\n" for login in metrics)])
+    """What HAProxy looks up: which logins its statistics accept."""
+    logins = [base64.b64encode(f"metrics:{it.text}".encode()).decode() for it in passwords["metrics"]]
+    return "".join(f"{login} metrics\n" for login in logins)
 
 
 def tell_which(passwords: Passwords) -> None:

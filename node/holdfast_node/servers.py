@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ NOBODY = "127.0.0.1"
 
 
 REST = ("redis_version", "loading")
+
+STALE_AFTER = 10
+"""Seconds without a word from its leader, after which a replica is read no more. Redis itself would serve on for
+`repl-timeout`, which leaves a leader time for a slow command."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,15 @@ class Details:
     followers: tuple[Follower, ...]
     priority: int | None = None
     """A replica's `replica-priority`; None of a leader, which does not tell."""
+    heard_ago: int = 0
+    """Whole seconds since a replica last heard from its leader, which says something each second."""
 
     def follows_in_sync(self, leader: str | None) -> bool:
         return self.server.leader == leader and self.server.role is Role.REPLICA and self.link_up and not self.syncing
+
+    def may_be_read(self, leader: str | None) -> bool:
+        """Whether what it serves is as new as a replica's may be."""
+        return self.follows_in_sync(leader) and self.heard_ago < STALE_AFTER
 
 
 def details(info: Mapping[str, str]) -> Details:
@@ -65,6 +76,7 @@ def details(info: Mapping[str, str]) -> Details:
         syncing=info.get("master_sync_in_progress") == "1",
         followers=tuple(_follower(info[name]) for name in _followers(info)),
         priority=priority,
+        heard_ago=int(info.get("master_last_io_seconds_ago", "0")),
     )
 
 
@@ -80,6 +92,22 @@ def _follower(listed: str) -> Follower:
     return Follower(found["ip"], int(found["offset"]), found["state"], int(found.get("lag", "0")))
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What is seen of a Redis now."""
+
+    details: Details | None
+    """What it last said; None when it does not answer."""
+    state: State
+    silent_for: float = 0.0
+    """Seconds since it last answered; 0 while it does."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether its process is there, and too busy to answer."""
+        return self.details is None and self.state in (State.BUSY, State.UP)
+
+
 class Watched:
     """One Redis, looked at again and again. `changed` is called when its role or its readiness did."""
 
@@ -88,6 +116,7 @@ class Watched:
         self.details: Details | None = None
         """What it last said; None when it does not answer."""
         self._changed = changed
+        self._answered_at = float("-inf")
         self._rest: dict[str, str] = {}
         self._link = Link(address, identity.redis_port, login, self._link_changed)
 
@@ -96,6 +125,10 @@ class Watched:
         if self.details:
             return self.details.server
         return Server(Role.DOWN if self._link.state is State.REFUSED else Role.SILENT)
+
+    def sight(self) -> Sight:
+        silent_for = 0.0 if self.details else time.monotonic() - self._answered_at
+        return Sight(self.details, self._link.state, silent_for)
 
     def look(self) -> None:
         """Ask for what changes: to be called eight times a second, or as often as it matters."""
@@ -130,13 +163,14 @@ class Watched:
     def _replication(self, reply: resp.Reply) -> None:
         if not isinstance(reply, str) or not self._rest:
             return
+        self._answered_at = time.monotonic()
         before, self.details = self.details, details(self._rest | resp.fields(reply))
         if before is None or _matters(before) != _matters(self.details):
             self._changed()
 
 
 def _matters(found: Details) -> tuple[object, ...]:
-    return found.server, found.link_up, found.syncing, found.priority
+    return found.server, found.link_up, found.syncing, found.priority, found.heard_ago >= STALE_AFTER
 
 
 class Servers:
@@ -158,6 +192,9 @@ class Servers:
         for watched in self._watched.values():
             watched.look_around()
 
+    def sight(self, address: str) -> Sight:
+        return self._watched[address].sight()
+
     def at(self, address: str) -> Details | None:
         watched = self._watched.get(address)
         return watched.details if watched else None
@@ -168,6 +205,11 @@ class Servers:
     def look_at(self, address: str) -> None:
         if address in self._watched:
             self._watched[address].look()
+
+    def others(self) -> list[Sight]:
+        """What is seen of the other nodes' Redis."""
+        mine = self._identity.address
+        return [watched.sight() for address, watched in self._watched.items() if address != mine]
 
     def peers(self, members: Collection[str]) -> dict[str, Server]:
         """The other nodes' Redis: of all these members, and of whoever else answers."""

@@ -19,6 +19,8 @@ class Haproxy:
         self._ready: set[str] = set()
         self._failed: dict[str, int] = {}
         self._sessions: dict[End, tuple[str, End | None]] = {}
+        self.shut_down = 0
+        """How many sessions it has ended by itself."""
         process.listen(UNIX, self._runtime)
         process.listen(ENDPOINT, self._accept)
         process.every(CHECK, self._check)
@@ -51,6 +53,7 @@ class Haproxy:
         for client, (server, behind) in list(self._sessions.items()):
             if server == name:
                 self._sessions.pop(client)
+                self.shut_down += 1
                 client.close()
                 if behind is not None:
                     behind.close()

@@ -15,7 +15,7 @@ NOBODY = "127.0.0.1"
 STEP = 100
 """Bytes of the stream for a write, and for a ping."""
 
-PING_EVERY, TIMEOUT, CRON = 1.0, 10.0, 0.1
+PING_EVERY, TIMEOUT, CRON = 1.0, 40.0, 0.1
 SYNC = (0.05, 2.0)
 """Seconds that a full resync takes, at least and at most."""
 
@@ -58,7 +58,7 @@ class Redis:
         self.replid2, self.second_offset = "", -1
         self.backlog: list[Entry] = []
         self.backlog_from = 0
-        self.priority = 0
+        self.priority, self.max_lag = 0, 2
         self.link: End | None = None
         self.link_up = self.syncing = False
         self.down_since: float | None = None
@@ -111,6 +111,7 @@ class Redis:
                 "master_sync_in_progress": int(self.syncing),
                 "slave_repl_offset": self.offset or 1,
                 "slave_priority": self.priority,
+                "master_last_io_seconds_ago": int(self.world.now - self.heard_at) if self.link_up else -1,
             }
             if not self.link_up:
                 found["master_link_down_since_seconds"] = down
@@ -123,7 +124,9 @@ class Redis:
         return "".join(f"{name}:{value}\r\n" for name, value in found.items())
 
     def good_replicas(self) -> int:
-        return sum(one.online and self.world.now - one.acknowledged_at <= 3 for one in self.followers.values())
+        """Lag counts whole seconds."""
+        oldest = self.world.now - self.max_lag - 1
+        return sum(one.online and one.acknowledged_at > oldest for one in self.followers.values())
 
     def write(self, number: int) -> Any:
         if self.loading:
@@ -358,6 +361,8 @@ class Session:
             self._redis.replicaof(None if words[1].upper() == "NO" else words[1])
         elif name == "CONFIG" and words[2] == "replica-priority":
             self._redis.priority = int(words[3])
+        elif name == "CONFIG" and words[2] == "min-replicas-max-lag":
+            self._redis.max_lag = int(words[3])
         elif name == "INFO":
             return self._redis.info()
         elif name == "BGSAVE":

@@ -69,7 +69,7 @@ def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     secrets = {name: json.loads(it["policy"])["Statement"][0]["Resource"] for name, it in found.items()}
     assert secrets == {
         "data-policy": [secret(user) for user in USERS],
-        "gateway-policy": [secret("metrics"), secret("gateway"), secret("node")],
+        "gateway-policy": [secret("metrics"), secret("node")],
         "sentinel-policy": [secret("app"), secret("sentinel"), secret("node")],
     }
     for letter, role in (("a", "data"), ("b", "gateway"), ("c", "sentinel")):

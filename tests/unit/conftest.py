@@ -35,9 +35,7 @@ def identity() -> Identity:
         bucket="holdfast-local",
         api_endpoint=None,
         program="f" * 64,
-        secrets={
-            user: f"holdfast/local/{user}" for user in ("app", "replication", "sentinel", "gateway", "metrics", "node")
-        },
+        secrets={user: f"holdfast/local/{user}" for user in ("app", "replication", "sentinel", "metrics", "node")},
         data=NODES,
         sentinels=NODES,
         gateways=NODES,

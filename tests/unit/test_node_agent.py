@@ -14,9 +14,10 @@ from holdfast_node.agent import Agent
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
+from holdfast_node.link import State
 from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Word
-from holdfast_node.servers import Details
+from holdfast_node.servers import Details, Sight
 
 ME, NAMED = "10.40.0.4", "10.40.16.4"
 
@@ -131,6 +132,46 @@ class Told:
 
     def tell(self, _: object, *words: object) -> None:
         self.told.append(" ".join(map(str, words)))
+
+
+BUSY, OFF, ENDED = Sight(None, State.BUSY, 8), Sight(None, State.SILENT, 8), Sight(None, State.REFUSED, 8)
+ANSWERS = Sight(Details(Server(Role.REPLICA, ME), "7.0.15", 1, link_up=True, syncing=False, followers=()), State.UP)
+LEADS = Details(Server(Role.LEADER), "7.0.15", 1, link_up=False, syncing=False, followers=())
+
+
+@pytest.mark.parametrize(
+    ("proven", "others", "lag"),
+    [
+        (ME, [ANSWERS, OFF], [30]),
+        (ME, [BUSY, BUSY], [30]),
+        (ME, [OFF, ENDED], []),
+        (None, [ANSWERS, ANSWERS], []),
+        (NAMED, [ANSWERS, ANSWERS], []),
+    ],
+    ids=["one answers", "all busy", "none is there", "no majority", "another is proven"],
+)
+def test_busy_replicas_do_not_stop_the_writes_of_a_proven_leader(
+    node: Node, proven: str | None, others: list[Sight], lag: list[int]
+) -> None:
+    redis = Told(LEADS)
+    node.agent._servers = SimpleNamespace(own=lambda: redis, others=lambda: others)
+    for _ in range(3):
+        node.agent._set_lag(proven)
+    assert redis.told == [f"CONFIG SET min-replicas-max-lag {seconds}" for seconds in lag]
+
+
+def test_a_leader_that_is_cut_off_refuses_writes_again_and_one_that_restarts_is_told_anew(node: Node) -> None:
+    redis = Told(LEADS)
+    node.agent._servers = SimpleNamespace(own=lambda: redis, others=lambda: [ANSWERS])
+    node.agent._set_lag(ME)
+    node.agent._set_lag(None)
+    assert redis.told == ["CONFIG SET min-replicas-max-lag 30", "CONFIG SET min-replicas-max-lag 2"]
+    node.agent._set_lag(ME)
+    redis.details = None  # type: ignore[assignment]
+    node.agent._set_lag(ME)
+    redis.details = LEADS
+    node.agent._set_lag(ME)
+    assert redis.told[2:] == ["CONFIG SET min-replicas-max-lag 30"] * 2
 
 
 def test_who_leads_never_begins_the_cluster_again(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from holdfast_node import gateway
 from holdfast_node.decision import Role, Server
-from holdfast_node.servers import Details
+from holdfast_node.gateway import Open
+from holdfast_node.link import State
+from holdfast_node.servers import Details, Sight
 
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 DATA = {"local-a1": A, "local-b1": B, "local-c1": C}
@@ -18,25 +20,102 @@ LEADS = Details(Server(Role.LEADER), "7.0.15", 1, link_up=False, syncing=False, 
 FOLLOWS_A = Details(Server(Role.REPLICA, A), "7.0.15", 1, link_up=True, syncing=False, followers=())
 
 CUT_OFF, BEING_FED = replace(FOLLOWS_A, link_up=False), replace(FOLLOWS_A, syncing=True)
-STEADY = {A: LEADS, B: FOLLOWS_A, C: FOLLOWS_A}
+
+
+def answering(*seen: tuple[str, Details]) -> dict[str, Sight]:
+    return {address: Sight(details, State.UP) for address, details in seen}
+
+
+STEADY = answering((A, LEADS), (B, FOLLOWS_A), (C, FOLLOWS_A))
+DOWN = Sight(None, State.REFUSED)
+
+
+def late(state: State, seconds: float = 0.3) -> Sight:
+    return Sight(None, state, seconds)
+
+
+def look(leader: str | None, seen: dict[str, Sight], before: Open = Open()) -> Open:  # noqa: B008
+    return gateway.usable(leader, DATA, lambda address: seen.get(address, DOWN), before)
+
+
+def ready(*servers: tuple[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset(servers)
+
+
+LEADER_A, LEADER_B = ("leader", "local-a1"), ("leader", "local-b1")
+REPLICA_B, REPLICA_C = ("replicas", "local-b1"), ("replicas", "local-c1")
 
 
 @pytest.mark.parametrize(
     ("leader", "seen", "usable"),
     [
-        (A, STEADY, {("leader", "local-a1"), ("replicas", "local-b1"), ("replicas", "local-c1")}),
-        (None, STEADY, set()),
-        (B, STEADY, set()),
-        (B, STEADY | {B: LEADS}, {("leader", "local-b1")}),
-        (A, {A: LEADS, B: CUT_OFF, C: BEING_FED}, {("leader", "local-a1")}),
-        (A, {B: FOLLOWS_A}, {("replicas", "local-b1")}),
+        (A, STEADY, ready(LEADER_A, REPLICA_B, REPLICA_C)),
+        (None, STEADY, ready()),
+        (B, STEADY, ready()),
+        (B, STEADY | answering((B, LEADS)), ready(LEADER_B)),
+        (A, answering((A, LEADS), (B, CUT_OFF), (C, BEING_FED)), ready(LEADER_A)),
+        (A, STEADY | answering((B, replace(FOLLOWS_A, heard_ago=10))), ready(LEADER_A, REPLICA_C)),
+        (A, STEADY | {A: late(State.BUSY)}, ready(REPLICA_B, REPLICA_C)),
+        (A, STEADY | {B: late(State.BUSY)}, ready(LEADER_A, REPLICA_C)),
     ],
-    ids=["steady", "no proof", "promoted, but not yet", "promoted", "not in sync", "silent leader"],
+    ids=[
+        "steady",
+        "no proof",
+        "promoted, but not yet",
+        "promoted",
+        "not in sync",
+        "not heard",
+        "busy leader",
+        "busy replica",
+    ],
 )
-def test_only_what_is_proven_and_says_so_itself_is_used(
-    leader: str | None, seen: dict[str, Details], usable: set[gateway.Server]
+def test_only_what_is_proven_and_says_so_itself_is_opened(
+    leader: str | None, seen: dict[str, Sight], usable: frozenset[tuple[str, str]]
 ) -> None:
-    assert gateway.usable(leader, DATA, seen.get) == usable
+    assert look(leader, seen) == Open(leader, usable)
+
+
+@pytest.mark.parametrize(
+    ("leader", "sight", "kept"),
+    [
+        (A, late(State.BUSY, 20), True),
+        # Connected, but not yet answered.
+        (A, late(State.UP, 20), True),
+        (A, late(State.SILENT, 1.9), True),
+        (A, late(State.SILENT, 2.1), False),
+        (A, DOWN, False),
+        (None, late(State.BUSY), False),
+        (B, late(State.BUSY), False),
+    ],
+    ids=["busy", "accepts", "out of reach", "out of reach for long", "ended", "no majority", "another is proven"],
+)
+def test_a_leader_is_kept_for_as_long_as_nobody_else_can_be_one(leader: str | None, sight: Sight, kept: bool) -> None:
+    assert (LEADER_A in look(leader, STEADY | {A: sight}, look(A, STEADY))) is kept
+
+
+def test_a_leader_that_restarted_is_not_kept() -> None:
+    waits = replace(LEADS, server=Server(Role.WAITING))
+    now = look(A, STEADY | answering((A, waits)), look(A, STEADY))
+    assert LEADER_A not in now
+    assert LEADER_A not in look(A, STEADY | {A: late(State.BUSY)}, now)
+
+
+def test_a_busy_replica_keeps_its_sessions_and_gets_no_new_ones() -> None:
+    now = look(A, STEADY | {B: late(State.BUSY, 10)}, look(A, STEADY))
+    assert now == Open(A, ready(LEADER_A, REPLICA_C), ready(REPLICA_B))
+    assert REPLICA_B in now
+    # Pointed to another leader, it would go on with what it had: nothing is known of it.
+    assert REPLICA_B not in look(C, {B: late(State.BUSY), C: STEADY[A]}, now)
+
+
+@pytest.mark.parametrize("sight", [late(State.SILENT), DOWN, late(State.BUSY, 31)], ids=["off", "ended", "for long"])
+def test_a_replica_that_is_not_there_has_no_sessions(sight: Sight) -> None:
+    assert REPLICA_B not in look(A, STEADY | {B: sight}, look(A, STEADY))
+
+
+def test_where_all_replicas_are_busy_they_share_what_comes_and_none_goes_to_the_leader() -> None:
+    now = look(A, STEADY | dict.fromkeys((B, C), late(State.BUSY, 10)), look(A, STEADY))
+    assert now == Open(A, ready(LEADER_A, REPLICA_B, REPLICA_C))
 
 
 class Runtime(asyncio.Protocol):
@@ -81,7 +160,7 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
 
         server = await loop.create_unix_server(accept, str(gateway.SOCKET))
         haproxy = gateway.Haproxy({"a": A, "b": B})
-        haproxy.use(frozenset({("leader", "a"), ("replicas", "b")}))
+        haproxy.use(Open(A, ready(("leader", "a"), ("replicas", "b"))))
         everything = [
             "set server leader/b state maint",
             "shutdown sessions server leader/b",
@@ -91,7 +170,9 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
             "set server replicas/b state ready",
         ]
         assert await until(6) == everything
-        haproxy.use(frozenset({("leader", "b")}))
+        haproxy.use(Open(A, ready(("leader", "a")), ready(("replicas", "b"))))
+        assert await until(1) == ["set server replicas/b state drain"]
+        haproxy.use(Open(B, ready(("leader", "b"))))
         assert await until(5) == [
             "set server leader/a state maint",
             "shutdown sessions server leader/a",
@@ -99,7 +180,7 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
             "shutdown sessions server replicas/b",
             "set server leader/b state ready",
         ]
-        haproxy.use(frozenset({("leader", "a"), ("replicas", "b")}))
+        haproxy.use(Open(A, ready(("leader", "a"), ("replicas", "b"))))
         await until(4)
         connections[0].transport.abort()
         assert await until(6) == everything
@@ -128,7 +209,7 @@ def test_haproxy_works_while_it_is_connected_and_checks_what_is_open(
         # Nothing is open, so that there is nothing to check.
         await asyncio.sleep(2 * gateway.SILENT_AFTER)
         assert haproxy.works is True
-        haproxy.use(frozenset({("leader", "a")}))
+        haproxy.use(Open(A, ready(("leader", "a"))))
         assert haproxy.works is True
         await until(False)
         haproxy.hear()

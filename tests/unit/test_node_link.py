@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -118,7 +119,7 @@ def test_one_that_lets_nobody_in_is_silent_until_it_does(monkeypatch: pytest.Mon
     play(scenario)
 
 
-def test_one_that_does_not_answer_is_silent_and_not_refused() -> None:
+def test_one_that_does_not_answer_is_busy_and_neither_silent_nor_refused() -> None:
     async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
         found = Link("127.0.0.1", port, login)
         await until(lambda: found.state is State.UP)
@@ -127,12 +128,43 @@ def test_one_that_does_not_answer_is_silent_and_not_refused() -> None:
 
         def overdue() -> bool:
             found.expire()
-            return found.state is State.SILENT
+            return found.state is State.BUSY
 
         await until(overdue)
         await until(lambda: found.state is State.UP and len(servers) == 2)
 
     play(scenario)
+
+
+def test_one_whose_kernel_alone_takes_connections_is_busy() -> None:
+    """With and without TLS: the handshake, or the login, waits for a process that is stopped."""
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            tls = Link("127.0.0.1", port, lambda: Credentials("node", "secret", ssl.create_default_context()))
+            plain = Link("127.0.0.1", port, login)
+
+            def both() -> bool:
+                plain.expire()
+                return (tls.state, plain.state) == (State.BUSY, State.BUSY)
+
+            await until(both)
+
+    asyncio.run(scenario())
+
+
+def test_a_machine_that_is_not_there_is_silent() -> None:
+    async def scenario() -> None:
+        # With its queue full, the kernel answers nobody.
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)):
+                found = Link("127.0.0.1", port, login)
+                found.state = State.UP
+                await until(lambda: found.state is State.SILENT)
+
+    asyncio.run(scenario())
 
 
 def test_a_subscriber_hears_messages_and_is_found_when_it_hears_nothing() -> None:

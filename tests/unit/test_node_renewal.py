@@ -105,7 +105,7 @@ def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(certificate, "FOLDER", tmp_path / "run")
     monkeypatch.setattr(gateway, "SOCKET", tmp_path / "haproxy")
     monkeypatch.setattr(shutil, "chown", lambda *_: None)
-    known = dict.fromkeys(("app", "admin", "replication", "sentinel", "gateway", "metrics", "node"), "")
+    known = dict.fromkeys(("app", "admin", "replication", "sentinel", "metrics", "node"), "")
     return dataclasses.replace(identity, address="127.0.0.1", redis_port=1, sentinel_port=1, secrets=known)
 
 
@@ -146,7 +146,7 @@ def test_everybody_who_runs_is_told(node: Identity) -> None:
     login = [base64.b64encode(f"metrics:{text}".encode()).decode() for text in ("of metrics", "next of metrics")]
     assert told == [
         "prepare map /run/holdfast/haproxy.map",
-        f"add map @7 /run/holdfast/haproxy.map <<\ngateway of gateway\n{login[0]} metrics\n{login[1]} metrics\n",
+        f"add map @7 /run/holdfast/haproxy.map <<\n{login[0]} metrics\n{login[1]} metrics\n",
         "commit map @7 /run/holdfast/haproxy.map",
     ]
 

@@ -77,7 +77,7 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     assert owners == dict.fromkeys(of_redis, "redis") | {".haproxy.map.new": "haproxy"}
     assert (folder / "redis-auth.conf").read_text() == "masteruser replication\nmasterauth of replication\n"
     login = base64.b64encode(b"metrics:of metrics").decode()
-    assert (folder / "haproxy.map").read_text() == f"gateway of gateway\n{login} metrics\n"
+    assert (folder / "haproxy.map").read_text() == f"{login} metrics\n"
     assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
     assert secrets.login(secrets.NODE) == Credentials("node", "of node")
     assert secrets.login(secrets.SENTINEL) == Credentials("sentinel", "of sentinel")
@@ -117,7 +117,7 @@ def test_where_nobody_says_which_users_there_are_all_are(
     ("role", "known", "files"),
     [
         ("data", {"app", "replication", "node"}, {"node.json", "users.acl", "redis-auth.conf"}),
-        ("gateway", {"gateway", "metrics", "node"}, {"node.json", "haproxy.map"}),
+        ("gateway", {"metrics", "node"}, {"node.json", "haproxy.map"}),
         ("sentinel", {"app", "sentinel", "node"}, {"node.json", "sentinel.json", "sentinel-users.acl"}),
     ],
 )

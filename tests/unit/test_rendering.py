@@ -299,15 +299,21 @@ def test_optional_tls_leaves_clients_a_plaintext_port_and_nobody_else() -> None:
     assert "tls-auth-clients no" in settings(files[REDIS])
 
 
-def test_a_gateway_verifies_which_machine_it_reaches_and_its_checks_cost_no_handshake() -> None:
+@pytest.mark.parametrize("environment", [PROD, TLS], ids=["plaintext", "TLS"])
+def test_what_haproxy_checks_is_the_word_of_the_node_program_alone(environment: Environment) -> None:
+    """A Redis that is asked itself is too busy to answer, or full of clients, and every session would end."""
+    lines = settings(first(environment)[HAPROXY])
+    assert [line for line in lines if line.startswith("tcp-check connect")] == [
+        "tcp-check connect addr 127.0.0.1 port 7379"
+    ] * 2
+
+
+def test_a_gateway_verifies_which_machine_it_reaches() -> None:
     lines = settings(first(TLS)[HAPROXY])
     assert "default-server ssl verify required ca-file /run/holdfast/ca.pem crt /run/holdfast/haproxy.pem" in lines
     servers = [line.split() for line in lines if line.startswith("server ")]
     assert servers
     assert all(words[3:] == ["verifyhost", words[1]] for words in servers)
-    assert [line for line in lines if line.startswith("tcp-check connect")] == [
-        "tcp-check connect addr 127.0.0.1 port 7379"
-    ] * 2
 
 
 def test_without_tls_no_file_speaks_of_it() -> None:

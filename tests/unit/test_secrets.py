@@ -193,7 +193,7 @@ def test_applications_get_time_and_our_own_parts_need_none(
     monkeypatch.setattr(rotation.time, "sleep", lambda seconds: waited.append(seconds) if seconds else None)
     rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), timedelta(minutes=7), lambda _: None)
     assert waited == [420]
-    rotation.rotate(cluster, rotation.chosen(cluster, ["gateway"]), timedelta(minutes=7), lambda _: None)
+    rotation.rotate(cluster, rotation.chosen(cluster, ["sentinel"]), timedelta(minutes=7), lambda _: None)
     assert waited == [420]
 
 

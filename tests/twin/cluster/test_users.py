@@ -23,7 +23,6 @@ MAY = {
     "backup": [["PING"], ["INFO", "persistence"], ["REPLCONF", "rdb-only", "1"]],
     "replication": [["PING"], ["REPLCONF", "capa", "psync2"]],
     "sentinel": [["INFO"], ["ROLE"], ["PUBLISH", "user", "1"], ["CLIENT", "SETNAME", "user"]],
-    "gateway": [["INFO", "replication"]],
     "node": [["INFO"], ["CONFIG", "GET", "replica-priority"], ["CLIENT", "UNPAUSE"]],
 }
 
