@@ -153,6 +153,10 @@ def _validate(arguments: argparse.Namespace) -> int:
         zones = ", ".join(environment.region + zone for zone in environment.zones)
         count = len(Cluster.of(environment).nodes)
         out.print(f"{path}: valid. {environment.layout.kind}, {count} node{'s' * (count != 1)} over {zones}")
+        if count > 1:
+            out.print(
+                f"A command of the leader may take {environment.detection / 1000:g} s; a longer one costs a failover."
+            )
     return 0
 
 

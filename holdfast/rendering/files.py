@@ -172,6 +172,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "sentinel_port": ports.SENTINEL,
         "lease_port": ports.LEASE,
         "endpoint_port": cluster.endpoint_port,
+        "detection": environment.detection / 1000 if Role.SENTINEL in node.roles else None,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
     }

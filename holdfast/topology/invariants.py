@@ -236,6 +236,14 @@ def sentinels_tell_clients_apart(environment: Environment) -> Iterator[Problem]:
             yield Problem(f"machines.{kind.key}.image", found, accepted)
 
 
+@_reads("failover.detection", "machines.*.image")
+def sentinels_are_quick_enough(environment: Environment) -> Iterator[Problem]:
+    if environment.detection < environment.quickest:
+        found = f"{environment.detection}ms, with {Distribution.UBUNTU_22_04}, whose Sentinels (Redis 6.0) ask once a second"
+        accepted = f"at least {environment.quickest}ms, or a newer distribution"
+        yield Problem("failover.detection", found, accepted)
+
+
 @_reads("applications")
 def applications_are_some_and_not_our_own(environment: Environment) -> Iterator[Problem]:
     if not environment.applications:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -25,7 +26,7 @@ from pydantic import (
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.risks import Risk
-from holdfast.topology.sizes import parse_mebibytes
+from holdfast.topology.sizes import parse_mebibytes, parse_milliseconds
 
 
 class Spec(BaseModel):
@@ -124,6 +125,16 @@ def _network(value: Any) -> IPv4Network:
         raise ValueError(f"an IPv4 network such as 10.40.0.0/16 ({error})") from None
 
 
+def _detection(milliseconds: int) -> int:
+    if not QUICKEST <= milliseconds <= SLOWEST:
+        raise ValueError(f"a time from {QUICKEST}ms to {SLOWEST // 1000}s")
+    return milliseconds
+
+
+QUICKEST, QUICKEST_BEFORE_7_0, SLOWEST = 600, 2500, 30_000
+"""Milliseconds without an answer, after which a leader may count as lost. A Sentinel of Redis 6 asks once a second;
+and a leader that is busy for longer loses its replicas (`repl-timeout`)."""
+
 NO_DOMAIN = NO_FLOATING = "none"
 FLOATING_RANGE = IPv4Network("100.127.0.0/16")
 """The end of the range for carriers (RFC 6598): as private as 10/8, and the last place where anybody has a network."""
@@ -143,6 +154,14 @@ Mebibytes = Annotated[
     BeforeValidator(parse_mebibytes),
     Field(ge=16),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+ ?([mMgG][iI]?[bB])$", "examples": ["512MB", "4GB"]}),
+]
+Detection = Annotated[
+    int,
+    BeforeValidator(parse_milliseconds),
+    AfterValidator(_detection),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^([0-9]+|[0-9]+\.[0-9]+) ?(ms|s)$", "examples": ["600ms", "5s"]},
+    ),
 ]
 InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
 
@@ -243,6 +262,12 @@ class RedisSpec(Spec):
     """Default: `replicated`; `available` with fewer than three data nodes, where the loss of one would stop writes."""
 
 
+class FailoverSpec(Spec):
+    detection: Detection | None = None
+    """For how long a leader may not answer until it counts as lost, as `600ms` or `5s`: the longest command that it may
+    run, and the first part of every outage. Default: `600ms`, more from 8 GiB of memory on."""
+
+
 class CommandGroup(StrEnum):
     """Redis' own groups of commands, but for those with which one administers a server."""
 
@@ -322,6 +347,10 @@ class CloudSpec(Spec):
     """Ends the bucket's name, which must be unique in the world. Default: derived from name and region."""
 
 
+FORK_MS_PER_GIB = 25
+"""What a fork (a snapshot, a rewrite, a full resync) stops a leader for, with as much again to spare: 10 to 13 ms for
+each GiB of its memory were measured."""
+
 REPLICATING = 3
 """Data nodes of which any one can be lost, and the leader still has a replica."""
 
@@ -390,6 +419,7 @@ class Environment(Spec):
     redis: RedisSpec
     applications: Mapping[UserName, ApplicationSpec] = {"app": ApplicationSpec()}
     """Users of Redis for applications, by name: each has a password of its own."""
+    failover: FailoverSpec = FailoverSpec()
     backup: BackupSpec = BackupSpec()
     tls: Annotated[TlsSpec, BeforeValidator(_tls)] = TlsSpec()
     cloud: CloudSpec = CloudSpec()
@@ -406,6 +436,21 @@ class Environment(Spec):
             return self.redis.durability
         enough = self.layout.counts()[Role.DATA] >= REPLICATING
         return Durability.REPLICATED if enough else Durability.AVAILABLE
+
+    @property
+    def quickest(self) -> int:
+        """The shortest `detection` that its Sentinels are capable of. Milliseconds."""
+        old = any(machine.image is Distribution.UBUNTU_22_04 for machine in self.machines.values())
+        return QUICKEST_BEFORE_7_0 if old else QUICKEST
+
+    @property
+    def detection(self) -> int:
+        """For how long a leader may not answer until it counts as lost. Milliseconds."""
+        if self.failover.detection is not None:
+            return self.failover.detection
+        # Beside the fork the leader must find the time to answer.
+        fork = 400 + FORK_MS_PER_GIB * self.redis.memory / 1024
+        return max(self.quickest, 100 * math.ceil(fork / 100))
 
     @property
     def domain(self) -> str | None:

@@ -40,8 +40,9 @@ AROUND_INTERVAL = 1.0
 DEAF_AFTER = 1.0
 """Seconds without a majority of Sentinels, after which a gateway is of no use; longer than one late answer."""
 
-OVERDUE_AFTER = 2.5
-"""Seconds without an answer of the leader, after which its successor should be there: twice as long as it takes."""
+OVERDUE = 1.9
+"""Seconds from the moment in which a leader counts as lost, after which its successor should be there: four times as
+long as an election takes."""
 
 OFFER_INTERVAL = 5.0
 """Seconds between two offers, and two requests for a failover: Sentinel needs a moment for one."""
@@ -120,7 +121,8 @@ class Agent:
         self._watchdog.alive()
         self._sentinels.ask()
         self._servers.look()
-        self._sentinels.take_turns(anybody=self._misses_leader() >= OVERDUE_AFTER)
+        if self._identity.detection is not None:
+            self._sentinels.take_turns(anybody=self._misses_leader() >= self._identity.detection + OVERDUE)
         if self._haproxy and self._identity.floating:
             deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), time.monotonic())
             self._floating.tell(able=self._haproxy.works and deaf < DEAF_AFTER)

@@ -107,7 +107,7 @@ class Site:
             address=node.host.address, leader_endpoint="", replica_endpoint="", floating=[], sentinel_id="",
             volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None, data=names,
             sentinels=names, gateways=names, redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT,
-            lease_port=0, endpoint_port=0, since_6_2=True, since_7_0=True,
+            lease_port=0, endpoint_port=0, detection=0.6, since_6_2=True, since_7_0=True,
         )  # fmt: skip
 
         def login() -> Credentials:

@@ -44,6 +44,7 @@ def identity() -> Identity:
         lease_port=7379,
         endpoint_port=6379,
         certificate=None,
+        detection=0.6,
         since_6_2=True,
         since_7_0=True,
     )

@@ -80,6 +80,9 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("machines.node.data_volume_gib", 3, "3 GiB for 4096MB", "at least 8"),
         ("layout", {"kind": "compact", "nodes": 4}, "4", "3 or 5"),
         ("cloud", {"endpoint": "http://127.0.0.1:5599"}, "nothing, and cloud.endpoint is", "the URL by which nodes"),
+        ("failover", {"detection": 600}, "600", "a time such as 600ms or 5s"),
+        ("failover", {"detection": "0.5s"}, "'0.5s'", "a time from 600ms to 30s"),
+        ("failover", {"detection": "31s"}, "'31s'", "a time from 600ms to 30s"),
         ("tls", "always", "'always'", "'off', 'optional' or 'required'"),
         ("tls", {"mode": "optional", "mutual": True}, "true, with tls.mode: optional", "false, or tls.mode: required"),
     ],
@@ -139,6 +142,17 @@ def test_sentinels_of_redis_6_0_are_open_to_no_client(tmp_path: Path) -> None:
         "machines.node.image": (
             "ubuntu-22.04, whose Sentinels (Redis 6.0) know no users, with network.sentinel_clients | "
             "a newer distribution, or no network.sentinel_clients: with the one password, all may do all"
+        )
+    }
+
+
+def test_sentinels_of_redis_6_0_detect_nothing_within_a_second(tmp_path: Path) -> None:
+    content = VALID | {"failover": {"detection": "1s"}}
+    content["machines"] = {"node": VALID["machines"]["node"] | {"image": "ubuntu-22.04"}}
+    assert problems(tmp_path, content) == {
+        "failover.detection": (
+            "1000ms, with ubuntu-22.04, whose Sentinels (Redis 6.0) ask once a second | "
+            "at least 2500ms, or a newer distribution"
         )
     }
 

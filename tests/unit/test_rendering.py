@@ -137,6 +137,26 @@ def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, s
     assert f"sentinel down-after-milliseconds prod {down_after}" in settings(files[SENTINEL])
 
 
+@pytest.mark.parametrize(
+    ("memory", "machine", "failover", "milliseconds"),
+    [
+        ("4GB", "r6i.xlarge", {}, 600),
+        ("8GB", "r6i.xlarge", {}, 600),
+        ("16GB", "r6i.2xlarge", {}, 800),
+        ("100GB", "r6i.8xlarge", {}, 2900),
+        ("4GB", "r6i.xlarge", {"detection": "5s"}, 5000),
+        ("100GB", "r6i.8xlarge", {"detection": "600ms"}, 600),
+    ],
+)
+def test_a_leader_has_time_for_its_fork_or_what_the_file_gives_it(
+    memory: str, machine: str, failover: dict[str, str], milliseconds: int
+) -> None:
+    machines = {"node": {"type": machine, "image": "debian-12"}}
+    files = first(changed(PROD, machines=machines, redis={"memory": memory}, failover=failover))
+    assert f"sentinel down-after-milliseconds prod {milliseconds}" in settings(files[SENTINEL])
+    assert json.loads(files["/etc/holdfast/node.json"])["detection"] == milliseconds / 1000
+
+
 def test_growing_from_three_nodes_to_five_changes_nothing_for_the_first_three() -> None:
     three = Cluster.of(changed(PROD, layout={"nodes": 3}))
     five = Cluster.of(changed(PROD, layout={"nodes": 5}))

@@ -77,9 +77,9 @@ def findings(known: Facts) -> dict[str, list[str]]:
 
 
 def test_another_memory_replaces_the_data_nodes_alone() -> None:
-    before = tiered(redis={"memory": "8GB", "durability": "replicated"})
+    before = tiered(redis={"memory": "6GB", "durability": "replicated"})
     larger = {"type": "r6i.large", "data_volume_gib": 32}
-    after = tiered(redis={"memory": "9GB", "durability": "replicated"}, machines={**machines(), "data": larger})
+    after = tiered(redis={"memory": "7GB", "durability": "replicated"}, machines={**machines(), "data": larger})
     told = meaning(between(before, after, leader="tiered-data-a1"))
     assert told["Nodes"][0] == (
         "2 nodes are replaced, in this order: zone a (tiered-data-a1), then zone b (tiered-data-b1)."
@@ -92,11 +92,23 @@ def test_another_memory_replaces_the_data_nodes_alone() -> None:
         "1 of 2 data nodes and every one of 2 gateways.",
     )
     assert told["Data"] == ("Kept: every data volume (tiered-data-a1, tiered-data-b1).",)
-    assert told["Settings"][0] == "Redis `maxmemory`: 8192mb → 9216mb (tiered-data-a1, tiered-data-b1)."
+    assert told["Settings"][0] == "Redis `maxmemory`: 6144mb → 7168mb (tiered-data-a1, tiered-data-b1)."
     assert told["Write pause"] == (
         "**While zone a or b is away**: fewer replicas are left than a write needs (`redis.durability`).",
     )
     assert findings(between(before, after)) == {}
+
+
+def test_memory_whose_fork_takes_longer_gives_the_leader_more_time() -> None:
+    before, after = (
+        tiered(redis={"memory": memory}, machines=machines() | {"data": {"type": "r6i.xlarge", "data_volume_gib": 64}})
+        for memory in ("8GB", "16GB")
+    )
+    told = meaning(between(before, after, leader="tiered-data-a1"))
+    sentinels = "tiered-sentinel-a1, tiered-sentinel-b1, tiered-sentinel-c1"
+    longest = "The longest command of a leader that costs no failover: 0.6 s → 0.8 s"
+    assert f"{longest} ({sentinels})." in told["Settings"]
+    assert "tiered-gateway" not in told["Nodes"][0]
 
 
 def test_writes_that_need_no_replica_pause_only_while_the_leader_moves() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -242,12 +243,13 @@ def _file_changes(node: Node) -> Iterator[str]:
         yield from map(str, settings)
         if file.program and not settings:
             yield f"{file.program}: `{file.path}` changes, its difference is below"
-        if file.path.endswith("/node.json") and _program(file.before) != _program(file.after):
-            yield "The node program changes"
-
-
-def _program(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if '"program"' in line), "")
+        if file.path.endswith("/node.json") and file.before and file.after:
+            before, after = json.loads(file.before), json.loads(file.after)
+            if before["program"] != after["program"]:
+                yield "The node program changes"
+            was, will = before.get("detection"), after["detection"]
+            if was and will and was != will:
+                yield f"The longest command of a leader that costs no failover: {was:g} s → {will:g} s"
 
 
 def _pause(facts: Facts, found: tuple[Node, ...]) -> Iterator[str]:
