@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,7 +23,7 @@ Environ = dict[str, Any]
 LOCK = threading.RLock()
 """Around all that reads or changes moto's state, which is the process's, whoever serves it."""
 
-RETRY = re.compile(r"attempt=(?P<attempt>\d+)")
+ATTEMPT = re.compile(r"attempt=(?P<number>\d+)")
 SCOPE = re.compile(r"Credential=(?P<key>[^/]*)/\d{8}/[^/]*/(?P<service>[^/]*)/aws4_request")
 READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
 
@@ -66,6 +66,18 @@ class Refusal:
 
 
 Permit = Callable[[Request], Refusal | None]
+Headers = list[tuple[str, str]]
+
+KEPT_ANSWERS = 1000
+
+
+@dataclass
+class Answer:
+    """As it is sent."""
+
+    status: str = ""
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
 
 
 class Server:
@@ -89,6 +101,8 @@ class Service:
     def __init__(self, after: Callable[[Call], None]) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._after = after
+        self._answers: dict[str, Answer] = {}
+        """To calls that changed something: by the id that an SDK gives to a call and all its repetitions."""
 
     def listen(self, address: str, port: int) -> Server:
         server = make_server(address, port, self._answer, threaded=True, request_handler=_Handler)
@@ -116,16 +130,41 @@ class Service:
         # Read before the lock is taken: a slow sender must not hold up the others.
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
-        if (again := RETRY.search(environ.get("HTTP_AMZ_SDK_REQUEST", ""))) and int(again["attempt"]) > 1:
-            # What was done before its answer was lost may be refused now.
-            log.warning("%s %s is asked for again, attempt %s", call.service, call.action, again["attempt"])
         with LOCK:
             refusal = permit(Request(call, _signed(environ, "key"), body)) if permit else None
             if refusal:
                 start_response(f"{refusal.status} Refused", [("Content-Type", refusal.content_type)])
                 return [refusal.body.encode()]
-            answer = list(self._moto(environ, start_response))
-            self._after(call)
+            answer = self._repeated(environ, call) or self._carry_out(environ, call)
+        start_response(answer.status, answer.headers)
+        return [answer.body]
+
+    def _repeated(self, environ: Environ, call: Call) -> Answer | None:
+        """The answer that was given to the same call before: its caller has not got it, and asks again.
+
+        A busy machine loses one now and then. Done twice, what was done would be refused: AWS, which loses none, takes
+        no such repetition.
+        """
+        attempt = ATTEMPT.search(environ.get("HTTP_AMZ_SDK_REQUEST", ""))
+        answer = self._answers.get(environ.get("HTTP_AMZ_SDK_INVOCATION_ID", ""))
+        if attempt is None or int(attempt["number"]) == 1 or answer is None:
+            return None
+        log.warning("%s %s is asked for again: its answer was lost", call.service, call.action)
+        return answer
+
+    def _carry_out(self, environ: Environ, call: Call) -> Answer:
+        answer = Answer()
+
+        def start_response(status: str, headers: Headers, _: object = None) -> None:
+            answer.status, answer.headers = status, headers
+
+        answer.body = b"".join(self._moto(environ, start_response))
+        self._after(call)
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
+        if invocation and call.writes and answer.status.startswith("2"):
+            self._answers[invocation] = answer
+            if len(self._answers) > KEPT_ANSWERS:
+                self._answers.pop(next(iter(self._answers)))
         return answer
 
 
@@ -136,9 +175,6 @@ class _Handler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
-
-    def connection_dropped(self, error: BaseException, environ: Environ | None = None) -> None:
-        log.warning("%s hung up before it had its answer: %r", self.client_address, error)
 
 
 def _read(environ: Environ) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from holdfast.twin.api import Api
-from tests.unit.twin_api.cloud import REGION, client
+from tests.unit.twin_api.cloud import REGION, Cloud, client, refused
 
 
 def test_a_server_waits_for_what_another_one_is_doing() -> None:
@@ -51,3 +52,24 @@ def test_a_server_that_stops_answers_first_whom_it_is_serving() -> None:
     calling.join(10)
     assert len(created) == 1
     stopping.join()
+
+
+def test_a_call_whose_answer_was_lost_is_not_carried_out_twice(api: Api) -> None:
+    """Terraform repeats it, under the same id: a rule that was made was refused then, as one that exists already."""
+    ec2, ids = client(api, "ec2"), iter(["one", "one", "two"])
+    attempts = iter(["attempt=1; max=25", "attempt=2; max=25", "attempt=1; max=25"])
+
+    def as_terraform(request: Any, **_: Any) -> None:
+        for header, values in (("amz-sdk-invocation-id", ids), ("amz-sdk-request", attempts)):
+            request.headers[header] = next(values)
+
+    group = ec2.create_security_group(GroupName="nodes", Description="nodes", VpcId=Cloud(api).vpc)["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    ec2.meta.events.register("before-send.ec2.AuthorizeSecurityGroupIngress", as_terraform)
+
+    def authorize() -> Any:
+        return ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+
+    made = authorize()["SecurityGroupRules"]
+    assert authorize()["SecurityGroupRules"] == made
+    assert refused(authorize) == "InvalidPermission.Duplicate"
