@@ -138,14 +138,9 @@ class Cluster:
             options |= {"ssl": True, "ssl_ca_certs": str(files / "ca.pem")}
             if (files / "client.pem").exists():
                 options |= {"ssl_certfile": str(files / "client.pem"), "ssl_keyfile": str(files / "client-key.pem")}
-        return redis.Redis(
-            host=host,
-            port=int(port),
-            username=found["user"],
-            password=found["password"],
-            decode_responses=True,
-            **{"socket_timeout": 2, "socket_connect_timeout": 2} | options,
-        )
+        login = {"username": found["user"], "password": found["password"]}
+        patience = {"socket_timeout": 2, "socket_connect_timeout": 2}
+        return redis.Redis(host=host, port=int(port), decode_responses=True, **login | patience | options)
 
     def gateways(self) -> list[Gateway]:
         """Every node's own endpoints, to be used from that node's own network."""

@@ -46,6 +46,8 @@ class Gateway:
     user: str
     password: str
     tls: ssl.SSLContext | None = None
+    timeout: float = TIMEOUT
+    """Seconds for a connection, and for an answer."""
 
     def connect(self, address: str) -> redis.Redis:
         """One session: when it ends, commands fail. A client that silently connected again would ascribe to one Redis
@@ -56,13 +58,13 @@ class Gateway:
             sockets=sockets,
             username=self.user,
             password=self.password,
-            socket_timeout=TIMEOUT,
+            socket_timeout=self.timeout,
             decode_responses=True,
         )
         return redis.Redis(connection_pool=pool)
 
     def _reach(self, address: str) -> socket.socket:
-        return client.connect_from_node(self.node, address, self.port, TIMEOUT)
+        return client.connect_from_node(self.node, address, self.port, self.timeout)
 
     def _open(self, address: str) -> Any:
         opened = self._reach(address)
@@ -76,7 +78,7 @@ class PublicGateway(Gateway):
     source: str = ""
 
     def _reach(self, address: str) -> socket.socket:
-        return client.connect_from_outside(self.source, address, self.port, TIMEOUT)
+        return client.connect_from_outside(self.source, address, self.port, self.timeout)
 
 
 class _Connection(redis.Connection):

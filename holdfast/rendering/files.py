@@ -47,6 +47,11 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 }
 """Which roles need a template; one that is not here is for every machine."""
 
+SESSIONS = 8000
+"""At one gateway, at most: all of an application's where it uses the floating pair."""
+OTHER_CLIENTS = 1000
+"""Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""
+
 CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "sentinel-users.acl", "haproxy.cfg", "keepalived.conf")
 ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
 """Templates and package without use where there is no other gateway to elect."""
@@ -110,6 +115,8 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         if Role.GATEWAY in node.roles
         else 0,
         "packages": _packages(cluster, node),
+        "sessions": SESSIONS,
+        "maxclients": SESSIONS * len(gateways) + OTHER_CLIENTS,
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,
         "append_only": settings.persistence is Persistence.AOF,

@@ -17,6 +17,7 @@ import redis
 from holdfast.drill import application
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.reach import Door, refusal
+from holdfast.drill.slow import stall_leader
 from holdfast.drill.steady import Application, applications
 from holdfast.ops import renewal
 from holdfast.ops.certs import authority
@@ -208,6 +209,14 @@ def test_all_certificates_change_under_writers(well: Cluster, topology: Topology
 @pytest.fixture
 def store(topology: Topology) -> Store:
     return Store(topology.environment)
+
+
+@pytest.mark.timed
+def test_a_slow_command_ends_nobodys_session_here_either(well: Cluster) -> None:
+    """Nor does it begin a storm of handshakes, each of which would take Redis' one thread as well."""
+    leader, failures = stall_leader(well, 0.5)
+    assert failures == []
+    assert well.status()["leader"] == leader
 
 
 def place_of(topology: Topology, node: str) -> Place:
