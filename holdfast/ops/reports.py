@@ -69,6 +69,8 @@ class Report:
     replicas: tuple[Replica, ...]
     named_leader: str | None
     """Address that the node's own Sentinel names as leader."""
+    silent_s: float | None = None
+    """Seconds for which its Redis has not answered; None while it does."""
     tilt: bool = False
     """Whether its own Sentinel distrusts its clock, and so misses no leader for some seconds."""
     aside: Aside | None = None
@@ -104,6 +106,7 @@ class Report:
                 for replica in redis.get("replicas") or ()
             ),
             named_leader=content["sentinel"].get("leader"),
+            silent_s=redis.get("silent_s"),
             tilt=bool(content["sentinel"].get("tilt")),
             aside=Aside(**redis["aside"]) if redis.get("aside") else None,
             holds_floating=bool((content.get("gateway") or {}).get("floating")),

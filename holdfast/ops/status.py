@@ -30,7 +30,7 @@ class NodeStatus:
     name: str
     zone: str
     role: str
-    """leader, replica, waiting, down; gateway or sentinel without Redis; unknown where the node does not report."""
+    """leader, replica, waiting, down, silent; gateway or sentinel without Redis; unknown where none reports."""
     roles: tuple[str, ...]
     """What it runs: data, gateway, sentinel."""
     address: str
@@ -182,7 +182,7 @@ def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatu
         healthy=report.ready and in_place,
         instance_id=report.instance_id,
         version=report.version,
-        says=report.decision,
+        says=report.decision + (f" (for {report.silent_s:.0f} s)" if report.silent_s else ""),
         certificate=_certificate(report.certificate) if report.certificate else None,
         tilt=report.tilt,
         aside=report.aside,

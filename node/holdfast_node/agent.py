@@ -25,6 +25,7 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Servers
+from holdfast_node.silence import Silence
 from holdfast_node.watchdog import Watchdog
 
 INTERVAL = 0.125
@@ -79,6 +80,7 @@ class Agent:
         self._failover: asyncio.Task[None] | None = None
         self._waits, self._absent, self._empty = Since(), Since(), Since()
         self._eligibility = Eligibility()
+        self._silence = Silence()
         self._told_may: bool | None = None
         """What Redis was told last, until it says so itself."""
         self._told_lag = LAG
@@ -121,6 +123,8 @@ class Agent:
         self._watchdog.alive()
         self._sentinels.ask()
         self._servers.look()
+        if self._identity.has("data"):
+            self._silence.look(self._servers.own().sight().silent_for, time.monotonic())
         if self._identity.detection is not None:
             self._sentinels.take_turns(anybody=self._misses_leader() >= self._identity.detection + OVERDUE)
         if self._haproxy and self._identity.floating:
@@ -239,6 +243,7 @@ class Agent:
             votes=self._sentinels.votes(),
             sentinels=self._sentinels.known(),
             promoting=self._sentinels.promoting(),
+            silent_because=self._silence.because,
             peers=peers,
             members_known=bool(members),
             began=BEGAN.exists(),

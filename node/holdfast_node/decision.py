@@ -68,6 +68,8 @@ class Snapshot:
     """How many Sentinels there are, by the one that knows most."""
     promoting: str | None = None
     """Whom a Sentinel is making the leader just now, before the others name it (see proof.py)."""
+    silent_because: str = "does not answer"
+    """What is wrong with the own Redis where it is silent: see silence.py."""
     peers: Mapping[str, Server] = field(default_factory=dict)
     """The Redis of all other nodes that there are: those that do not answer are `SILENT` or `DOWN`."""
     members_known: bool = False
@@ -137,8 +139,10 @@ def _without_majority(snapshot: Snapshot) -> Decision:
 
 def _other_named(snapshot: Snapshot, named: str) -> Decision:
     own = snapshot.own
-    if own.role in (Role.DOWN, Role.SILENT):
-        return Decision(Do.STAY, f"its Redis does not answer; a majority names {named}")
+    if own.role is Role.DOWN:
+        return Decision(Do.STAY, f"its Redis does not run; a majority names {named}")
+    if own.role is Role.SILENT:
+        return Decision(Do.STAY, f"its Redis {snapshot.silent_because}; a majority names {named}")
     if own.role is Role.WAITING:
         return Decision(Do.FOLLOW, f"a majority names {named}: follows it", named)
     if own.leader == named and snapshot.leaderless_for >= LEADERLESS_AFTER and own.promotable and snapshot.holder:
@@ -164,7 +168,9 @@ def _named(snapshot: Snapshot) -> Decision:
         return Decision(Do.STAY, "a majority names it: the Sentinels are promoting it")
     if own.role is Role.SILENT:
         # A failover asked for here would race the one that the other Sentinels begin, and could promote two.
-        return Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels")
+        return Decision(
+            Do.STAY, f"a majority names it, but its Redis {snapshot.silent_because}: leaves it to the other Sentinels"
+        )
     leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
     if leader:
         return Decision(Do.STAY, f"a majority names it, but {leader} leads already: leaves it to the Sentinels")

@@ -164,6 +164,7 @@ class Reporter:
             "version": found.version if found else None,
             "offset": found.offset if found else None,
             "leader": server.leader,
+            "silent_s": round(self._servers.own().sight().silent_for, 1) if server.role is Role.SILENT else None,
             "aside": aside.newest(),
             "link": None if not found or server.role is not Role.REPLICA else "up" if found.link_up else "down",
             "replicas": [

@@ -100,7 +100,7 @@ class Sight:
     """What it last said; None when it does not answer."""
     state: State
     silent_for: float = 0.0
-    """Seconds since it last answered; 0 while it does."""
+    """Seconds since it last answered, or this program began; 0 while it does."""
 
     @property
     def busy(self) -> bool:
@@ -116,7 +116,7 @@ class Watched:
         self.details: Details | None = None
         """What it last said; None when it does not answer."""
         self._changed = changed
-        self._answered_at = float("-inf")
+        self._answered_at = time.monotonic()
         self._rest: dict[str, str] = {}
         self._link = Link(address, identity.redis_port, login, self._link_changed)
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from holdfast_node import agent, aside, gateway, lease, link, membership, sentinels
+from holdfast_node import agent, aside, gateway, lease, link, membership, sentinels, servers, silence
 from holdfast_node.identity import Identity
 from holdfast_node.resp import Credentials
 
@@ -226,14 +226,15 @@ def simulated(seed: int, size: int, **how: Any) -> Iterator[Site]:
             pass
 
     with ExitStack() as patches:
-        for module in (agent, sentinels):
+        for module in (agent, sentinels, servers):
             patches.enter_context(patch.object(module, "time", clock))
-        for module in (agent, sentinels, link, gateway, aside, membership):
+        for module in (agent, sentinels, link, gateway, aside, membership, silence):
             patches.enter_context(patch.object(module, "say", say))
         patches.enter_context(patch.object(agent, "BEGAN", Began(site)))
         patches.enter_context(patch.object(agent, "threading", SimpleNamespace(Thread=Unstarted)))
         patches.enter_context(patch.object(agent, "Cloud", lambda _: None))
         patches.enter_context(patch.object(lease, "serve", serve))
+        patches.enter_context(patch.object(silence, "sample_redis", lambda: None))
         patches.enter_context(patch.object(aside, "_take", lambda **_: "an RDB"))
         site.append(Site(world, size, **how))
         yield site[0]

@@ -52,6 +52,13 @@ def roles(status: Status) -> dict[str, tuple[str, int | None, bool]]:
     return {node.name: (node.role, node.lag_bytes, node.healthy) for node in status.nodes}
 
 
+def test_a_redis_that_is_busy_is_not_called_lost() -> None:
+    reports = healthy()
+    says = "its Redis is busy with a command; a majority names 10.40.0.4"
+    reports["local-b1"] = replace(reports["local-b1"], role="silent", ready=False, decision=says, silent_s=3.2)
+    assert f"local-b1: silent, {says} (for 3 s)" in work_out(CLUSTER, reports).ailing
+
+
 def test_a_sentinel_that_distrusts_its_clock_is_named() -> None:
     reports = healthy()
     reports["local-b1"] = replace(reports["local-b1"], tilt=True)
