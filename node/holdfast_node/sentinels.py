@@ -38,9 +38,6 @@ REJOINS_FOR = 3.0
 before, all that spoke before must answer. A change that was missed meanwhile may be known to one of them only, and two
 that are late are a majority: they tell each other every two seconds."""
 
-FEWEST = 3
-"""Sentinels of every layout that elects: one that has just begun knows nobody for two seconds, and is no majority."""
-
 QUORUM = 2
 """Sentinels that must miss the leader before the one whose turn it is stands for election: as in sentinel.conf."""
 
@@ -145,11 +142,12 @@ class Sentinels:
     def known(self) -> int:
         """How many Sentinels there are, by the one that knows most; as many as there can be, before any has told.
 
-        Also by one that is silent now: what it knew holds. Those that are gone for good count nowhere.
+        Also by one that is silent now: what it knew holds. And all that have ever spoken to this program: one that has
+        just begun knows nobody for two seconds. Those that are gone for good count nowhere.
         """
-        views, slots = list(self._views.items()), len(self.identity.sentinels)
+        views, spoke = list(self._views.items()), frozenset(list(self._words)) - self._gone
         counts = [len(view.others - self._gone) + 1 for address, view in views if address not in self._gone]
-        return max(*counts, min(FEWEST, slots)) if counts else slots
+        return max(*counts, len(spoke)) if counts else len(self.identity.sentinels)
 
     def majority_speaks(self) -> bool:
         """Whether more than half of all Sentinels have answered within their lease, whatever they say."""

@@ -443,16 +443,16 @@ class Sentinel:
             else:
                 chosen.promoted, self.promoted = True, chosen
                 self._enter("send_noone")
+                self._event(
+                    "+failover-state-send-slaveof-noone",
+                    f"slave {chosen.address}:6380 {chosen.address} 6380 @ lab {self.master.address} 6380",
+                )
         elif self.state == "send_noone":
             assert self.promoted is not None
             if self.promoted.link is None:
                 if now - self.state_at > self.failover_timeout:
                     self._abort("-failover-abort-slave-timeout")
                 return
-            self._event(
-                "+failover-state-send-slaveof-noone",
-                f"slave {self.promoted.address}:6380 {self.promoted.address} 6380 @ lab {self.master.address} 6380",
-            )
             self._replicaof(self.promoted, None)
             self._enter("wait_promotion")
         elif self.state == "wait_promotion":
