@@ -32,10 +32,10 @@ up: setup ## a running cluster on this machine: the twin, and the environment `l
 down: $(PYTHON) ## end what `make up` made; leaves nothing
 	@scripts/down.sh $(ROOT)
 
-check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov; needs neither root nor Terraform
-	@scripts/check.sh
+check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov, a minute of simulation; needs neither root nor Terraform
+	@scripts/test.sh --part check --
 
-test: setup $(CHECKOV) ## everything that tests, or a part: make test PART=unit|synth|terraform|twin/faults|… [KEEP=1: the twin stays up]
+test: setup $(CHECKOV) ## everything that tests, or a part: make test PART=unit|synth|simulation|terraform|twin/faults|… [KEEP=1: the twin stays up]
 	@scripts/test.sh $(if $(PART),--part $(PART)) $(if $(KEEP),--keep) -- $(ROOT)
 
 synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out: make synth ENV=prod

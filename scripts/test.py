@@ -1,6 +1,7 @@
 """`make test [PART=…] [KEEP=1]`: everything that tests, or one part of it, with what it needs and nothing else.
 
-Fast things first, then Terraform's tests, which fill the cores; then the twin's in two lanes (tests/twin/turns.py).
+Fast things first (`make check` is these alone), then Terraform's tests, which fill the cores; then the twin's in two
+lanes (tests/twin/turns.py).
 At the end, what each part took; where something failed, the first failure comes last.
 Arguments after `--`: what to put before a command that needs root; nothing for root.
 """
@@ -30,10 +31,14 @@ LANES = (("twin/faults", "twin/cluster"), ("twin/members", "twin/layouts", "twin
 """Parts that share the twin; each lane's in their order, the lanes beside each other."""
 
 TWIN = tuple(part for lane in LANES for part in lane)
-FAST = ("lint", "unit", "synth")
+FAST = ("lint", "unit", "synth", "simulation")
 GROUPS = {"all": (*FAST, "terraform", *TWIN), "check": FAST, "twin": TWIN} | {
     part: (part,) for part in (*FAST, "terraform", *TWIN)
 }
+
+SIMULATED_SECONDS = 60
+"""Of real time, always from the first schedule on: a run that finds what another one did not would surprise its author.
+The nightly workflow looks further."""
 
 OPTIONS = ["-q", "--tb=short", "--durations=10", "--durations-min=5", "-o", "console_output_style=classic"]
 AS_ROOT = ["PYTHONDONTWRITEBYTECODE=1", "HOLDFAST_TEST_KEEP=1"]
@@ -156,6 +161,10 @@ def fast(runner: Runner, parts: Sequence[str]) -> None:
     for part in ("unit", "synth"):
         if part in parts:
             runner.pytest(part, "-n", "2", f"tests/{part}")
+    if "simulation" in parts:
+        simulate = ["python", "-m", "tests.simulation", "--seconds", str(SIMULATED_SECONDS)]
+        run = runner.run("simulation", ["env", "PYTHONPATH=.:node", *simulate])
+        runner.say(f"{'':16}{run.log.read_text().splitlines()[-1]}")
 
 
 def terraform(runner: Runner) -> None:

@@ -48,7 +48,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 """Which roles need a template; one that is not here is for every machine."""
 
 SESSIONS = 8000
-"""At one gateway, at most: all of an application's where it uses the floating pair."""
+"""Of one gateway with the leader, and with replicas, at most: all of an application's where it uses the floating pair."""
 OTHER_CLIENTS = 1000
 """Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""
 
@@ -179,7 +179,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "sentinel_port": ports.SENTINEL,
         "lease_port": ports.LEASE,
         "endpoint_port": cluster.endpoint_port,
-        "detection": environment.detection / 1000 if Role.SENTINEL in node.roles else None,
+        "detection": environment.detection / 1000,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
     }

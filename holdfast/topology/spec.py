@@ -264,8 +264,8 @@ class RedisSpec(Spec):
 
 class FailoverSpec(Spec):
     detection: Detection | None = None
-    """For how long a leader may not answer until it counts as lost, as `600ms` or `5s`: the longest command that it may
-    run, and the first part of every outage. Default: `600ms`, more from 8 GiB of memory on."""
+    """For how long a leader may not answer until it counts as lost, as `600ms` or `5s`: 100 ms more than its longest
+    command takes, and the first part of every outage. Default: `600ms`, more from 8 GiB of memory on."""
 
 
 class CommandGroup(StrEnum):
@@ -451,6 +451,11 @@ class Environment(Spec):
         # Beside the fork the leader must find the time to answer.
         fork = 400 + FORK_MS_PER_GIB * self.redis.memory / 1024
         return max(self.quickest, 100 * math.ceil(fork / 100))
+
+    @property
+    def longest_command(self) -> int:
+        """What a command of the leader may take: gateways close it a moment before it counts as lost. Milliseconds."""
+        return self.detection - 100
 
     @property
     def domain(self) -> str | None:

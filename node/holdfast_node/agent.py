@@ -125,8 +125,7 @@ class Agent:
         self._servers.look()
         if self._identity.has("data"):
             self._silence.look(self._servers.own().sight().silent_for, time.monotonic())
-        if self._identity.detection is not None:
-            self._sentinels.take_turns(anybody=self._misses_leader() >= self._identity.detection + OVERDUE)
+        self._sentinels.take_turns(anybody=self._misses_leader() >= self._identity.detection + OVERDUE)
         if self._haproxy and self._identity.floating:
             deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), time.monotonic())
             self._floating.tell(able=self._haproxy.works and deaf < DEAF_AFTER)
@@ -181,7 +180,8 @@ class Agent:
             self._promotion = self._loop.create_task(self._look_at_promoted())
         proven = self._sentinels.proven_leader()
         if self._haproxy:
-            self._usable = gateway.usable(proven, self._identity.data, self._servers.sight, self._usable)
+            keep = self._identity.detection - gateway.CLOSES_BEFORE
+            self._usable = gateway.usable(proven, self._identity.data, self._servers.sight, self._usable, keep)
             self._haproxy.use(self._usable)
         self._set_priority(proven)
         self._set_lag(proven)

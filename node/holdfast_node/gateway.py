@@ -26,9 +26,14 @@ BUSY_FOR = 30.0
 """Seconds for which a replica may be busy until its sessions end, and it counts as absent. Its leader takes it for one
 that follows as long (see agent.py), and keeps its link for longer (`repl-timeout`)."""
 
+CLOSES_BEFORE = 0.05
+"""Seconds before the Sentinels take a silent leader for lost, at which its sessions end. This program could stall right
+then: HAProxy notices within 0.32 s and closes by itself, before they have promoted another one and the old one answers
+again. They need some 0.3 s for it."""
+
 OUT_OF_REACH_FOR = 2.0
-"""Seconds for which the leader's machine may be out of this one's reach, while a majority still names it, until its
-sessions end: clients find it through another gateway."""
+"""Seconds for which the leader's machine may be out of this one's reach, at most, while a majority still names it,
+until its sessions end: clients find it through another gateway."""
 
 PROMPT = b"> "
 
@@ -53,13 +58,15 @@ class Open:
         return "ready" if server in self.ready else "drain" if server in self.draining else "maint"
 
 
-def usable(leader: str | None, data: Mapping[str, str], seen: Callable[[str], Sight], before: Open) -> Open:
+def usable(
+    leader: str | None, data: Mapping[str, str], seen: Callable[[str], Sight], before: Open, keep: float
+) -> Open:
     """What may be used, if `leader` is the address proven to lead. `data`: node name → address.
 
     The leader, once it says itself that it leads; replicas, once they follow it in sync. Then they are kept while the
-    same leader is proven, also when they are too busy to answer: nobody else can have been promoted, and to end their
-    sessions would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for
-    a time without replicas.
+    same leader is proven, also when they are too busy to answer (the leader for `keep` seconds): to end their sessions
+    would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for a time
+    without replicas.
     """
     if leader is None:
         return Open()
@@ -73,7 +80,7 @@ def usable(leader: str | None, data: Mapping[str, str], seen: Callable[[str], Si
                 ready.add(at_replicas)
         elif before.leader != leader:
             continue
-        elif at_leader in before and (sight.busy or _is_late(sight)):
+        elif at_leader in before and sight.silent_for < keep and (sight.busy or _is_late(sight)):
             ready.add(at_leader)
         elif at_replicas in before and sight.busy and sight.silent_for < BUSY_FOR:
             busy.add(at_replicas)

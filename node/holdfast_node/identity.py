@@ -44,8 +44,8 @@ class Identity:
     sentinel_port: int
     lease_port: int
     endpoint_port: int
-    detection: float | None
-    """Seconds for which a leader may not answer until it counts as lost; None where no Sentinel is."""
+    detection: float
+    """Seconds for which a leader may not answer until it counts as lost."""
     since_6_2: bool
     """Whether this is Redis 6.2 or newer: permissions for channels, and a pause of writes alone."""
     since_7_0: bool

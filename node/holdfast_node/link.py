@@ -18,6 +18,9 @@ RETRY, SLOW_RETRY, SLOWEST_RETRY = 0.1, 1.0, 5.0
 """Seconds until the next attempt to connect: at first, after `PATIENCE` failed, and after twice as many where
 no machine answers: there may never be one, as at the address of a node that the layout only has room for."""
 
+BUSY_RETRY = 0.02
+"""The same where a process is busy: it is heard as soon as it is not."""
+
 PATIENCE = 20
 
 BUFFER = 16 * 1024
@@ -170,7 +173,9 @@ class Link(asyncio.BufferedProtocol):
 
 def _pause(failures: int, state: State) -> float:
     """Seconds until the next attempt, after so many failed in a row, the last one so."""
-    if failures < PATIENCE or state is State.BUSY:
+    if state is State.BUSY:
+        return BUSY_RETRY
+    if failures < PATIENCE:
         return RETRY
     return SLOWEST_RETRY if failures >= 2 * PATIENCE and state is State.SILENT else SLOW_RETRY
 

@@ -100,7 +100,7 @@ class Sight:
     """What it last said; None when it does not answer."""
     state: State
     silent_for: float = 0.0
-    """Seconds since it last answered, or this program began; 0 while it does."""
+    """Seconds since the first question that it has not answered; 0 while it answers."""
 
     @property
     def busy(self) -> bool:
@@ -116,7 +116,7 @@ class Watched:
         self.details: Details | None = None
         """What it last said; None when it does not answer."""
         self._changed = changed
-        self._answered_at = time.monotonic()
+        self._unanswered_since = time.monotonic()
         self._rest: dict[str, str] = {}
         self._link = Link(address, identity.redis_port, login, self._link_changed)
 
@@ -127,7 +127,7 @@ class Watched:
         return Server(Role.DOWN if self._link.state is State.REFUSED else Role.SILENT)
 
     def sight(self) -> Sight:
-        silent_for = 0.0 if self.details else time.monotonic() - self._answered_at
+        silent_for = 0.0 if self.details else time.monotonic() - self._unanswered_since
         return Sight(self.details, self._link.state, silent_for)
 
     def look(self) -> None:
@@ -137,6 +137,7 @@ class Watched:
             if self.details is None or self.details.server.role is Role.DOWN:
                 # Just started, or loading: what it holds changes any moment.
                 self.look_around()
+            self._unanswered_since = min(self._unanswered_since, time.monotonic())
             self._link.ask(self._replication, "INFO", "replication")
 
     def look_around(self) -> None:
@@ -150,6 +151,7 @@ class Watched:
         if self._link.state is not State.UP:
             # After a restart nothing of what was said before holds.
             self.details, self._rest = None, {}
+            self._unanswered_since = min(self._unanswered_since, time.monotonic())
         else:
             self.look()
         self._changed()
@@ -163,7 +165,7 @@ class Watched:
     def _replication(self, reply: resp.Reply) -> None:
         if not isinstance(reply, str) or not self._rest:
             return
-        self._answered_at = time.monotonic()
+        self._unanswered_since = float("inf")
         before, self.details = self.details, details(self._rest | resp.fields(reply))
         if before is None or _matters(before) != _matters(self.details):
             self._changed()

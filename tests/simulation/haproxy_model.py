@@ -10,7 +10,8 @@ from tests.simulation.loop import UNIX
 from tests.simulation.world import End, Process
 
 ENDPOINT = 6379
-CHECK, FALL = 0.2, 2
+CHECK, AGAIN, TIMEOUT, FALL = 0.1, 0.02, 0.1, 2
+"""Seconds between two checks, after one that failed, and for an answer; and how many must fail."""
 
 
 class Haproxy:
@@ -23,7 +24,7 @@ class Haproxy:
         """How many sessions it has ended by itself."""
         process.listen(UNIX, self._runtime)
         process.listen(ENDPOINT, self._accept)
-        process.every(CHECK, self._check)
+        process.later(CHECK, self._check)
 
     def leader(self) -> str | None:
         """The address of the only server of the backend `leader` that is open."""
@@ -60,14 +61,20 @@ class Haproxy:
 
     def _check(self) -> None:
         program = self._node.process("node")
+        hangs = program.running and program.frozen
+        answers = program.running and not hangs and self._node.may is not None
+        well = {name for name in self._ready if answers and self._node.may("leader", name)}
+        if hangs:
+            self.process.later(TIMEOUT, lambda: self._checked(well))
+        else:
+            self._checked(well)
+
+    def _checked(self, well: set[str]) -> None:
         for name in self._ready:
-            answers = program.running and not program.frozen and self._node.may is not None
-            if answers and self._node.may("leader", name):
-                self._failed[name] = 0
-                continue
-            self._failed[name] = self._failed.get(name, 0) + 1
+            self._failed[name] = 0 if name in well else self._failed.get(name, 0) + 1
             if self._failed[name] == FALL:
                 self._shut_down(name)
+        self.process.later(CHECK if well == self._ready else AGAIN, self._check)
 
     def _accept(self, client: End) -> None:
         leader = self.leader()

@@ -249,7 +249,7 @@ def _file_changes(node: Node) -> Iterator[str]:
                 yield "The node program changes"
             was, will = before.get("detection"), after["detection"]
             if was and will and was != will:
-                yield f"The longest command of a leader that costs no failover: {was:g} s → {will:g} s"
+                yield f"A leader counts as lost after {will:g} s without an answer, {was:g} s before"
 
 
 def _pause(facts: Facts, found: tuple[Node, ...]) -> Iterator[str]:
