@@ -56,8 +56,8 @@ bench: setup ## measure, and write docs/benchmarks.md, docs/failover.md (about a
 soak: setup ## every fault twenty times, over as many calls as it takes: make soak [ARGS="--minutes 30"] (docs/soak.md)
 	@source scripts/env.sh; $(ROOT) env "PATH=$$PATH" python -m bench.soak $(ARGS)
 
-simulate: $(PYTHON) ## break simulated clusters on all cores: make simulate SECONDS=60, or play one schedule: make simulate SEED=7
-	@PYTHONPATH=.:node $(BIN)/python -m tests.simulation $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+simulate: $(PYTHON) ## break simulated clusters on all cores: make simulate SECONDS=60 [FIRST=seed], or play one schedule: make simulate SEED=7
+	@PYTHONPATH=.:node $(BIN)/python -m tests.simulation $(if $(SECONDS),--seconds $(SECONDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

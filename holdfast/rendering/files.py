@@ -48,7 +48,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 """Which roles need a template; one that is not here is for every machine."""
 
 SESSIONS = 8000
-"""Of one gateway with the leader, and with replicas, at most: all of an application's where it uses the floating pair."""
+"""Of one gateway with the leader, and with replicas, at most: who uses the floating pair has them all there."""
 OTHER_CLIENTS = 1000
 """Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""
 
