@@ -155,7 +155,9 @@ def _validate(arguments: argparse.Namespace) -> int:
         out.print(f"{path}: valid. {environment.layout.kind}, {count} node{'s' * (count != 1)} over {zones}")
         if count > 1:
             longest = environment.longest_command / 1000
-            out.print(f"A command of the leader may take {longest:g} s; a longer one ends sessions, and costs a failover.")
+            out.print(
+                f"A command of the leader may take {longest:g} s; a longer one ends sessions, and costs a failover."
+            )
     return 0
 
 

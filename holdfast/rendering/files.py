@@ -47,7 +47,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 }
 """Which roles need a template; one that is not here is for every machine."""
 
-SESSIONS = 8000
+SESSIONS = 4000
 """Of one gateway with the leader, and with replicas, at most: who uses the floating pair has them all there."""
 OTHER_CLIENTS = 1000
 """Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""

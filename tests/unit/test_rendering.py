@@ -142,11 +142,11 @@ def test_a_redis_has_room_for_all_that_its_gateways_let_in() -> None:
     files = first(PROD)
     refuses = [line for line in settings(files[HAPROXY]) if "be_conn" in line]
     assert [line.partition("be_conn")[2] for line in refuses] == [
-        "(leader) ge 8000 }",
-        "(replicas) ge 8000 }",
-        "(leader) ge 8000 }",
+        "(leader) ge 4000 }",
+        "(replicas) ge 4000 }",
+        "(leader) ge 4000 }",
     ]
-    assert "maxclients 41000" in settings(files[REDIS])
+    assert "maxclients 21000" in settings(files[REDIS])
     assert "LimitNOFILE=65536" in settings(files["/etc/systemd/system/holdfast-redis.service"])
 
 
