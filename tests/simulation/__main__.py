@@ -12,7 +12,7 @@ import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from tests.simulation.schedule import Played, draw, play, shrink
+from tests.simulation.schedule import Played, draw, dumps, play, shrink
 
 MOST_PROBLEMS = 3
 """After which it stops."""
@@ -52,11 +52,13 @@ def tell(seed: int) -> int:
     if not whole.problems:
         print(f"seed {seed}: all holds, {whole.seconds:.0f} simulated seconds")
         return 0
-    needed = play(shrink(schedule))
+    shrunk = shrink(schedule)
+    needed = play(shrunk)
     print(f"seed {seed}: {'; '.join(whole.problems)}")
     print("with what it needs for a problem:", "; ".join(needed.problems))
     for when, who, what in needed.story:
         print(f"{when:8.3f}  {who:22} {what}")
+    print(f"to keep it, with a name, in tests/simulation/regressions.json:\n{dumps(shrunk)}")
     return 1
 
 

@@ -16,8 +16,8 @@ STEP = 100
 """Bytes of the stream for a write, and for a ping."""
 
 PING_EVERY, TIMEOUT, CRON = 1.0, 40.0, 0.1
-SYNC = (0.05, 2.0)
-"""Seconds that a full resync takes, at least and at most."""
+QUICK_RESYNC, SLOW_RESYNC = (0.05, 2.0), (4.0, 12.0)
+"""Seconds that a full resync takes, at least and at most: of some data, and of much."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,18 @@ class Follower:
 class Redis:
     """One process; made anew at each of its starts, from what is on disk."""
 
-    def __init__(self, process: Process, disk: Disk, *, minimum: int, persists: bool, loading: float = 0.0) -> None:
+    def __init__(
+        self,
+        process: Process,
+        disk: Disk,
+        *,
+        minimum: int,
+        persists: bool,
+        loading: float = 0.0,
+        resync: tuple[float, float] = QUICK_RESYNC,
+    ) -> None:
         self.process, self.world, self.address = process, process.world, process.host.address
-        self._disk, self._minimum = disk, minimum
+        self._disk, self._minimum, self._resync = disk, minimum, resync
         self.run_id = f"{self.world.random.getrandbits(40):010x}"
         self.writes: list[int] = list(disk.writes) if persists else []
         self._persists = persists
@@ -306,7 +315,7 @@ class Redis:
                 end.send(("data", self.replid, self.offset, list(self.writes)))
                 follower.online, follower.acknowledged_at = True, self.world.now
 
-        self.process.later(self.world.random.uniform(*SYNC), fed)
+        self.process.later(self.world.random.uniform(*self._resync), fed)
 
     def acknowledge(self, end: End, offset: int) -> None:
         if end in self.followers:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from random import Random
+from typing import Any
 
+from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
 from tests.simulation.site import Site, simulated
+
+REGRESSIONS = Path(__file__).with_name("regressions.json")
 
 HEALED_WITHIN = 60.0
 """Seconds after the last fault has ended in which one leader must be open at every gateway, and all must follow it."""
@@ -22,6 +28,7 @@ HARD: dict[str, Break] = {
     "freeze redis": lambda site, address, seconds: site.freeze(address, "redis", seconds=seconds),
     "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
     "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
+    "restart the site": lambda site, _, seconds: site.restart(seconds=seconds),
     "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
 }
 SMALL: dict[str, Break] = {
@@ -61,6 +68,8 @@ class Schedule:
     minimum: int
     """`min-replicas-to-write`."""
     persists: bool
+    resync: tuple[float, float]
+    """Seconds that a full resync takes, at least and at most."""
     rounds: tuple[Round, ...]
 
 
@@ -74,7 +83,7 @@ def draw(seed: int) -> Schedule:
     def round_() -> Round:
         return Round(
             pause=random.uniform(0.5, 4.0),
-            what=random.choice(list(HARD)),
+            what=random.choice(hard),
             at_leader=random.random() < 0.7,
             after=random.uniform(0, 1.0),
             lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
@@ -82,7 +91,25 @@ def draw(seed: int) -> Schedule:
         )
 
     size, minimum, persists = random.choice((3, 3, 3, 5)), random.choice((0, 1)), random.random() < 0.75
-    return Schedule(seed, size, minimum, persists, tuple(round_() for _ in range(random.randint(3, 6))))
+    # What is nowhere on disk does not survive a loss of power.
+    hard = [what for what in HARD if persists or what != "restart the site"]
+    resync = random.choice((QUICK_RESYNC, QUICK_RESYNC, SLOW_RESYNC))
+    return Schedule(seed, size, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
+
+
+def dumps(schedule: Schedule) -> str:
+    return json.dumps(asdict(schedule))
+
+
+def loads(kept: Mapping[str, Any]) -> Schedule:
+    """What `dumps` has written, parsed."""
+    rounds = tuple(Round(**one | {"small": tuple(Small(**small) for small in one["small"])}) for one in kept["rounds"])
+    return Schedule(**{**kept, "resync": tuple(kept["resync"]), "rounds": rounds})
+
+
+def regressions() -> dict[str, Schedule]:
+    """What once failed, by a name that says how."""
+    return {name: loads(kept) for name, kept in json.loads(REGRESSIONS.read_text()).items()}
 
 
 @dataclass(frozen=True)
@@ -94,7 +121,8 @@ class Played:
 
 
 def play(schedule: Schedule) -> Played:
-    made = simulated(schedule.seed, schedule.size, minimum=schedule.minimum, persists=schedule.persists)
+    how = {"minimum": schedule.minimum, "persists": schedule.persists, "resync": schedule.resync}
+    made = simulated(schedule.seed, schedule.size, **how)
     with made as site:
         problems = tuple(_play(site, schedule))
         return Played(site.world.now, problems, tuple(site.world.story))

@@ -18,7 +18,7 @@ from holdfast_node.resp import Credentials
 from tests.simulation import loop, redis_model, sentinel_model
 from tests.simulation.clients import Writer
 from tests.simulation.haproxy_model import Haproxy
-from tests.simulation.redis_model import Disk, Redis
+from tests.simulation.redis_model import QUICK_RESYNC, Disk, Redis
 from tests.simulation.sentinel_model import Kept, Sentinel
 from tests.simulation.world import Host, Process, World
 
@@ -62,8 +62,10 @@ class Site:
 
     SERVICES = ("redis", "sentinel", "node", "haproxy")
 
-    def __init__(self, world: World, size: int, *, minimum: int, persists: bool) -> None:
-        self.world, self.minimum, self.persists = world, minimum, persists
+    def __init__(
+        self, world: World, size: int, *, minimum: int, persists: bool, resync: tuple[float, float] = QUICK_RESYNC
+    ) -> None:
+        self.world, self.minimum, self.persists, self.resync = world, minimum, persists, resync
         self.addresses = ADDRESSES[:size]
         self.bucket = Bucket(list(self.addresses))
         self.nodes: dict[str, Node] = {}
@@ -89,7 +91,7 @@ class Site:
         # What a process itself had in mind is gone with it; what was written is not.
         node.redis = Redis(
             node.process("redis"), node.disk, minimum=self.minimum, persists=self.persists,
-            loading=self.world.random.uniform(0.02, 0.3),
+            loading=self.world.random.uniform(0.02, 0.3), resync=self.resync,
         )  # fmt: skip
 
     def _sentinel(self, node: Node) -> None:
@@ -135,6 +137,11 @@ class Site:
             process = self.nodes[address].process(name)
             process.end()
             self.world.later(restart, None, process.start)
+
+    def restart(self, *, seconds: float) -> None:
+        """All nodes at once, as by a loss of power; each comes back within so many seconds, in any order."""
+        for node in self.nodes.values():
+            self.power_cut(node.host.address, seconds=self.world.random.uniform(0.5, 0.5 + seconds))
 
     def freeze(self, address: str, *names: str, seconds: float) -> None:
         self.world.tell(address, f"freeze {', '.join(names)} for {seconds:.2f} s")
