@@ -145,7 +145,7 @@ class Sentinels:
         Also by one that is silent now: what it knew holds. And all that have ever spoken to this program: one that has
         just begun knows nobody for two seconds. Those that are gone for good count nowhere.
         """
-        views, spoke = list(self._views.items()), frozenset(list(self._words)) - self._gone
+        views, spoke = list(self._views.items()), frozenset(list(self._told)) - self._gone
         counts = [len(view.others - self._gone) + 1 for address, view in views if address not in self._gone]
         return max(*counts, len(spoke)) if counts else len(self.identity.sentinels)
 

@@ -155,9 +155,11 @@ def test_a_sentinel_that_has_just_begun_and_knows_nobody_is_no_majority(sentinel
 def test_the_first_sentinel_of_a_cluster_is_a_majority_until_another_one_speaks(sentinels: Any, clock: Clock) -> None:
     sentinels._views.clear()
     sentinels._words.clear()
+    sentinels._told = {A: sentinels._told[A]}
     sentinels._views[A] = View()
     name(sentinels, clock, {A: A})
     assert (sentinels.known(), sentinels.named()) == (1, A)
+    sentinels._told[B] = sentinels._subscriptions[B].serial
     name(sentinels, clock, {A: A, B: A})
     assert sentinels.known() == 2
 
