@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
-from tests.simulation.site import Site, simulated
+from tests.simulation.site import DATA, LAYOUTS, Site, simulated
 
 REGRESSIONS = Path(__file__).with_name("regressions.json")
 
@@ -19,6 +19,9 @@ HEALED_WITHIN = 60.0
 
 LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
 """Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
+
+DRAWN = (*3 * ("compact",), *(name for name in LAYOUTS if name != "compact"))
+"""Layouts as often as they are drawn."""
 
 Break = Callable[[Site, str, float], None]
 
@@ -29,6 +32,7 @@ HARD: dict[str, Break] = {
     "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
     "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
     "restart the site": lambda site, _, seconds: site.restart(seconds=seconds),
+    "lost volume": lambda site, address, seconds: site.wipe(address, seconds=1 + seconds),
     "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
 }
 SMALL: dict[str, Break] = {
@@ -52,9 +56,12 @@ class Small:
 @dataclass(frozen=True)
 class Round:
     pause: float
-    """Seconds for which all is well before it."""
+    """Seconds for which nothing else happens before it."""
+    hurried: bool
+    """Whether it comes before what the last one has broken is healed."""
     what: str
-    at_leader: bool
+    at: str
+    """`leader`, `replica`, or `other`: a machine without data, where there is one."""
     after: float
     lasts: float
     small: tuple[Small, ...]
@@ -64,7 +71,7 @@ class Round:
 class Schedule:
     seed: int
     """Of the world; what is broken is drawn from it too."""
-    size: int
+    layout: str
     minimum: int
     """`min-replicas-to-write`."""
     persists: bool
@@ -81,20 +88,25 @@ def draw(seed: int) -> Schedule:
         return Small(what, random.random() < 0.5, random.uniform(0, 1.5), random.uniform(0.1, 1.0))
 
     def round_() -> Round:
+        what = random.choice(hard)
+        # Who loses the only copy that is left has lost it: everything is healed before that.
         return Round(
             pause=random.uniform(0.5, 4.0),
-            what=random.choice(hard),
-            at_leader=random.random() < 0.7,
+            hurried=random.random() < 0.5 and persists and what != "lost volume",
+            what=what,
+            at=random.choice(("leader", "leader", "leader", "replica", "replica", "other")),
             after=random.uniform(0, 1.0),
             lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
             small=tuple(small() for _ in range(random.randint(1, 2))),
         )
 
-    size, minimum, persists = random.choice((3, 3, 3, 5)), random.choice((0, 1)), random.random() < 0.75
+    layout = random.choice(DRAWN)
+    data = sum(DATA in roles for roles in LAYOUTS[layout])
+    minimum, persists = random.choice((0, min(data - 1, 1))), random.random() < 0.75
     # What is nowhere on disk does not survive a loss of power.
     hard = [what for what in HARD if persists or what != "restart the site"]
     resync = random.choice((QUICK_RESYNC, QUICK_RESYNC, SLOW_RESYNC))
-    return Schedule(seed, size, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
+    return Schedule(seed, layout, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
 
 
 def dumps(schedule: Schedule) -> str:
@@ -122,7 +134,7 @@ class Played:
 
 def play(schedule: Schedule) -> Played:
     how = {"minimum": schedule.minimum, "persists": schedule.persists, "resync": schedule.resync}
-    made = simulated(schedule.seed, schedule.size, **how)
+    made = simulated(schedule.seed, schedule.layout, **how)
     with made as site:
         problems = tuple(_play(site, schedule))
         return Played(site.world.now, problems, tuple(site.world.story))
@@ -153,14 +165,20 @@ def _smaller(schedule: Schedule) -> Iterator[Schedule]:
 def _play(site: Site, schedule: Schedule) -> Iterator[str]:
     world = site.world
     for number, one in enumerate(schedule.rounds, 1):
-        if not site.settle(HEALED_WITHIN):
+        if not one.hurried and not site.settle(HEALED_WITHIN):
             yield f"before round {number}: nobody leads, or not all follow, for {HEALED_WITHIN:g} s without a fault"
             return
         site.run(one.pause)
         leader = site.leader() or site.addresses[0]
-        others = [address for address in site.addresses if address != leader]
-        target = leader if one.at_leader else others[0]
-        beside = next(address for address in reversed(site.addresses) if address != target)
+        data = set(site.having(DATA).values())
+        at = {
+            "leader": [leader],
+            "replica": [address for address in site.addresses if address in data - {leader}],
+            "other": [address for address in site.addresses if address not in data],
+        }
+        targets = at[one.at] or at["replica"] or at["leader"]
+        target = targets[number % len(targets)]
+        beside = next((address for address in reversed(site.addresses) if address != target), target)
         world.tell("", f"round {number}: {one.what}")
         for small in one.small:
             address, do = (beside if small.beside else target), SMALL[small.what]

@@ -1,8 +1,9 @@
-"""A cluster of the layout `compact` in a simulated world: the real node program over models of everything else."""
+"""A cluster in a simulated world: the real node program over models of everything else."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,21 @@ from tests.simulation.redis_model import QUICK_RESYNC, Disk, Redis
 from tests.simulation.sentinel_model import Kept, Sentinel
 from tests.simulation.world import Host, Process, World
 
-ADDRESSES = ("10.40.0.4", "10.40.16.4", "10.40.32.4", "10.40.0.7", "10.40.16.7")
+DATA, GATEWAY, SENTINEL = "data", "gateway", "sentinel"
+ALL = (DATA, GATEWAY, SENTINEL)
+
+LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "single": (ALL,),
+    "compact": 3 * (ALL,),
+    "compact of 5": 5 * (ALL,),
+    "tiered": (*2 * ((DATA,),), *2 * ((GATEWAY,),), *3 * ((SENTINEL,),)),
+    "tiered of 3": (*3 * ((DATA,),), *2 * ((GATEWAY,),), *3 * ((SENTINEL,),)),
+    "data and gateways": (*2 * ((DATA, GATEWAY),), *3 * ((SENTINEL,),)),
+}
+"""Layout → what runs on each of its machines."""
+
+PROCESSES = {DATA: "redis", SENTINEL: "sentinel", GATEWAY: "haproxy"}
+
 RESTART = 0.2
 """Seconds after which systemd starts a service again."""
 
@@ -46,6 +61,7 @@ class Node:
     """One machine, and what outlives its processes."""
 
     host: Host
+    roles: tuple[str, ...]
     disk: Disk
     kept: Kept
     began: bool = False
@@ -58,34 +74,37 @@ class Node:
 
 
 class Site:
-    """`size` nodes, of which the first has begun the cluster. All run for as long as nobody breaks them."""
+    """The nodes of a layout, of which the first has begun the cluster. All run for as long as nobody breaks them."""
 
     SERVICES = ("redis", "sentinel", "node", "haproxy")
 
     def __init__(
-        self, world: World, size: int, *, minimum: int, persists: bool, resync: tuple[float, float] = QUICK_RESYNC
+        self, world: World, layout: str, *, minimum: int, persists: bool, resync: tuple[float, float] = QUICK_RESYNC
     ) -> None:
         self.world, self.minimum, self.persists, self.resync = world, minimum, persists, resync
-        self.addresses = ADDRESSES[:size]
-        self.bucket = Bucket(list(self.addresses))
         self.nodes: dict[str, Node] = {}
-        for number, address in enumerate(self.addresses):
-            host = Host(f"n{number + 1}", address, world)
-            world.hosts[address] = host
-            node = Node(host, Disk(), Kept(master=self.addresses[0]), began=number == 0)
-            self.nodes[address] = node
-            for name, main in (
-                ("redis", partial(self._redis, node)),
-                ("sentinel", partial(self._sentinel, node)),
-                ("haproxy", partial(self._haproxy, node)),
-                ("node", partial(self._node, node)),
-            ):
-                Process(name, host, main)
-        self.writers = [Writer() for _ in self.nodes]
-        for writer, node in zip(self.writers, self.nodes.values(), strict=True):
-            writer.process = Process("app", node.host, writer.main)
+        for number, roles in enumerate(LAYOUTS[layout]):
+            host = Host(f"n{number + 1}", f"10.40.{16 * (number % 3)}.{4 + number // 3}", world)
+            world.hosts[host.address] = host
+            self.nodes[host.address] = Node(host, roles, Disk(), Kept(), began=number == 0)
+        self.addresses = tuple(self.nodes)
+        self.bucket = Bucket(list(self.addresses))
+        mains = {"redis": self._redis, "sentinel": self._sentinel, "haproxy": self._haproxy, "node": self._node}
+        self.writers: list[Writer] = []
+        for node in self.nodes.values():
+            node.kept.master = self.addresses[0]
+            for name in (*(PROCESSES[role] for role in node.roles), "node"):
+                Process(name, node.host, partial(mains[name], node))
+            if GATEWAY in node.roles:
+                writer = Writer()
+                writer.process = Process("app", node.host, writer.main)
+                self.writers.append(writer)
         for node in self.nodes.values():
             node.host.boot()
+
+    def having(self, role: str) -> dict[str, str]:
+        """Name → address of the machines with that role."""
+        return {one.host.name: one.host.address for one in self.nodes.values() if role in one.roles}
 
     def _redis(self, node: Node) -> None:
         # What a process itself had in mind is gone with it; what was written is not.
@@ -98,18 +117,17 @@ class Site:
         Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
 
     def _haproxy(self, node: Node) -> None:
-        servers = {one.host.name: one.host.address for one in self.nodes.values()}
-        node.haproxy = Haproxy(node.process("haproxy"), node, servers)
+        node.haproxy = Haproxy(node.process("haproxy"), node, self.having(DATA))
 
     def _node(self, node: Node) -> None:
         process, world = node.process("node"), self.world
-        names = {one.host.name: one.host.address for one in self.nodes.values()}
         identity = Identity(
-            environment="lab", node=node.host.name, zone="a", region="", roles=["data", "gateway", "sentinel"],
+            environment="lab", node=node.host.name, zone="a", region="", roles=list(node.roles),
             address=node.host.address, leader_endpoint="", replica_endpoint="", floating=[], sentinel_id="",
-            volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None, data=names,
-            sentinels=names, gateways=names, redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT,
-            lease_port=0, endpoint_port=0, detection=0.6, since_6_2=True, since_7_0=True,
+            volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None,
+            data=self.having(DATA), sentinels=self.having(SENTINEL), gateways=self.having(GATEWAY),
+            redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
+            detection=0.6, since_6_2=True, since_7_0=True,
         )  # fmt: skip
 
         def login() -> Credentials:
@@ -127,14 +145,14 @@ class Site:
         while True:
             await asyncio.sleep(1.0)
             made._membership.members = frozenset(self.bucket.members)
-            made._holders.look(made._servers.own().details, made._sentinels.proven_leader())
+            if made._identity.has(DATA):
+                made._holders.look(made._servers.own().details, made._sentinels.proven_leader())
 
     # What can be done to it.
 
     def kill(self, address: str, *names: str, restart: float = RESTART) -> None:
         self.world.tell(address, f"kill {', '.join(names)}")
-        for name in names:
-            process = self.nodes[address].process(name)
+        for process in self._those(address, names):
             process.end()
             self.world.later(restart, None, process.start)
 
@@ -145,16 +163,29 @@ class Site:
 
     def freeze(self, address: str, *names: str, seconds: float) -> None:
         self.world.tell(address, f"freeze {', '.join(names)} for {seconds:.2f} s")
-        for name in names:
-            process = self.nodes[address].process(name)
+        for process in self._those(address, names):
             process.freeze()
             self.world.later(seconds, None, process.thaw)
+
+    def _those(self, address: str, names: tuple[str, ...]) -> list[Process]:
+        """Of these, the ones that run on that machine at all."""
+        processes = self.nodes[address].host.processes
+        return [processes[name] for name in names if name in processes]
 
     def power_cut(self, address: str, *, seconds: float) -> None:
         self.world.tell(address, f"power cut for {seconds:.2f} s")
         host = self.nodes[address].host
         host.fall_dark()
         self.world.later(seconds, None, host.boot)
+
+    def wipe(self, address: str, *, seconds: float) -> None:
+        """It loses its volume, and comes back with an empty one; its Sentinel learns from others who leads."""
+        node = self.nodes[address]
+        named = Counter(one.kept.master for one in self.nodes.values() if one is not node and SENTINEL in one.roles)
+        self.power_cut(address, seconds=seconds)
+        self.world.tell(address, "its volume is empty")
+        node.disk, node.began = Disk(), False
+        node.kept = Kept(master=named.most_common(1)[0][0] if named else address)
 
     def isolate(self, address: str, *, seconds: float) -> None:
         self.world.tell(address, f"isolated for {seconds:.2f} s")
@@ -171,14 +202,16 @@ class Site:
 
     def leader(self) -> str | None:
         """Whom every gateway has open."""
-        found = {node.haproxy.leader() if node.haproxy else None for node in self.nodes.values()}
+        found = {
+            node.haproxy.leader() if node.haproxy else None for node in self.nodes.values() if GATEWAY in node.roles
+        }
         return next(iter(found)) if len(found) == 1 else None
 
     def well(self) -> bool:
         leader = self.leader()
         if leader is None:
             return False
-        others = [node.redis for node in self.nodes.values() if node.host.address != leader]
+        others = [self.nodes[address].redis for address in self.having(DATA).values() if address != leader]
         return all(one is not None and one.link_up and one.leader == leader for one in others)
 
     def run(self, seconds: float) -> None:
@@ -213,7 +246,7 @@ class Began:
 
 
 @contextmanager
-def simulated(seed: int, size: int, **how: Any) -> Iterator[Site]:
+def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
     """A site in a world of its own, in which the node program's modules have no other clock, and no threads."""
     world, site = World(seed), list[Site]()
     clock = SimpleNamespace(monotonic=lambda: world.now, strftime=lambda *_: "", gmtime=lambda: None)
@@ -243,5 +276,5 @@ def simulated(seed: int, size: int, **how: Any) -> Iterator[Site]:
         patches.enter_context(patch.object(lease, "serve", serve))
         patches.enter_context(patch.object(silence, "sample_redis", lambda: None))
         patches.enter_context(patch.object(aside, "_take", lambda **_: "an RDB"))
-        site.append(Site(world, size, **how))
+        site.append(Site(world, layout, **how))
         yield site[0]

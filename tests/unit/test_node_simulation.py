@@ -27,7 +27,7 @@ def test_a_schedule_is_kept_as_it_is() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_slow_command_ends_nobodys_session(seed: int) -> None:
-    with simulated(seed, 3, minimum=1, persists=True) as site:
+    with simulated(seed, "compact", minimum=1, persists=True) as site:
         leader = _settled(site)
         before = _ended(site)
         site.freeze(leader, "redis", seconds=0.5)
@@ -39,7 +39,7 @@ def test_a_slow_command_ends_nobodys_session(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_busy_replicas_do_not_stop_writes(seed: int) -> None:
     """All of them, for ten seconds, though the leader takes no writes without a replica that follows it."""
-    with simulated(seed, 3, minimum=1, persists=True) as site:
+    with simulated(seed, "compact", minimum=1, persists=True) as site:
         leader = _settled(site)
         for address in site.addresses:
             if address != leader:
@@ -51,7 +51,7 @@ def test_busy_replicas_do_not_stop_writes(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_leader_that_is_cut_off_refuses_the_writes_of_those_who_come_to_it_directly(seed: int) -> None:
-    with simulated(seed, 3, minimum=1, persists=True) as site:
+    with simulated(seed, "compact", minimum=1, persists=True) as site:
         leader = _settled(site)
         redis = site.nodes[leader].redis
         assert redis is not None
