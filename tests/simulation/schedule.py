@@ -25,9 +25,25 @@ DRAWN = (*3 * ("compact",), *(name for name in LAYOUTS if name != "compact"))
 
 Break = Callable[[Site, str, float], None]
 
+BUSY = 0.5
+"""Seconds for which replicas are busy while their leader is lost."""
+
+
+def _lost_beside_busy(site: Site, leader: str, *names: str, replicas: int) -> None:
+    """Its successor has not read yet what it has been sent."""
+    others = [address for address in site.having(DATA).values() if address != leader]
+    for address in others[:replicas]:
+        site.freeze(address, "redis", seconds=BUSY)
+    site.world.later(site.world.random.uniform(0, BUSY), None, lambda: site.kill(leader, *names))
+
+
 HARD: dict[str, Break] = {
     "kill redis": lambda site, address, _: site.kill(address, "redis"),
     "kill redis and node": lambda site, address, _: site.kill(address, "redis", "node"),
+    "kill redis beside a busy replica": lambda site, address, _: _lost_beside_busy(site, address, "redis", replicas=1),
+    "kill redis and node beside busy replicas": lambda site, address, _: _lost_beside_busy(
+        site, address, "redis", "node", replicas=5
+    ),
     "freeze redis": lambda site, address, seconds: site.freeze(address, "redis", seconds=seconds),
     "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
     "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
@@ -178,7 +194,8 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
         }
         targets = at[one.at] or at["replica"] or at["leader"]
         target = targets[number % len(targets)]
-        beside = next((address for address in reversed(site.addresses) if address != target), target)
+        others = [address for address in (*reversed(at["replica"]), *at["other"], leader) if address != target]
+        beside = others[0] if others else target
         world.tell("", f"round {number}: {one.what}")
         for small in one.small:
             address, do = (beside if small.beside else target), SMALL[small.what]

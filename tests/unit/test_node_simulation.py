@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.simulation.schedule import Schedule, draw, dumps, loads, play, regressions
 from tests.simulation.site import Site, simulated
+from tests.simulation.undone import FIXES, PROGRAM, Fix, undone
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -19,6 +21,14 @@ def test_a_schedule(seed: int) -> None:
 @pytest.mark.parametrize("schedule", [pytest.param(kept, id=name) for name, kept in regressions().items()])
 def test_what_failed_once_holds(schedule: Schedule) -> None:
     _hold(schedule)
+
+
+@pytest.mark.parametrize("fix", FIXES, ids=lambda fix: fix.name)
+def test_what_can_be_undone_is_there(fix: Fix, tmp_path: Path) -> None:
+    """`python -m tests.simulation.undone` undoes it, to see whether the simulation notices."""
+    text = (undone(fix, tmp_path) / "holdfast_node" / fix.module).read_text()
+    compile(text, fix.module, "exec")
+    assert text != (PROGRAM / fix.module).read_text()
 
 
 def test_a_schedule_is_kept_as_it_is() -> None:

@@ -37,13 +37,15 @@ def environment() -> Environment:
 
 @pytest.fixture(scope="module")
 def passwords(cluster: Cluster, environment: Environment) -> list[bytes]:
+    """As they are, and as the header of an HTTP login has them: so HAProxy knows those of its statistics."""
     api = cloud.client(environment, "secretsmanager")
     listed = [it["Name"] for it in api.list_secrets()["SecretList"]]
     of_this = [name for name in listed if name.startswith(names.secret(environment, ""))]
-    found = [json.loads(api.get_secret_value(SecretId=name)["SecretString"])["password"] for name in of_this]
+    secrets = [json.loads(api.get_secret_value(SecretId=name)["SecretString"]) for name in of_this]
+    found = [secret["password"].encode() for secret in secrets]
     assert len(found) == len(users.of(environment))
     assert all(len(password) >= 32 for password in found)
-    return [password.encode() for password in found]
+    return [*found, *(base64.b64encode(f"{it['user']}:{it['password']}".encode()) for it in secrets)]
 
 
 def test_neither_state_nor_plan_nor_synthesised_output_has_one(passwords: list[bytes]) -> None:

@@ -29,8 +29,11 @@ BUSY = 10
 SPARE_CLIENTS, FULL_FOR = 10, 3
 """Further clients that a leader has room for, and seconds for which it has none."""
 
-REFUSES_WITHIN = 3.5
-"""Seconds after which a leader that is cut off takes no more writes (docs/clients.md), and a moment to measure it."""
+REFUSES_WITHIN = 4.0
+"""Seconds after which a leader that is cut off takes no more writes (docs/clients.md): Redis counts whole seconds since
+the last acknowledgement, and looks once a second."""
+
+MEASURED_WITHIN = 0.5
 
 
 @pytest.mark.timed
@@ -78,7 +81,7 @@ def test_a_leader_that_is_cut_off_soon_refuses_writes_that_come_to_it_directly(h
             except redis.ResponseError as error:
                 refused = str(error)
     assert refused.startswith("NOREPLICAS")
-    assert time.monotonic() - began < REFUSES_WITHIN
+    assert time.monotonic() - began < REFUSES_WITHIN + MEASURED_WITHIN
 
 
 @pytest.mark.timed
