@@ -164,7 +164,10 @@ def fast(runner: Runner, parts: Sequence[str]) -> None:
     if "simulation" in parts:
         simulate = ["python", "-m", "tests.simulation", "--seconds", str(SIMULATED_SECONDS)]
         run = runner.run("simulation", ["env", "PYTHONPATH=.:node", *simulate])
-        runner.say(f"{'':16}{run.log.read_text().splitlines()[-1]}")
+        # Neither where it was interrupted before, nor where it said nothing.
+        if run in runner.runs:
+            for line in run.log.read_text().splitlines()[-1:]:
+                runner.say(f"{'':16}{line}")
 
 
 def terraform(runner: Runner) -> None:

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.schedule import REGRESSIONS, dumps, play, shrink
-from tests.simulation.schedule import draw as drawn
+from tests.simulation.schedule import REGRESSIONS, draw, dumps, play, shrink
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = REPOSITORY / "node" / "holdfast_node"
@@ -145,9 +144,9 @@ def hunt() -> None:
     for seed in itertools.count():
         if time.monotonic() - began > SECONDS:
             return
-        if problems := play(drawn(seed)).problems:
+        if problems := play(draw(seed)).problems:
             after = time.monotonic() - began
-            kept = json.loads(dumps(shrink(drawn(seed))))
+            kept = json.loads(dumps(shrink(draw(seed))))
             print(json.dumps({"after": after, "seed": seed, "problems": problems, "schedule": kept}))
             return
 
