@@ -121,7 +121,7 @@ class Cluster:
                     sentinel.sendall(b"INFO sentinel\r\n")
                     with sentinel.makefile("rb") as lines:
                         # Not to the end: Sentinel knows no QUIT, and keeps the connection.
-                        said = next(line for line in lines if line.startswith(b"sentinel_tilt:"))
+                        said = next((line for line in lines if line.startswith(b"sentinel_tilt:")), b"")
             except (OSError, client.NotRunning):
                 # Just restarted: the report that says otherwise is older.
                 said = b""

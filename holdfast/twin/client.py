@@ -13,6 +13,7 @@ from typing import Any
 from holdfast.errors import HoldfastError
 from holdfast.topology import ports
 from holdfast.twin import machines, netns, outside
+from holdfast.twin.machines import NotRunning as NotRunning
 
 CONTROL = Path("/run/holdfast-twin/control.sock")
 LOCK = Path("/run/holdfast-twin.lock")
@@ -22,10 +23,6 @@ CACHED_FOR = 0.2
 
 _lock = threading.Lock()
 _state: tuple[float, dict[str, Any]] | None = None
-
-
-class NotRunning(HoldfastError):
-    """The twin, or the node that was meant, is off."""
 
 
 def request(do: str, *, timeout: float = 60, **arguments: object) -> dict[str, Any]:

@@ -46,7 +46,7 @@ Stream = int | IO[bytes] | IO[str] | None
 
 
 class NotRunning(HoldfastError):
-    """The machine is off."""
+    """The machine, the node that was meant, or the twin is off."""
 
 
 def create(instance_id: str, image_path: Path) -> None:
