@@ -24,7 +24,7 @@ from holdfast_node.membership import Membership
 from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
-from holdfast_node.servers import Servers
+from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
 from holdfast_node.watchdog import Watchdog
 
@@ -180,8 +180,10 @@ class Agent:
             self._promotion = self._loop.create_task(self._look_at_promoted())
         proven = self._sentinels.proven_leader()
         if self._haproxy:
-            keep = self._identity.detection - gateway.CLOSES_BEFORE
-            self._usable = gateway.usable(proven, self._identity.data, self._servers.sight, self._usable, keep)
+            self._usable = gateway.usable(
+                proven, self._identity.data, self._servers.sight, self._usable,
+                keep=self._identity.detection - gateway.CLOSES_BEFORE, contested=self._sentinels.contested(proven),
+            )  # fmt: skip
             self._haproxy.use(self._usable)
         self._set_priority(proven)
         self._set_lag(proven)
@@ -263,6 +265,8 @@ class Agent:
             own.tell(_complain, "REPLICAOF", "NO", "ONE")
         elif own and decision.do is Do.FOLLOW and (own.server.role is not Role.LEADER or self._aside.over):
             own.tell(_complain, *self._follow(decision.target))
+        elif own and decision.do is Do.WAIT:
+            own.tell(_complain, "REPLICAOF", NOBODY, 1)
         elif own and decision.do is Do.OFFER and time.monotonic() - self._offered >= OFFER_INTERVAL:
             self._offered = time.monotonic()
             # At once: nobody ever sees it lead.

@@ -41,6 +41,8 @@ class Do(str, Enum):
     FOLLOW = "follow"
     FAIL_OVER = "fail over"
     """Ask a Sentinel to promote a replica."""
+    WAIT = "wait"
+    """Follow nobody any more, as every Redis starts."""
     OFFER = "offer"
     """Have the Sentinels forget for how long this replica has had no leader: after 6 s they promote it no more."""
 
@@ -81,7 +83,8 @@ class Snapshot:
     waits_for: float = 0.0
     """Seconds for which this node's Redis has waited for a role, while a majority names it."""
     contradicts_for: float = 0.0
-    """Seconds for which this node has led, or followed somebody, beside the leader that a majority names."""
+    """Seconds for which this node has led, or followed somebody, beside the leader that a majority names; that may be
+    itself."""
     leaderless_for: float = 0.0
     """Seconds for which this node has followed the named leader, while that one answers and waits for a role itself."""
 
@@ -94,9 +97,11 @@ class Decision:
 
 
 def contradicts(me: str, own: Server, named: str | None) -> bool:
-    """Whether this node leads, or follows somebody, beside the leader that a majority names."""
-    if named is None or named == me:
+    """Whether this node leads, or follows somebody, beside the leader that a majority names; this one, maybe."""
+    if named is None:
         return False
+    if named == me:
+        return own.role is Role.REPLICA
     return own.role is Role.LEADER or (own.role is Role.REPLICA and own.leader != named)
 
 
@@ -164,6 +169,12 @@ def _named(snapshot: Snapshot) -> Decision:
     own = snapshot.own
     if own.role is Role.LEADER:
         return Decision(Do.STAY, "leads, and a majority names it")
+    leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
+    if own.role is Role.REPLICA and not leader and not snapshot.promoting and snapshot.contradicts_for >= STALE_AFTER:
+        # Whom it follows was to be promoted, and was not: that one may follow this node.
+        return Decision(
+            Do.WAIT, f"a majority names it, and it follows {own.leader}, which does not lead: follows nobody"
+        )
     if own.role is Role.REPLICA:
         return Decision(Do.STAY, "a majority names it: the Sentinels are promoting it")
     if own.role is Role.SILENT:
@@ -171,7 +182,6 @@ def _named(snapshot: Snapshot) -> Decision:
         return Decision(
             Do.STAY, f"a majority names it, but its Redis {snapshot.silent_because}: leaves it to the other Sentinels"
         )
-    leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
     if leader:
         return Decision(Do.STAY, f"a majority names it, but {leader} leads already: leaves it to the Sentinels")
     if any(peer.promotable and peer.has_data for peer in snapshot.peers.values()):

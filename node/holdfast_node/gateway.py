@@ -35,6 +35,10 @@ OUT_OF_REACH_FOR = 2.0
 """Seconds for which the leader's machine may be out of this one's reach, at most, while a majority still names it,
 until its sessions end: clients find it through another gateway."""
 
+AGAIN = 5.0
+"""Seconds after which HAProxy is told everything once more: while it was stopped, the last words of a program that has
+ended since may have waited for it, and were read after those of this one."""
+
 PROMPT = b"> "
 
 Server = tuple[str, str]
@@ -59,14 +63,21 @@ class Open:
 
 
 def usable(
-    leader: str | None, data: Mapping[str, str], seen: Callable[[str], Sight], before: Open, keep: float
+    leader: str | None,
+    data: Mapping[str, str],
+    seen: Callable[[str], Sight],
+    before: Open,
+    *,
+    keep: float,
+    contested: bool,
 ) -> Open:
     """What may be used, if `leader` is the address proven to lead. `data`: node name → address.
 
-    The leader, once it says itself that it leads; replicas, once they follow it in sync. Then they are kept while the
-    same leader is proven, also when they are too busy to answer (the leader for `keep` seconds): to end their sessions
-    would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for a time
-    without replicas.
+    The leader, once it says itself that it leads, unless it is `contested`: who was closed and answers again would take
+    writes just when a Sentinel promotes another one. Replicas, once they follow it in sync. Then they are kept while
+    the same leader is proven, also when they are too busy to answer (the leader for `keep` seconds): to end their
+    sessions would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for
+    a time without replicas.
     """
     if leader is None:
         return Open()
@@ -74,7 +85,8 @@ def usable(
     for name, address in data.items():
         sight, at_leader, at_replicas = seen(address), ("leader", name), ("replicas", name)
         if sight.details is not None:
-            if address == leader and sight.details.server.role is Role.LEADER:
+            leads = address == leader and sight.details.server.role is Role.LEADER
+            if leads and (at_leader in before or not contested):
                 ready.add(at_leader)
             if sight.details.may_be_read(leader):
                 ready.add(at_replicas)
@@ -102,6 +114,7 @@ class Haproxy(asyncio.Protocol):
         self._wanted = Open()
         self._told: Open | None = None
         """What HAProxy was told to use; None while nothing is known of it."""
+        self._told_at = 0.0
         self._transport: asyncio.WriteTransport | None = None
         self._answer = b""
         self._heard = 0.0
@@ -126,14 +139,16 @@ class Haproxy(asyncio.Protocol):
         return self._transport is not None and not silent
 
     def _tell(self) -> None:
-        if self._transport is None or self._told == self._wanted:
+        told, now = self._told, self._loop.time()
+        if now - self._told_at >= AGAIN:
+            told = None
+        if self._transport is None or told == self._wanted:
             return
-        told = self._told
         changed = [one for one in self._servers if told is None or told.state(one) != self._wanted.state(one)]
         # First what closes: no moment has two leaders.
         changed.sort(key=lambda one: one in self._wanted)
         self._transport.write(";".join(_commands(changed, self._wanted)).encode() + b"\n")
-        self._told = self._wanted
+        self._told, self._told_at = self._wanted, now
 
     async def _connect(self, delay: float) -> None:
         await asyncio.sleep(delay)

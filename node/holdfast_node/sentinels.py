@@ -48,8 +48,9 @@ they have missed the leader for 0.6 s, this must not coincide."""
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
 
-CHOSEN, ENDED = "+failover-state-send-slaveof-noone", "-failover-abort"
+STANDS, CHOSEN, ENDED = "+try-failover", "+failover-state-send-slaveof-noone", "-failover-abort"
 CHANNELS = (
+    STANDS,
     CHOSEN,
     f"{ENDED}-no-good-slave",
     f"{ENDED}-slave-timeout",
@@ -90,6 +91,8 @@ class Sentinels:
     _words: dict[str, Word] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
     _announcements: dict[str, Announcement] = field(default_factory=dict)
+    _stands: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Sentinel → the leader in whose place it wants to promote another one, and since when (monotonic seconds)."""
     _links: dict[str, Link] = field(default_factory=dict)
     _subscriptions: dict[str, Subscription] = field(default_factory=dict)
     _told: dict[str, int] = field(default_factory=dict)
@@ -187,6 +190,11 @@ class Sentinels:
         votes = self.votes()
         targets = announced(self._changes(), votes, named_by_majority(votes, self.known()))
         return next(iter(targets)) if len(targets) == 1 else None
+
+    def contested(self, leader: str | None) -> bool:
+        """Whether a Sentinel stands for election to replace it: it may be elected, and promote another, any moment."""
+        oldest = time.monotonic() - ANNOUNCED_FOR
+        return any(old == leader and since >= oldest for old, since in self._stands.values())
 
     def members(self) -> frozenset[str]:
         """Addresses of all data nodes that the Sentinels know of."""
@@ -384,9 +392,12 @@ class Sentinels:
             link.ask(lambda _: None, "SHUTDOWN")
 
     def _heard(self, sentinel: str, channel: str, message: str) -> None:
-        """An event; of a promotion: `slave NAME IP PORT @ ENVIRONMENT LEADER-IP LEADER-PORT`."""
+        """An event: `master ENVIRONMENT LEADER-IP LEADER-PORT`; of a promotion `slave NAME IP PORT @`, and the same."""
         words = message.split()
-        if channel == CHOSEN and words[5:6] == [self.identity.environment]:
+        self._stands.pop(sentinel, None)
+        if channel == STANDS and words[1:2] == [self.identity.environment]:
+            self._stands[sentinel] = words[2], time.monotonic()
+        elif channel == CHOSEN and words[5:6] == [self.identity.environment]:
             # What this Sentinel calls the old leader was promoted before: that change is over.
             still = {address: one for address, one in self._announcements.items() if one.target != words[6]}
             now = Announcement(sentinel, words[2], words[6], time.monotonic())

@@ -117,6 +117,19 @@ ROWS = [
         Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
     ),
     (
+        # It was to be promoted, and was frozen; now each of the two follows the other.
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}, contradicts_for=4.0),
+        Decision(Do.WAIT, "a majority names it, and it follows 10.40.16.4, which does not lead: follows nobody"),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=9.0),
+        Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
+    ),
+    (
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, promoting=A, contradicts_for=9.0),
+        Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
+    ),
+    (
         Snapshot(me=A, own=SILENT, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}),
         Decision(Do.STAY, "a majority names it, but its Redis does not answer: leaves it to the other Sentinels"),
     ),
@@ -201,6 +214,8 @@ def test_a_row_of_the_table(snapshot: Snapshot, decision: Decision) -> None:
         (WAITING, B, False),
         (DOWN, B, False),
         (LEADER, A, False),
+        (REPLICA_OF_B, A, True),
+        (WAITING, A, False),
         (LEADER, None, False),
     ],
 )
@@ -281,6 +296,8 @@ def test_what_may_never_be_decided() -> None:
         if decision.do is Do.FAIL_OVER:
             assert own.role in (Role.WAITING, Role.DOWN), snapshot
             assert for_me >= 2, snapshot
+        if decision.do is Do.WAIT:
+            assert own.role is Role.REPLICA and for_me >= 2 and not snapshot.promoting, snapshot
         if decision.do is Do.OFFER:
             assert own.promotable and snapshot.holder, snapshot
         if decision.do is Do.FOLLOW:
@@ -292,9 +309,11 @@ def test_what_may_never_be_decided() -> None:
 
 
 def test_the_readme_lists_each_decision_with_its_sentence() -> None:
-    rows = re.findall(r"^\| .+ \| (stay|lead|follow|fail over|offer) \| (.+) \|$", README.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| .+ \| (stay|lead|follow|fail over|wait|offer) \| (.+) \|$", README.read_text(), re.MULTILINE
+    )
     given = {(decision.do.value, _general(decision.sentence)) for decision in map(decide, every_snapshot())}
-    assert len(rows) == len(set(rows)) == 23
+    assert len(rows) == len(set(rows)) == 24
     assert set(rows) == given
 
 

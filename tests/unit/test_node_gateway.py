@@ -34,8 +34,17 @@ def late(state: State, seconds: float = 0.3) -> Sight:
     return Sight(None, state, seconds)
 
 
-def look(leader: str | None, seen: dict[str, Sight], before: Open = Open()) -> Open:  # noqa: B008
-    return gateway.usable(leader, DATA, lambda address: seen.get(address, DOWN), before, keep=4.95)
+def look(
+    leader: str | None,
+    seen: dict[str, Sight],
+    before: Open = Open(),  # noqa: B008
+    *,
+    contested: bool = False,
+) -> Open:
+    def sight(address: str) -> Sight:
+        return seen.get(address, DOWN)
+
+    return gateway.usable(leader, DATA, sight, before, keep=4.95, contested=contested)
 
 
 def ready(*servers: tuple[str, str]) -> frozenset[tuple[str, str]]:
@@ -108,6 +117,13 @@ def test_a_leader_that_restarted_is_not_kept() -> None:
     now = look(A, STEADY | answering((A, waits)), look(A, STEADY))
     assert LEADER_A not in now
     assert LEADER_A not in look(A, STEADY | {A: late(State.BUSY)}, now)
+
+
+def test_a_leader_that_was_closed_is_not_opened_while_a_sentinel_stands_for_election_to_replace_it() -> None:
+    closed = look(A, STEADY | {A: late(State.BUSY, 5.0)}, look(A, STEADY))
+    assert LEADER_A not in look(A, STEADY, closed, contested=True)
+    assert LEADER_A in look(A, STEADY, closed, contested=False)
+    assert LEADER_A in look(A, STEADY, look(A, STEADY), contested=True)
 
 
 def test_a_busy_replica_keeps_its_sessions_and_gets_no_new_ones() -> None:
@@ -193,6 +209,11 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
         haproxy.use(Open(A, ready(("leader", "a"), ("replicas", "b"))))
         await until(4)
         connections[0].transport.abort()
+        assert await until(6) == everything
+        haproxy.use(Open(A, ready(("leader", "a"), ("replicas", "b"))))
+        # What a program before this one said last may be read after it.
+        monkeypatch.setattr(gateway, "AGAIN", 0)
+        haproxy.use(Open(A, ready(("leader", "a"), ("replicas", "b"))))
         assert await until(6) == everything
         server.close()
 

@@ -89,6 +89,33 @@ def test_a_promotion_that_failed_leaves_the_old_leader(sentinels: Any) -> None:
     assert (sentinels.proven_leader(), sentinels.promoting()) == (A, None)
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        ("-failover-abort-not-elected", f"master local {A} 6380"),
+        ("+failover-state-send-slaveof-noone", f"slave {B}:6380 {B} 6380 @ local {A} 6380"),
+    ],
+    ids=["not elected", "elected"],
+)
+def test_a_leader_is_contested_from_a_sentinels_standing_for_election_until_it_has_chosen(
+    sentinels: Any, end: tuple[str, str]
+) -> None:
+    sentinels._heard(C, "+try-failover", f"master local {A} 6380")
+    assert sentinels.proven_leader() == A
+    assert [sentinels.contested(leader) for leader in (A, B, None)] == [True, False, False]
+    sentinels._heard(C, *end)
+    assert not sentinels.contested(A)
+
+
+def test_a_sentinel_that_never_said_how_its_election_ended_contests_nobody_for_ever(
+    sentinels: Any, clock: Clock
+) -> None:
+    sentinels._heard(C, "+try-failover", f"master local {A} 6380")
+    sentinels._heard(B, "+try-failover", f"master other {A} 6380")
+    clock.now += 10.1
+    assert not sentinels.contested(A)
+
+
 def test_back_and_forth_within_seconds_the_first_promotion_is_forgotten(sentinels: Any, clock: Clock) -> None:
     promote(sentinels, C, B, A)
     name(sentinels, clock, dict.fromkeys((A, B, C), B))
