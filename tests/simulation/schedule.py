@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.simulation.faults import AT_LEADER, HARD, SMALL
 from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
 from tests.simulation.site import DATA, LAYOUTS, Site, simulated
 
@@ -20,43 +21,11 @@ HEALED_WITHIN = 60.0
 LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
 """Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
 
+ANYWHERE = ("leader", "leader", "leader", "replica", "replica", "other")
+"""Who is hit, as often as it is drawn."""
+
 DRAWN = (*3 * ("compact",), *(name for name in LAYOUTS if name != "compact"))
 """Layouts as often as they are drawn."""
-
-Break = Callable[[Site, str, float], None]
-
-BUSY = 0.5
-"""Seconds for which replicas are busy while their leader is lost."""
-
-
-def _lost_beside_busy(site: Site, leader: str, *names: str, replicas: int) -> None:
-    """Its successor has not read yet what it has been sent."""
-    others = [address for address in site.having(DATA).values() if address != leader]
-    for address in others[:replicas]:
-        site.freeze(address, "redis", seconds=BUSY)
-    site.world.later(site.world.random.uniform(0, BUSY), None, lambda: site.kill(leader, *names))
-
-
-HARD: dict[str, Break] = {
-    "kill redis": lambda site, address, _: site.kill(address, "redis"),
-    "kill redis and node": lambda site, address, _: site.kill(address, "redis", "node"),
-    "kill redis beside a busy replica": lambda site, address, _: _lost_beside_busy(site, address, "redis", replicas=1),
-    "kill redis and node beside busy replicas": lambda site, address, _: _lost_beside_busy(
-        site, address, "redis", "node", replicas=5
-    ),
-    "freeze redis": lambda site, address, seconds: site.freeze(address, "redis", seconds=seconds),
-    "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
-    "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
-    "restart the site": lambda site, _, seconds: site.restart(seconds=seconds),
-    "lost volume": lambda site, address, seconds: site.wipe(address, seconds=1 + seconds),
-    "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
-}
-SMALL: dict[str, Break] = {
-    "slow command": lambda site, address, seconds: site.freeze(address, "redis", seconds=min(seconds, 0.5)),
-    "stalled node program": lambda site, address, seconds: site.freeze(address, "node", seconds=min(seconds, 1.0)),
-    "kill node program": lambda site, address, _: site.kill(address, "node"),
-    "kill haproxy": lambda site, address, _: site.kill(address, "haproxy"),
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +79,7 @@ def draw(seed: int) -> Schedule:
             pause=random.uniform(0.5, 4.0),
             hurried=random.random() < 0.5 and persists and what != "lost volume",
             what=what,
-            at=random.choice(("leader", "leader", "leader", "replica", "replica", "other")),
+            at="leader" if what in AT_LEADER else random.choice(ANYWHERE),
             after=random.uniform(0, 1.0),
             lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
             small=tuple(small() for _ in range(random.randint(1, 2))),
@@ -203,6 +172,7 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
         site.run(one.after)
         HARD[one.what](site, target, one.lasts)
         site.run(max(one.lasts, 1.5) + 1.0)
+        world.forget_traps()
     if not site.settle(HEALED_WITHIN):
         yield f"nobody leads, or not all follow, {HEALED_WITHIN:g} s after the last fault"
         return

@@ -20,6 +20,7 @@ HELLO_PERIOD = 2.0
 ELECTION_TIMEOUT = 10.0
 MAX_DESYNC = 1.0
 RECONNECT = 1.0
+MIN_LINK_RECONNECT = 15.0
 TILT_TRIGGER = 2.0
 SLAVE_RECONF_TIMEOUT = 10.0
 
@@ -347,7 +348,7 @@ class Sentinel:
             elapsed = now - one.last_avail
         if one.link is not None and one.act_ping is not None and now - one.act_ping > self.down_after / 2:
             waits = now - one.last_pong > self.down_after / 2
-            if waits and now - one.tried_at > RECONNECT:
+            if waits and now - one.tried_at > MIN_LINK_RECONNECT:
                 self._drop(one)
         reports_wrong = (
             one is self.master
@@ -398,6 +399,7 @@ class Sentinel:
         self.kept.epoch += 1
         self.failover_epoch = self.kept.epoch
         self.start_at = self.world.now + self.world.random.uniform(0, MAX_DESYNC)
+        self._event("+try-failover", f"master lab {self.master.address} {redis_model.PORT}")
 
     def _enter(self, state: str) -> None:
         self.state, self.state_at = state, self.world.now
@@ -540,6 +542,11 @@ class Sentinel:
             if end.open:
                 end.send(encode(["message", channel, message]))
 
+    def lose_listeners(self) -> None:
+        listeners, self._listeners = self._listeners, []
+        for end in listeners:
+            end.close()
+
     def _accept(self, end: End) -> None:
         parser = Parser()
 
@@ -577,7 +584,7 @@ class Sentinel:
         if words[0] == "INFO":
             return f"sentinel_tilt:{int(self.tilt_since is not None)}\r\n"
         if words[0] == "SHUTDOWN":
-            self.process.later(0, lambda: self.process.end())
+            self.process.later(0, self.process.restart)
             return "OK"
         what = words[1].upper()
         if what == "GET-MASTER-ADDR-BY-NAME":

@@ -21,7 +21,7 @@ from tests.simulation.clients import Writer
 from tests.simulation.haproxy_model import Haproxy
 from tests.simulation.redis_model import QUICK_RESYNC, Disk, Redis
 from tests.simulation.sentinel_model import Kept, Sentinel
-from tests.simulation.world import Host, Process, World
+from tests.simulation.world import RESTART, Host, Process, World
 
 DATA, GATEWAY, SENTINEL = "data", "gateway", "sentinel"
 ALL = (DATA, GATEWAY, SENTINEL)
@@ -37,9 +37,6 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
 """Layout → what runs on each of its machines."""
 
 PROCESSES = {DATA: "redis", SENTINEL: "sentinel", GATEWAY: "haproxy"}
-
-RESTART = 0.2
-"""Seconds after which systemd starts a service again."""
 
 
 @dataclass
@@ -66,6 +63,7 @@ class Node:
     kept: Kept
     began: bool = False
     redis: Redis | None = None
+    sentinel: Sentinel | None = None
     haproxy: Haproxy | None = None
     may: Any = None
 
@@ -114,7 +112,7 @@ class Site:
         )  # fmt: skip
 
     def _sentinel(self, node: Node) -> None:
-        Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
+        node.sentinel = Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
 
     def _haproxy(self, node: Node) -> None:
         node.haproxy = Haproxy(node.process("haproxy"), node, self.having(DATA))
@@ -153,8 +151,7 @@ class Site:
     def kill(self, address: str, *names: str, restart: float = RESTART) -> None:
         self.world.tell(address, f"kill {', '.join(names)}")
         for process in self._those(address, names):
-            process.end()
-            self.world.later(restart, None, process.start)
+            process.restart(restart)
 
     def restart(self, *, seconds: float) -> None:
         """All nodes at once, as by a loss of power; each comes back within so many seconds, in any order."""
@@ -197,6 +194,19 @@ class Site:
             self.world.cut -= cut
 
         self.world.later(seconds, None, heal)
+
+    def distrust_clock(self, address: str) -> None:
+        """Its clock jumps, and its Sentinel is in TILT."""
+        self.world.tell(address, "its clock jumps")
+        sentinel = self.nodes[address].sentinel
+        if sentinel is not None:
+            sentinel.tilt_since = self.world.now
+
+    def lose_listeners(self) -> None:
+        """Every Sentinel ends the connections of those that only listen to it."""
+        for node in self.nodes.values():
+            if node.sentinel is not None:
+                node.sentinel.lose_listeners()
 
     # What is seen.
 

@@ -9,6 +9,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,6 +18,9 @@ LATENCY = (0.0001, 0.001)
 
 RETRANSMISSION, RETRANSMISSION_AT_MOST = 0.2, 2.0
 """Seconds until a lost segment is sent again, twice as long after each: as Linux does. What is behind it waits."""
+
+RESTART = 0.2
+"""Seconds after which systemd starts a service again."""
 
 SYN_AGAIN = 1.0
 """Seconds until a lost attempt to connect is repeated."""
@@ -38,11 +42,25 @@ class World:
         """Whose code is running."""
         self.cut: set[frozenset[str]] = set()
         """Pairs of addresses that do not reach each other."""
+        self._traps: list[tuple[str, Callable[[str], None]]] = []
         self._queue: list[tuple[float, int, Timer]] = []
         self._number = 0
 
     def tell(self, who: str, what: str) -> None:
         self.story.append((self.now, who, what))
+        for trap in self._traps:
+            beginning, do = trap
+            if what.startswith(beginning):
+                self._traps.remove(trap)
+                self.later(0, None, partial(do, who))
+                return
+
+    def upon(self, beginning: str, do: Callable[[str], None]) -> None:
+        """Do it, once, right after somebody has told what begins so; `do` gets who."""
+        self._traps.append((beginning, do))
+
+    def forget_traps(self) -> None:
+        self._traps.clear()
 
     def later(self, delay: float, process: Process | None, do: Callable[[], None]) -> None:
         """Do it after so many seconds, if that process still runs then; `process` None: in any case."""
@@ -124,6 +142,11 @@ class Process:
         for end in list(self.connections):
             end.die(goodbye=goodbye)
         self.connections.clear()
+
+    def restart(self, after: float = RESTART) -> None:
+        """It ends, and systemd starts it again."""
+        self.end()
+        self.world.later(after, None, self.start)
 
     def freeze(self) -> None:
         self.frozen = True

@@ -1,0 +1,133 @@
+"""What can be broken: hard faults, each the reason of a round, and small ones beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation.site import DATA, GATEWAY, SENTINEL, Site
+
+Break = Callable[[Site, str, float], None]
+"""Breaks something at an address; what has an end ends after about so many seconds."""
+
+CHOSEN = "+failover-state-send-slaveof-noone"
+"""What the elected Sentinel says once it has chosen whom to promote."""
+
+STALL = 1.9
+"""Seconds that the elected Sentinel stalls, at most: see README.md, what is known."""
+
+
+def _others(site: Site, leader: str) -> list[str]:
+    """All Redis but the leader's, in any order."""
+    found = [address for address in site.having(DATA).values() if address != leader]
+    site.world.random.shuffle(found)
+    return found
+
+
+def _lost_beside_busy(site: Site, leader: str, *names: str, seconds: float) -> None:
+    """Its successor has not read yet what it has been sent."""
+    for address in _others(site, leader):
+        site.freeze(address, "redis", seconds=seconds)
+    site.world.later(site.world.random.uniform(0, min(seconds, 0.5)), None, lambda: site.kill(leader, *names))
+
+
+def _lost_beside_empty(site: Site, leader: str, seconds: float) -> None:
+    """One of the others restarts, empty where nothing is on disk, and is not fed yet; who has everything is busy.
+
+    Not sooner: for a second and a half the Sentinels may take one that restarted for what it was.
+    """
+    random = site.world.random
+    first, *others = _others(site, leader) or [leader]
+    if others:
+        site.kill(first, "redis")
+
+    def lost() -> None:
+        for address in others or [first]:
+            site.freeze(address, "redis", seconds=seconds)
+        site.kill(leader, "redis")
+
+    site.world.later(random.uniform(1.5, 2.5), None, lost)
+
+
+def _lost_beside_one_busy(site: Site, leader: str, _: float) -> None:
+    """One of those that could succeed it has not read yet what another one has acknowledged."""
+    random = site.world.random
+    site.freeze((_others(site, leader) or [leader])[0], "redis", seconds=random.uniform(0.3, 0.55))
+    site.world.later(random.uniform(0.05, 0.3), None, lambda: site.kill(leader, "redis"))
+
+
+def _lost_in_tilt(site: Site, leader: str, _: float) -> None:
+    """The clocks of all machines jump, as by a step of NTP: no Sentinel does anything for a while."""
+    for address in site.having(SENTINEL).values():
+        site.distrust_clock(address)
+    site.world.later(site.world.random.uniform(0.1, 2.0), None, lambda: site.kill(leader, "redis", "node"))
+
+
+def _returns(site: Site, leader: str) -> None:
+    """Its Redis stalls for about as long as it takes to replace it."""
+    site.freeze(leader, "redis", seconds=site.world.random.uniform(0.7, 1.5))
+
+
+def _upon_promotion(site: Site, do: Callable[[str], None]) -> None:
+    """`do` gets the address of the Sentinel that was elected."""
+    site.world.upon(CHOSEN, lambda who: do(who.removeprefix("sentinel ")))
+
+
+def _returns_to_stalled_gateways(site: Site, leader: str, _: float) -> None:
+    def stall(_: str) -> None:
+        for address in site.having(GATEWAY).values():
+            site.freeze(address, "node", seconds=site.world.random.uniform(0.2, 1.2))
+
+    _returns(site, leader)
+    _upon_promotion(site, stall)
+
+
+def _returns_to_the_deaf(site: Site, leader: str, _: float) -> None:
+    """Nobody hears of the promotion: the Sentinels lose those who listen, again and again."""
+    _returns(site, leader)
+    for tenth in range(4, 18):
+        site.world.later(tenth / 10, None, site.lose_listeners)
+
+
+def _returns_beside_a_stalled_sentinel(site: Site, leader: str, _: float) -> None:
+    random = site.world.random
+
+    def stall(elected: str) -> None:
+        seconds = random.uniform(0.3, STALL)
+        site.world.later(random.uniform(0, 0.1), None, lambda: site.freeze(elected, "sentinel", seconds=seconds))
+
+    _returns(site, leader)
+    _upon_promotion(site, stall)
+
+
+HARD: dict[str, Break] = {
+    "kill redis": lambda site, address, _: site.kill(address, "redis"),
+    "kill redis for a while": lambda site, address, seconds: site.kill(address, "redis", restart=seconds),
+    "kill redis and node": lambda site, address, _: site.kill(address, "redis", "node"),
+    "kill redis beside a busy replica": _lost_beside_one_busy,
+    "kill redis beside busy replicas": lambda site, address, seconds: _lost_beside_busy(
+        site, address, "redis", seconds=seconds
+    ),
+    "kill redis and node beside busy replicas": lambda site, address, seconds: _lost_beside_busy(
+        site, address, "redis", "node", seconds=seconds
+    ),
+    "kill redis beside an empty replica and busy ones": _lost_beside_empty,
+    "kill redis and node in TILT": _lost_in_tilt,
+    "freeze redis": lambda site, address, seconds: site.freeze(address, "redis", seconds=seconds),
+    "freeze redis, and gateways at the promotion": _returns_to_stalled_gateways,
+    "freeze redis, and lose the promotion": _returns_to_the_deaf,
+    "freeze redis, and the elected Sentinel": _returns_beside_a_stalled_sentinel,
+    "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
+    "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
+    "restart the site": lambda site, _, seconds: site.restart(seconds=seconds),
+    "lost volume": lambda site, address, seconds: site.wipe(address, seconds=1 + seconds),
+    "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
+}
+AT_LEADER = frozenset(what for what in HARD if " beside " in what or ", and " in what or what.endswith("in TILT"))
+"""Which make sense only where the leader is."""
+
+SMALL: dict[str, Break] = {
+    "slow command": lambda site, address, seconds: site.freeze(address, "redis", seconds=min(seconds, 0.5)),
+    "stalled node program": lambda site, address, seconds: site.freeze(address, "node", seconds=min(seconds, 1.0)),
+    "kill node program": lambda site, address, _: site.kill(address, "node"),
+    "kill haproxy": lambda site, address, _: site.kill(address, "haproxy"),
+}
