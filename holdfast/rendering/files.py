@@ -11,7 +11,7 @@ import jinja2
 
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import SOURCES, program
-from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, names, ports, users
+from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, channels, names, ports, users
 from holdfast.topology.spec import ApplicationSpec, CommandGroup
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -128,21 +128,28 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
             name: " ".join(_rules(application, features))
             for name, application in cluster.environment.applications.items()
         },
-        "every_channel": " &*" if features.since_6_2 else "",
+        "greetings": channels.GREETINGS,
     }
 
 
 def _rules(application: ApplicationSpec, features: Features) -> Iterator[str]:
     """What an application may do, as Redis' ACL has it."""
-    yield from (f"~{pattern}" for pattern in application.keys)
-    if features.since_6_2:
-        yield from (f"&{pattern}" for pattern in application.channels)
     everything = CommandGroup.ALL in application.commands
+    every_channel = channels.ALL in application.channels
+    yield from (f"~{pattern}" for pattern in application.keys)
+    if features.since_7_0:
+        yield from (f"&{pattern}" for pattern in application.channels if pattern != channels.ALL)
+        yield from (f"&{pattern}" for pattern in channels.EVERY_OTHER if every_channel)
     # What every client library says at first.
     yield from (f"+@{group}" for group in (*application.commands, *(() if everything else ("connection",))))
     yield from ("-@admin", "-@dangerous", "+info")
     if everything:
-        yield from ("+sort", "+sort_ro") if features.since_6_2 else ("+sort",)
+        yield from ("+sort", "+sort_ro") if features.since_7_0 else ("+sort",)
+    if not features.since_7_0:
+        yield "-publish"  # It knows no permissions for channels, and so cannot keep anybody from the Sentinels'.
+    if features.since_7_0 and every_channel and (everything or CommandGroup.PUBSUB in application.commands):
+        # Redis wants a subscriber's pattern to be one of its own, to the letter: this lets it have any.
+        yield "(+psubscribe &*)"
 
 
 def _packages(cluster: Cluster, node: Node) -> list[str]:

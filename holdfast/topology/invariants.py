@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
+from holdfast.topology import channels
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
@@ -261,9 +262,22 @@ def applications_are_some_and_not_our_own(environment: Environment) -> Iterator[
 def channels_can_be_limited(environment: Environment) -> Iterator[Problem]:
     for kind, machine in _machines(environment, Role.DATA):
         for name, application in environment.applications.items():
-            if application.channels != ("*",) and machine.image is Distribution.UBUNTU_22_04:
+            if application.channels != (channels.ALL,) and machine.image is Distribution.UBUNTU_22_04:
                 found = f"some, on machines.{kind.key}.image {machine.image}, whose Redis 6.0 cannot limit them"
                 yield Problem(f"applications.{name}.channels", found, "nothing, or a newer distribution")
+
+
+@_reads("applications")
+def applications_greet_no_sentinels(environment: Environment) -> Iterator[Problem]:
+    for name, application in environment.applications.items():
+        for index, pattern in enumerate(application.channels):
+            if pattern != channels.ALL and channels.matches(pattern, channels.GREETINGS):
+                found = f"{pattern}, which matches {channels.GREETINGS}: who publishes there commands the Sentinels"
+                accepted = (
+                    "* for all channels but those that begin with __s, or patterns that do not match that one, "
+                    "such as __key*"
+                )
+                yield Problem(f"applications.{name}.channels[{index}]", found, accepted)
 
 
 @_reads("tls")

@@ -23,6 +23,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from holdfast.topology import channels
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.risks import Risk
@@ -295,8 +296,10 @@ class ApplicationSpec(Spec):
 
     keys: tuple[Pattern, ...] = ("*",)
     """Patterns of the keys that it may use, as `orders:*`."""
-    channels: tuple[Pattern, ...] = ("*",)
-    """Patterns of the channels on which it may publish, and to which it may subscribe."""
+    channels: tuple[Pattern, ...] = (channels.ALL,)
+    """Patterns of the channels on which it may publish, and to which it may subscribe. `*`: all but those that begin
+    with `__s`, where Sentinels greet each other; and any pattern to subscribe to. With Redis 6.0 it publishes nothing.
+    """
     commands: tuple[CommandGroup, ...] = (CommandGroup.ALL,)
     """Groups of commands that it may use."""
 

@@ -187,6 +187,46 @@ def test_an_application_may_be_given_no_more_than_there_is(
     assert list(problems(tmp_path, VALID | {"applications": {"shop": application}})) == [f"applications.shop.{path}"]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("__sentinel__:hello", "__*", "**", "?*", "*:hello", "*o", "_?sentinel*", "__sentinel__?hello", "__s*"),
+        *("[_]*", "[^a]*", "[A-z]*", "[z-A]*", "__[a-z]*", "[-_]_sentinel__:hello", "*[o", "*[^"),
+        *(
+            "__sentinel__:hell[^]",
+            "__sentinel__:hell[a-z",
+            "__[^key]*",
+            "?" * 18,
+            "*?" * 18,
+            "*_" * 4 + "*",
+            "__s[a-]e]ntinel__:*",
+        ),
+    ],
+)
+def test_no_pattern_lets_an_application_greet_sentinels(tmp_path: Path, pattern: str) -> None:
+    """Each of them is one that Redis 7.0 and 8.0 take as matching."""
+    content = VALID | {"applications": {"shop": {"channels": ["news", pattern]}}}
+    assert problems(tmp_path, content) == {
+        "applications.shop.channels[1]": (
+            f"{pattern}, which matches __sentinel__:hello: who publishes there commands the Sentinels | "
+            "* for all channels but those that begin with __s, or patterns that do not match that one, such as __key*"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*", "news", "news:*", "__key*", "_", "_[^_]*", "__[^s]*", "__sentinel__", "__sentinel__:hello?", "*lo:"),
+        *("__SENTINEL__:HELLO", "[]*", "*[", "[a-z]*", "[_", "[^_", "?" * 17, "?" * 19, "*[!-z]" * 30, "[!^]*"),
+    ],
+)
+def test_other_patterns_of_channels_are_taken(tmp_path: Path, pattern: str) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(VALID | {"applications": {"shop": {"channels": [pattern]}}}))
+    assert load_environment(file).applications["shop"].channels == (pattern,)
+
+
 def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -> None:
     found = problems(tmp_path, VALID | {"applications": {"My Shop": {}}})
     assert found.pop("applications.My Shop").startswith("'My Shop' | text that matches ^[a-z]")

@@ -223,32 +223,69 @@ def test_what_the_environment_says_of_redis_reaches_its_configuration(redis: dic
     assert len(names) == len(set(names)), "a setting stands twice"
 
 
+EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
+"""Every channel but those that begin with `__s`, as Sentinel's does."""
+
+
 @pytest.mark.parametrize(
     ("application", "old", "new"),
     [
-        ({}, "~* +@all -@admin -@dangerous +info +sort", "~* &* +@all -@admin -@dangerous +info +sort +sort_ro"),
+        (
+            {},
+            "~* +@all -@admin -@dangerous +info +sort -publish",
+            f"~* {EVERY_OTHER} +@all -@admin -@dangerous +info +sort +sort_ro (+psubscribe &*)",
+        ),
+        (
+            {"channels": ["news:*", "*"], "commands": ["string", "pubsub"]},
+            "~* +@string +@pubsub +@connection -@admin -@dangerous +info -publish",
+            f"~* &news:* {EVERY_OTHER} +@string +@pubsub +@connection -@admin -@dangerous +info (+psubscribe &*)",
+        ),
+        (
+            {"commands": ["string"]},
+            "~* +@string +@connection -@admin -@dangerous +info -publish",
+            f"~* {EVERY_OTHER} +@string +@connection -@admin -@dangerous +info",
+        ),
         (
             {"keys": ["orders:*", "carts:*"], "channels": [], "commands": ["read", "pubsub"]},
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -publish",
             "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info",
         ),
         (
             {"keys": [], "channels": ["news:*"], "commands": ["pubsub"]},
-            "+@pubsub +@connection -@admin -@dangerous +info",
+            "+@pubsub +@connection -@admin -@dangerous +info -publish",
             "&news:* +@pubsub +@connection -@admin -@dangerous +info",
         ),
     ],
-    ids=["default", "some keys", "channels only"],
+    ids=["default", "channels twice", "no channels' commands", "some keys", "channels only"],
 )
 def test_an_application_may_do_what_the_file_says_and_never_administer(
     application: dict[str, Any], old: str, new: str
 ) -> None:
-    for image, rules in (("ubuntu-22.04", old), ("debian-12", new)):
-        content = changed(on(PROD, image)).model_dump(mode="json") | {"applications": {"shop": application}}
-        content["redis"]["memory"] = f"{PROD.redis.memory}MB"
-        files = first(Environment.model_validate(content))
+    for image, rules in (("ubuntu-22.04", old), ("debian-12", new), ("debian-13", new)):
+        files = first(with_applications(image, shop=application))
         assert f"user shop on #<shop> {rules}" in files["/etc/holdfast/users.acl"].splitlines()
         assert "user shop on #<shop> &* " in files["/etc/holdfast/sentinel-users.acl"]
+
+
+def with_applications(image: str, **applications: Any) -> Environment:
+    content = changed(on(PROD, image)).model_dump(mode="json") | {"applications": applications}
+    content["redis"]["memory"] = f"{PROD.redis.memory}MB"
+    return Environment.model_validate(content)
+
+
+@pytest.mark.parametrize("image", Distribution)
+def test_none_but_sentinels_and_who_administers_may_greet_sentinels(image: str) -> None:
+    lines = first(on(PROD, image))["/etc/holdfast/users.acl"].splitlines()
+    rules = {line.split()[1]: line.split()[2:] for line in lines if line.startswith("user ")}
+    channels = {user: [rule for rule in words if rule.startswith("&")] for user, words in rules.items()}
+    may = {user for user, words in rules.items() if {"+publish", "+@all"} & set(words) and "-publish" not in words}
+    if image is Distribution.UBUNTU_22_04:
+        assert not any(channels.values())
+        assert may == {"sentinel", "admin"}
+    else:
+        assert (channels.pop("sentinel"), channels.pop("admin")) == (["&__sentinel__:hello"], ["&*"])
+        assert {user for user, words in channels.items() if words} == {"app"}
+        assert may == {"app", "sentinel", "admin"}
 
 
 def test_a_redis_starts_as_a_replica_of_nobody_and_takes_no_address_but_its_own() -> None:

@@ -22,7 +22,7 @@ MAY = {
     "metrics": [["INFO", "everything"], ["SLOWLOG", "GET"], ["LATENCY", "LATEST"], ["DBSIZE"]],
     "backup": [["PING"], ["INFO", "persistence"], ["REPLCONF", "rdb-only", "1"]],
     "replication": [["PING"], ["REPLCONF", "capa", "psync2"]],
-    "sentinel": [["INFO"], ["ROLE"], ["PUBLISH", "user", "1"], ["CLIENT", "SETNAME", "user"]],
+    "sentinel": [["INFO"], ["ROLE"], ["PUBLISH", "__sentinel__:hello", "1"], ["CLIENT", "SETNAME", "user"]],
     "node": [["INFO"], ["CONFIG", "GET", "replica-priority"], ["CLIENT", "UNPAUSE"]],
 }
 
@@ -47,7 +47,7 @@ ALSO_MAY = {
     "app": {"GET", "SET", "PUBLISH"},
     "backup": {"REPLCONF"},
     "replication": {"REPLCONF"},
-    "sentinel": {"CONFIG REWRITE", "PUBLISH", "CLIENT"},
+    "sentinel": {"CONFIG REWRITE", "CLIENT"},
     "node": {"CONFIG GET", "REPLICAOF", "CLIENT", "BGSAVE"},
 }
 """Of those, what a user is for: not tried, since the cluster is to stay as it is."""
@@ -102,6 +102,8 @@ def test_a_sentinel_asks_who_one_is(healthy: Cluster, user: str | None, may: lis
         if user != "node":
             for command in (["SENTINEL", "FAILOVER", "local"], ["SENTINEL", "RESET", "local"], ["SHUTDOWN"]):
                 assert _say(talk, *command).startswith("-NOPERM ")
+        if user in ENVIRONMENT.applications:
+            assert _say(talk, "PUBLISH", "__sentinel__:hello", "1").startswith("-NOPERM ")
 
 
 def _as(cluster: Cluster, user: str) -> redis.Redis:
