@@ -125,14 +125,14 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
         "applications": {
-            name: " ".join(_rules(application, features))
+            name: " ".join(_rules(application, features, alone=len(cluster.environment.applications) == 1))
             for name, application in cluster.environment.applications.items()
         },
         "greetings": channels.GREETINGS,
     }
 
 
-def _rules(application: ApplicationSpec, features: Features) -> Iterator[str]:
+def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Iterator[str]:
     """What an application may do, as Redis' ACL has it."""
     everything = CommandGroup.ALL in application.commands
     every_channel = channels.ALL in application.channels
@@ -147,9 +147,20 @@ def _rules(application: ApplicationSpec, features: Features) -> Iterator[str]:
         yield from ("+sort", "+sort_ro") if features.since_7_0 else ("+sort",)
     if not features.since_7_0:
         yield "-publish"  # It knows no permissions for channels, and so cannot keep anybody from the Sentinels'.
+    if not (alone if application.functions is None else application.functions):
+        yield from _no_functions(features, scripts=everything or CommandGroup.SCRIPTING in application.commands)
     if features.since_7_0 and every_channel and (everything or CommandGroup.PUBSUB in application.commands):
         # Redis wants a subscriber's pattern to be one of its own, to the letter: this lets it have any.
         yield "(+psubscribe &*)"
+
+
+def _no_functions(features: Features, scripts: bool) -> Iterator[str]:
+    """Functions and scripts belong to all: an application may call them, and not change what another one runs."""
+    yield from ("-script", "-function") if features.since_7_0 else ("-script",)
+    if scripts:
+        yield from ("+script|load", "+script|exists")
+    if scripts and features.since_7_0:
+        yield from ("+function|list", "+function|stats")
 
 
 def _packages(cluster: Cluster, node: Node) -> list[str]:

@@ -292,7 +292,8 @@ class CommandGroup(StrEnum):
 
 
 class ApplicationSpec(Spec):
-    """A user of Redis for an application. By default: all keys, and every command but those that administer."""
+    """A user of Redis for an application. By default: all keys, and every command but those that administer, and those
+    that could change what another application runs."""
 
     keys: tuple[Pattern, ...] = ("*",)
     """Patterns of the keys that it may use, as `orders:*`."""
@@ -302,6 +303,9 @@ class ApplicationSpec(Spec):
     """
     commands: tuple[CommandGroup, ...] = (CommandGroup.ALL,)
     """Groups of commands that it may use."""
+    functions: bool | None = None
+    """Whether it may load, delete and restore functions, and kill or flush scripts and functions, those of others too.
+    Default: whether it is the only application."""
 
 
 class BackupSpec(Spec):

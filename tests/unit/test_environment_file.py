@@ -234,7 +234,7 @@ def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -
         "applications": "none | at least one, or no such key: then there is one, app"
     }
     assert problems(tmp_path, VALID | {"applications": {"shop": {"colour": 1}}}) == {
-        "applications.shop.colour": "an unknown key | keys, channels, commands"
+        "applications.shop.colour": "an unknown key | keys, channels, commands, functions"
     }
 
 

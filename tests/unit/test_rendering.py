@@ -255,8 +255,14 @@ EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
             "+@pubsub +@connection -@admin -@dangerous +info -publish",
             "&news:* +@pubsub +@connection -@admin -@dangerous +info",
         ),
+        (
+            {"functions": False, "channels": []},
+            "~* +@all -@admin -@dangerous +info +sort -publish -script +script|load +script|exists",
+            "~* +@all -@admin -@dangerous +info +sort +sort_ro -script -function "
+            "+script|load +script|exists +function|list +function|stats",
+        ),
     ],
-    ids=["default", "channels twice", "no channels' commands", "some keys", "channels only"],
+    ids=["default", "channels twice", "no channels' commands", "some keys", "channels only", "no functions"],
 )
 def test_an_application_may_do_what_the_file_says_and_never_administer(
     application: dict[str, Any], old: str, new: str
@@ -271,6 +277,38 @@ def with_applications(image: str, **applications: Any) -> Environment:
     content = changed(on(PROD, image)).model_dump(mode="json") | {"applications": applications}
     content["redis"]["memory"] = f"{PROD.redis.memory}MB"
     return Environment.model_validate(content)
+
+
+@pytest.mark.parametrize(
+    ("image", "scripting", "none"),
+    [
+        ("ubuntu-22.04", "-script +script|load +script|exists", "-script"),
+        *(
+            (
+                image,
+                "-script -function +script|load +script|exists +function|list +function|stats",
+                "-script -function",
+            )
+            for image in ("debian-12", "ubuntu-24.04", "debian-13")
+        ),
+    ],
+)
+def test_of_several_applications_none_replaces_what_another_one_runs(image: str, scripting: str, none: str) -> None:
+    """`@write` has FUNCTION LOAD too."""
+    some: dict[str, Any] = {"channels": []}
+    applications = {
+        "shop": some,
+        "scripts": some | {"commands": ["scripting"]},
+        "stock": some | {"commands": ["read", "write"]},
+        "library": some | {"functions": True},
+    }
+    lines = first(with_applications(image, **applications))["/etc/holdfast/users.acl"].splitlines()
+    rules = {line.split()[1]: line for line in lines if line.startswith("user ")}
+    assert rules["shop"].endswith(f" {scripting}")
+    assert rules["scripts"].endswith(f" {scripting}")
+    assert rules["stock"].endswith(f" {none}")
+    assert "script" not in rules["library"]
+    assert "function" not in rules["library"]
 
 
 @pytest.mark.parametrize("image", Distribution)

@@ -1,4 +1,4 @@
-"""Who has one application's password does not command the cluster.
+"""Who has one application's password commands neither the cluster nor another application.
 
 The forged greetings are ones that Sentinels do not understand: if one came through, its test would fail and the cluster
 would not.
@@ -16,6 +16,7 @@ from holdfast.topology import find_environment, load_environment, users
 from tests.twin.passwords import password
 
 ENVIRONMENT = load_environment(find_environment("local"))
+APPLICATIONS = list(ENVIRONMENT.applications)
 GREETINGS, FORGED, END = "__sentinel__:hello", "forged", "attacks:end"
 REFUSED = r"(?i)no permissions|can't publish to the channel"
 """Redis 7.0 says the latter of scripts."""
@@ -30,6 +31,16 @@ GREET = [
     ["EVAL", "return redis.pcall('PUBLISH', ARGV[1], ARGV[2])", "0", GREETINGS, FORGED],
     ["EVAL", "return redis.call('SPUBLISH', ARGV[1], ARGV[2])", "0", GREETINGS, FORGED],
     ["FCALL", "publish", "0", GREETINGS, FORGED],
+]
+HIJACK = [
+    ["FUNCTION", "LOAD", LIBRARY],
+    ["FUNCTION", "LOAD", "REPLACE", LIBRARY],
+    ["FUNCTION", "DELETE", "attacks"],
+    ["FUNCTION", "FLUSH"],
+    ["FUNCTION", "RESTORE", "payload"],
+    ["FUNCTION", "KILL"],
+    ["SCRIPT", "KILL"],
+    ["SCRIPT", "FLUSH"],
 ]
 
 
@@ -106,6 +117,20 @@ def test_an_application_hears_of_keys(healthy: Cluster) -> None:
                 pass
         finally:
             admin.config_set(option, before)
+
+
+@pytest.mark.parametrize("user", APPLICATIONS)
+def test_none_of_several_applications_changes_what_another_one_runs(healthy: Cluster, library: None, user: str) -> None:
+    with _as(healthy, user) as attacker:
+        for command in HIJACK:
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                attacker.execute_command(*command)
+
+
+def test_an_application_still_has_scripts(healthy: Cluster, library: None) -> None:
+    with _as(healthy, "app") as app:
+        assert app.evalsha(app.script_load("return ARGV[1]"), 0, "1") == "1"
+        assert "attacks" in str(app.function_list())
 
 
 def _message(subscriber: Any) -> dict[str, str]:
