@@ -135,7 +135,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
 def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Iterator[str]:
     """What an application may do, as Redis' ACL has it."""
     everything = CommandGroup.ALL in application.commands
-    every_channel = channels.ALL in application.channels
+    every_key, every_channel = "*" in application.keys, channels.ALL in application.channels
     yield from (f"~{pattern}" for pattern in application.keys)
     if features.since_7_0:
         yield from (f"&{pattern}" for pattern in application.channels if pattern != channels.ALL)
@@ -143,10 +143,15 @@ def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Ite
     # What every client library says at first.
     yield from (f"+@{group}" for group in (*application.commands, *(() if everything else ("connection",))))
     yield from ("-@admin", "-@dangerous", "+info")
-    if everything:
-        yield from ("+sort", "+sort_ro") if features.since_7_0 else ("+sort",)
+    if everything and features.since_7_0:
+        yield from ("+sort", "+sort_ro")
+    elif everything and every_key:
+        yield "+sort"  # Redis 6.0 lets BY and GET of it read any key.
     if not features.since_7_0:
         yield "-publish"  # It knows no permissions for channels, and so cannot keep anybody from the Sentinels'.
+    if not every_key:
+        # They tell the names of all keys.
+        yield from ("-randomkey", "-client|tracking") if features.since_7_0 else ("-randomkey",)
     if not (alone if application.functions is None else application.functions):
         yield from _no_functions(features, scripts=everything or CommandGroup.SCRIPTING in application.commands)
     if features.since_7_0 and every_channel and (everything or CommandGroup.PUBSUB in application.commands):

@@ -247,13 +247,18 @@ EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
         ),
         (
             {"keys": ["orders:*", "carts:*"], "channels": [], "commands": ["read", "pubsub"]},
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -publish",
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking",
+        ),
+        (
+            {"keys": ["orders:*"], "channels": []},
+            "~orders:* +@all -@admin -@dangerous +info -publish -randomkey",
+            "~orders:* +@all -@admin -@dangerous +info +sort +sort_ro -randomkey -client|tracking",
         ),
         (
             {"keys": [], "channels": ["news:*"], "commands": ["pubsub"]},
-            "+@pubsub +@connection -@admin -@dangerous +info -publish",
-            "&news:* +@pubsub +@connection -@admin -@dangerous +info",
+            "+@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
+            "&news:* +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking",
         ),
         (
             {"functions": False, "channels": []},
@@ -262,7 +267,7 @@ EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
             "+script|load +script|exists +function|list +function|stats",
         ),
     ],
-    ids=["default", "channels twice", "no channels' commands", "some keys", "channels only", "no functions"],
+    ids=["default", "channels twice", "no channels' commands", "some keys", "sorts", "channels only", "no functions"],
 )
 def test_an_application_may_do_what_the_file_says_and_never_administer(
     application: dict[str, Any], old: str, new: str

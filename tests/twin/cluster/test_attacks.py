@@ -133,6 +133,15 @@ def test_an_application_still_has_scripts(healthy: Cluster, library: None) -> No
         assert "attacks" in str(app.function_list())
 
 
+@pytest.mark.parametrize("command", [["RANDOMKEY"], ["CLIENT", "TRACKING", "ON", "BCAST"]], ids=" ".join)
+def test_an_application_with_some_keys_is_not_told_the_names_of_others(healthy: Cluster, command: list[str]) -> None:
+    with _as(healthy, "reports") as attacker, pytest.raises(redis.exceptions.NoPermissionError):
+        attacker.execute_command(*command)
+    with _as(healthy, "app") as app:
+        app.set("attacks", "1", ex=60)
+        app.execute_command(*command)
+
+
 def _message(subscriber: Any) -> dict[str, str]:
     """The next message, without the confirmations before it."""
     while True:
