@@ -73,11 +73,11 @@ def usable(
 ) -> Open:
     """What may be used, if `leader` is the address proven to lead. `data`: node name → address.
 
-    The leader, once it says itself that it leads, unless it is `contested`: who was closed and answers again would take
-    writes just when a Sentinel promotes another one. Replicas, once they follow it in sync. Then they are kept while
-    the same leader is proven, also when they are too busy to answer (the leader for `keep` seconds): to end their
-    sessions would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for
-    a time without replicas.
+    The leader, once it says itself that it leads; replicas, once they follow it in sync. Then they are kept while the
+    same leader is proven, also when they are too busy to answer (the leader for `keep` seconds): to end their sessions
+    would not make them faster. A busy replica gets new sessions only where all are busy: the leader's are for a time
+    without replicas. `contested`: whether a Sentinel stands for election to replace the leader. It is not opened then,
+    nor kept while it is silent: it would answer again, and take writes, just when another one is promoted.
     """
     if leader is None:
         return Open()
@@ -92,7 +92,7 @@ def usable(
                 ready.add(at_replicas)
         elif before.leader != leader:
             continue
-        elif at_leader in before and sight.silent_for < keep and (sight.busy or _is_late(sight)):
+        elif at_leader in before and not contested and sight.silent_for < keep and (sight.busy or _is_late(sight)):
             ready.add(at_leader)
         elif at_replicas in before and sight.busy and sight.silent_for < BUSY_FOR:
             busy.add(at_replicas)

@@ -35,6 +35,9 @@ class Instance:
     listening: End | None = None
     connecting: bool = False
     tried_at: float = float("-inf")
+    listening_at: float = float("-inf")
+    """When it began to listen there."""
+    heard_at: float = float("-inf")
     act_ping: float | None = None
     """When the ping was sent that nobody has answered yet."""
     last_ping: float = float("-inf")
@@ -163,11 +166,11 @@ class Sentinel:
             # Such an attempt is given up like a link whose ping nobody answers.
             self.process.later(max(self.down_after, RECONNECT), refused)
         if one.port == redis_model.PORT and one.listening is None and one.link is not None:
-            one.listening = one.link
+            one.listening, one.listening_at, one.heard_at = one.link, now, now
 
             def listens(end: End) -> None:
                 one.listening = end
-                end.received = lambda message: self._heard(message)
+                end.received = lambda message: self._heard(one, message)
                 end.ended = lambda: self._deaf(one, end)
                 end.send(("subscribe",))
 
@@ -188,6 +191,9 @@ class Sentinel:
         if one.link is not None:
             one.link.close()
             one.link, one.pending = None, 0
+        self._end_listening(one)
+
+    def _end_listening(self, one: Instance) -> None:
         if one.listening is not None:
             if one.listening.open:
                 one.listening.close()
@@ -322,7 +328,8 @@ class Sentinel:
         for words in (("MULTI",), ("REPLICAOF", leader or "NO", "ONE"), ("KILL",), ("EXEC",)):
             self._command(one, "sent", *words)
 
-    def _heard(self, message: tuple[Any, ...]) -> None:
+    def _heard(self, through: Instance, message: tuple[Any, ...]) -> None:
+        through.heard_at = self.world.now
         kind, (address, epoch, master, config_epoch) = message
         if kind != "hello" or address == self.address:
             return
@@ -350,6 +357,9 @@ class Sentinel:
             waits = now - one.last_pong > self.down_after / 2
             if waits and now - one.tried_at > MIN_LINK_RECONNECT:
                 self._drop(one)
+        heard = one.listening is None or now - one.heard_at <= 3 * HELLO_PERIOD
+        if not heard and now - one.listening_at > MIN_LINK_RECONNECT:
+            self._end_listening(one)
         reports_wrong = (
             one is self.master
             and one.role_reported == "slave"

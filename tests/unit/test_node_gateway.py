@@ -124,6 +124,7 @@ def test_a_leader_that_was_closed_is_not_opened_while_a_sentinel_stands_for_elec
     assert LEADER_A not in look(A, STEADY, closed, contested=True)
     assert LEADER_A in look(A, STEADY, closed, contested=False)
     assert LEADER_A in look(A, STEADY, look(A, STEADY), contested=True)
+    assert LEADER_A not in look(A, STEADY | {A: late(State.BUSY)}, look(A, STEADY), contested=True)
 
 
 def test_a_busy_replica_keeps_its_sessions_and_gets_no_new_ones() -> None:
