@@ -21,6 +21,9 @@ PATIENCE = 600
 ATTACH_INTERVAL = 1.0
 """Seconds between two calls of the cloud for it."""
 
+MOUNT_OPTIONS = "noatime,nosuid,nodev,noexec"
+"""Volumes outlive machines: what one left on it must not become root, a device or a program of the next."""
+
 OWNER = "redis"
 
 UNCORRECTED = 4
@@ -56,12 +59,27 @@ def prepare(identity: Identity, cloud: Cloud) -> None:
         _check(device)
         _grow(device)
         MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
-        subprocess.run(["mount", "-o", "noatime", device, MOUNT_POINT], check=True)
+        subprocess.run(["mount", "-o", MOUNT_OPTIONS, device, MOUNT_POINT], check=True)
         say(f"mounted {device} ({found}) at {MOUNT_POINT}")
     for name in ("redis", "sentinel"):
-        folder = MOUNT_POINT / name
-        folder.mkdir(mode=0o750, exist_ok=True)
-        shutil.chown(folder, OWNER, OWNER)
+        _make_folder(MOUNT_POINT / name)
+
+
+def _make_folder(folder: Path) -> None:
+    """Never through a link: with `redis -> /etc` the machine before would have this one give its /etc away."""
+    if not os.path.lexists(folder):
+        folder.mkdir(mode=0o750)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise Refused(
+            f"{folder} is no folder ({error.strerror}), and Holdfast makes nothing else there: the machine before may "
+            "have been in other hands. Look at the volume, or replace it; nothing was changed"
+        ) from None
+    try:
+        shutil.chown(descriptor, OWNER, OWNER)
+    finally:
+        os.close(descriptor)
 
 
 def _check(device: Path) -> None:

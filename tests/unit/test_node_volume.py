@@ -1,5 +1,6 @@
 """A data volume is formatted only when it is blank, and another's is never touched."""
 
+import os
 import shutil
 import subprocess
 from contextlib import nullcontext
@@ -35,6 +36,8 @@ class Machine:
         self.blocks = 512
         self.fsck = 0
         self.ran: list[str] = []
+        self.options: set[str] = set()
+        """With which it was mounted."""
         self.cloud: Any = Cloud()
 
     def run(self, command: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -53,6 +56,9 @@ class Machine:
             case "mkfs.ext4":
                 self.ran.append("mkfs.ext4")
                 self.tags = {"TYPE": "ext4", "UUID": words[words.index("-U") + 1]}
+            case "mount":
+                self.ran.append("mount")
+                self.options = set(words[words.index("-o") + 1].split(","))
             case _:
                 self.ran.append(words[0])
         return subprocess.CompletedProcess(command, code, said + "\n")
@@ -186,3 +192,31 @@ def test_on_xen_the_data_volume_has_its_attachments_name(tmp_path: Path, monkeyp
 def _paths_with_mounts(folder: Path, mounts: str) -> Any:
     (folder / "mounts").write_text(mounts)
     return lambda path: Path(folder / "mounts" if path == "/proc/self/mounts" else path)
+
+
+def test_nothing_on_a_volume_becomes_root_a_device_or_a_program(identity: Identity, machine: Machine) -> None:
+    volume.prepare(identity, machine.cloud)
+    assert {"nosuid", "nodev", "noexec"} <= machine.options
+
+
+@pytest.mark.parametrize("name", ["redis", "sentinel"])
+@pytest.mark.parametrize("left", ["link", "link to nothing", "file"])
+def test_what_a_machine_left_in_place_of_a_folder_is_refused_and_not_followed(
+    identity: Identity, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: str
+) -> None:
+    used(machine)
+    etc, folder = tmp_path / "etc", tmp_path / "mount" / name
+    folder.parent.mkdir()
+    if left == "file":
+        folder.touch()
+    else:
+        folder.symlink_to(etc)
+    if left == "link":
+        etc.mkdir()
+    given: list[int] = []
+    monkeypatch.setattr(shutil, "chown", lambda path, *_: given.append(os.stat(path).st_ino))
+    with pytest.raises(volume.Refused, match=f"{name} is no folder .*replace it; nothing was changed"):
+        volume.prepare(identity, machine.cloud)
+    assert folder.is_symlink() or folder.is_file()
+    assert etc.exists() is (left == "link")
+    assert not {it.stat().st_ino for it in (etc, folder) if it.exists()} & set(given)
