@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.twin.run import STATE
+from holdfast.twin.run import STATE, make_own
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 KEPT = STATE / "inotify-instances"
@@ -19,7 +19,7 @@ def lift() -> None:
     """Raise it where it is lower, and remember what it was."""
     before = int(INOTIFY.read_text())
     if before < NEEDED:
-        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        make_own(KEPT.parent)
         KEPT.write_text(str(before))
         INOTIFY.write_text(str(NEEDED))
 

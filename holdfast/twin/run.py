@@ -73,6 +73,12 @@ def wait_until(holds: Callable[[], bool], *, timeout: float, interval: float = 0
     return True
 
 
+def make_own(folder: Path) -> None:
+    """A folder of ours, with all above it that is missing. Nobody but root gets in, whoever made it first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def mounts() -> list[tuple[Path, str]]:
     """Where something is mounted on the host and its file system type, in the order of mounting."""
     found = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.twin import machines
-from holdfast.twin.run import STATE, run, wait_until
+from holdfast.twin.run import STATE, make_own, run, wait_until
 
 VOLUMES = STATE / "volumes"
 GIB = 1024**3
@@ -25,7 +25,7 @@ make the same device node."""
 
 def create(volume_id: str, size_gib: int) -> None:
     """Make a blank volume. It takes no space on the host until it is written to. Does nothing when there is one."""
-    VOLUMES.mkdir(parents=True, exist_ok=True)
+    make_own(VOLUMES)
     file = _file(volume_id)
     if not file.exists():
         with file.open("xb") as content:
