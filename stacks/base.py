@@ -75,7 +75,7 @@ class Stack(TerraformStack):
             region=self.environment.region,
             default_tags=[AwsProviderDefaultTags(tags=names.tags(self.environment))],
             ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[RUN_TIME_TAGS])],
-            **({} if endpoint is None else emulation.PROVIDER),
+            **({} if endpoint is None else emulation.provider()),
         )
         if endpoint is not None:
             # By override: the bindings leave out the provider's 250 endpoints, which would make every synth slower.

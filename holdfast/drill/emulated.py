@@ -6,8 +6,10 @@ Reports that machines would write come from a thread, so that the gates are the 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY, terraform_environment
 from holdfast.ops import cloud
-from holdfast.topology import Cluster, Environment, load_environment, names, pins
+from holdfast.topology import Cluster, Environment, emulation, load_environment, names, pins
 from holdfast.twin.api import Api
 
 TIMEOUT = 1200
@@ -106,14 +109,28 @@ class Terraform:
 
 @contextmanager
 def emulated() -> Iterator[Api]:
-    """The twin's API alone, with one image. Instances reach every state at once."""
+    """The twin's API alone, with one image, and its key where clients look. Instances reach every state at once."""
     api = Api(port=0, instant=True)
     api.start()
+    api.register_image("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", api.account, "x86_64")
     try:
-        api.register_image("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", api.account, "x86_64")
-        yield api
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "credentials"
+            emulation.write(file, api.key)
+            with mock.patch.dict(os.environ, {emulation.VARIABLE: str(file)}):
+                yield api
     finally:
         api.stop()
+
+
+def environment_of(api: Api) -> dict[str, str]:
+    """For a process that takes AWS's own endpoints and keys from its environment: they lead to this API."""
+    return {
+        "AWS_ENDPOINT_URL": api.url,
+        "AWS_ACCESS_KEY_ID": api.key.id,
+        "AWS_SECRET_ACCESS_KEY": api.key.secret,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def written(folder: Path, name: str, text: str) -> Environment:

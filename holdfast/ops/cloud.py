@@ -9,7 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from holdfast.errors import HoldfastError
-from holdfast.topology import Environment
+from holdfast.topology import Environment, emulation
 
 
 class CloudError(HoldfastError):
@@ -22,13 +22,15 @@ def client(environment: Environment, service: str, attempts: int = 3) -> Any:
     config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": attempts, "mode": "standard"})
     if endpoint is None:
         return boto3.client(service, region_name=environment.region, config=config)
+    # Without a twin there is no key, and nobody who would ask for it.
+    key = emulation.key() or emulation.Key("none", "none")
     return boto3.client(
         service,
         region_name=environment.region,
         endpoint_url=endpoint,
-        # The emulated cloud takes any key, and must not see real ones.
-        aws_access_key_id="holdfast",
-        aws_secret_access_key="holdfast",
+        # The emulated cloud has its own, and must not see real ones.
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
         config=config.merge(Config(s3={"addressing_style": "path"})),
     )
 

@@ -69,7 +69,7 @@ def configuration(place: Place) -> dict[str, Any]:
         backend = {"s3": {**where, "encrypt": True, "use_lockfile": True}}
     provider: dict[str, Any] = {"region": place.region}
     if place.endpoint is not None:
-        provider |= emulation.PROVIDER | {"endpoints": emulation.endpoints(place.endpoint)}
+        provider |= emulation.provider() | {"endpoints": emulation.endpoints(place.endpoint)}
     required = {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}
     return {"terraform": {"backend": backend, "required_providers": required}, "provider": {"aws": [provider]}}
 

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
+from holdfast.topology import emulation
 from holdfast.twin import faults, images, internet, metadata, netns, web
 from holdfast.twin.api import Api
 from holdfast.twin.client import CONTROL, LOCK
@@ -21,7 +22,7 @@ from holdfast.twin.fabric import Fabric
 from holdfast.twin.forward import Forwarder, endpoints
 from holdfast.twin.reconciler import Reconciler, is_alive
 from holdfast.twin.rules import API_PORT, INTERNET, METADATA, METADATA_PORT, MIRROR_PORT, Cut, admits_api
-from holdfast.twin.run import STATE, require_root
+from holdfast.twin.run import STATE, make_own, require_root
 from holdfast.twin.view import CloudView, Instance
 
 REGION = "eu-central-1"
@@ -41,7 +42,7 @@ class Stoppable(Protocol):
 
 class Daemon:
     def __init__(self, *, port: int = API_PORT, region: str = REGION) -> None:
-        self.api = Api(port=port, region=region, on_change=self._changed)
+        self.api = Api(port=port, region=region, on_change=self._changed, key=emulation.key())
         self.fabric = Fabric()
         self.forwards = Forwarder(self.api.put_parameter, STATE / "forwards.json")
         self.reconciler = Reconciler(self.api, self.fabric, self._follow)
@@ -62,7 +63,7 @@ class Daemon:
         self._saver = threading.Thread(target=self._save, daemon=True, name="saver")
 
     def start(self) -> None:
-        STATE.mkdir(parents=True, exist_ok=True)
+        make_own(STATE)
         if SNAPSHOT.exists():
             self.api.load(SNAPSHOT)
         for image in images.CATALOGUE:
@@ -196,7 +197,7 @@ class _Control:
                 for line in self.rfile:
                     self.wfile.write(json.dumps(_answer(commands, line)).encode() + b"\n")
 
-        CONTROL.parent.mkdir(mode=0o700, exist_ok=True)
+        make_own(CONTROL.parent)
         CONTROL.unlink(missing_ok=True)
         self._server = _ThreadingServer(str(CONTROL), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True, name="control")

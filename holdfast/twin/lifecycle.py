@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from holdfast.errors import HoldfastError
+from holdfast.topology import emulation
 from holdfast.twin import cgroups, client, fabric, images, limits, machines, netns, volumes
-from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, mounts, remove_tree, require_root, wait_until
+from holdfast.twin.run import CLEAN_ENVIRONMENT, STATE, make_own, mounts, remove_tree, require_root, wait_until
 
 RUNTIME = client.CONTROL.parent
 LOCK = Path("/run/holdfast-twin.command.lock")
@@ -76,6 +77,7 @@ def down(say: Say) -> list[str]:
                     removed.append(str(folder))
                 except (HoldfastError, OSError) as error:
                     refused.append(str(error))
+        emulation.CREDENTIALS.unlink(missing_ok=True)
         client.LOCK.unlink(missing_ok=True)
         LOCK.unlink(missing_ok=True)
     left = remains()
@@ -142,7 +144,10 @@ def _start() -> None:
     for pid in _daemons():
         # It has not answered for a minute.
         _end(pid)
-    STATE.mkdir(parents=True, exist_ok=True)
+    make_own(STATE)
+    if not emulation.CREDENTIALS.exists():
+        # Also for who became root to bring the twin up, and is not root when they deploy to it.
+        emulation.write(emulation.CREDENTIALS, emulation.Key.new(), int(os.environ.get("SUDO_UID", 0)))
     keep = {
         name: value for name, value in os.environ.items() if name.lower().endswith("_proxy") or name == "SSL_CERT_FILE"
     }

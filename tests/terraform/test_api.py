@@ -43,8 +43,8 @@ class Terraform:
         self._environment = quick_environment() | {"AWS_EC2_METADATA_DISABLED": "true"}
         provider = {
             "region": api.region,
-            "access_key": "holdfast",
-            "secret_key": "holdfast",
+            "access_key": api.key.id,
+            "secret_key": api.key.secret,
             "max_retries": 3,
             "s3_use_path_style": True,
             "skip_credentials_validation": True,
@@ -87,7 +87,7 @@ class Terraform:
 
 
 def client(api: Api, service: str) -> Any:
-    keys = {"aws_access_key_id": "holdfast", "aws_secret_access_key": "holdfast"}
+    keys = {"aws_access_key_id": api.key.id, "aws_secret_access_key": api.key.secret}
     return boto3.client(service, endpoint_url=api.url, region_name=api.region, **keys)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import Terraform
+from holdfast.drill.emulated import Terraform, environment_of
 from holdfast.mirror import REPOSITORY
 from holdfast.twin.api import Api
 
@@ -251,12 +251,7 @@ def test_image_changed_volume_shrunk_endpoints_opened_protection_removed_and_con
 
 def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(applied: Terraform, api: Api) -> None:
     """`prod` before `holdfast bootstrap prod`, with AWS's own endpoints led to the emulation by the environment."""
-    variables = applied.variables | {
-        "AWS_ENDPOINT_URL": api.url,
-        "AWS_ACCESS_KEY_ID": "holdfast",
-        "AWS_SECRET_ACCESS_KEY": "holdfast",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    variables = applied.variables | environment_of(api)
     for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
         variables.pop(name, None)
     report = run("prod", variables)

@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 
-from holdfast.drill.emulated import ENVIRONMENT, ORDER, STACKS, Terraform, quick_environment
+from holdfast.drill.emulated import ENVIRONMENT, ORDER, STACKS, Terraform, environment_of, quick_environment
 from holdfast.mirror import REPOSITORY
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names
@@ -102,14 +102,8 @@ def test_destroy_leaves_nothing(terraform: Terraform, environment: Environment, 
 
 def test_prod_plans(api: Api, tmp_path: Path) -> None:
     """Every stack of it as it is, with AWS's own endpoints led to the emulation by the environment."""
-    variables = quick_environment() | {
-        "HOLDFAST_ENVIRONMENTS": "prod",
-        "CDKTF_OUTDIR": str(tmp_path / "out"),
-        "AWS_ENDPOINT_URL": api.url,
-        "AWS_ACCESS_KEY_ID": "holdfast",
-        "AWS_SECRET_ACCESS_KEY": "holdfast",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
+    variables = quick_environment() | environment_of(api)
+    variables |= {"HOLDFAST_ENVIRONMENTS": "prod", "CDKTF_OUTDIR": str(tmp_path / "out")}
     for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
         variables.pop(name, None)
     terraform = Terraform(tmp_path, "prod", variables)
@@ -126,7 +120,7 @@ def test_prod_plans(api: Api, tmp_path: Path) -> None:
 
 def _publish_outputs(outdir: Path, api: Api) -> None:
     """What the stacks would have left in their states, for those that read it: nothing of prod was ever applied."""
-    keys = {"aws_access_key_id": "holdfast", "aws_secret_access_key": "holdfast"}
+    keys = {"aws_access_key_id": api.key.id, "aws_secret_access_key": api.key.secret}
     s3 = boto3.client("s3", region_name="eu-central-1", endpoint_url=api.url, **keys)
     made = {"value": "arn:aws:kms:eu-central-1:123456789012:key/made-up-by-a-test", "type": "string", "sensitive": True}
     prod = load_environment(find_environment("prod"))

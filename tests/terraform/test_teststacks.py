@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import emulated, reporting, written
+from holdfast.drill.emulated import emulated, environment_of, reporting, written
 from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
@@ -195,8 +195,7 @@ def test_what_a_bucket_records_is_destroyed_where_there_is_no_file(
     place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on AWS, whose endpoints the process's environment leads to the emulation."""
-    keys = {"AWS_ACCESS_KEY_ID": "holdfast", "AWS_SECRET_ACCESS_KEY": "holdfast", "AWS_EC2_METADATA_DISABLED": "true"}
-    for name, value in ({"AWS_ENDPOINT_URL": api.url} | keys).items():
+    for name, value in environment_of(api).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     basis = place.cloud.regions[REGION]

@@ -45,5 +45,6 @@ def test_only_the_state_and_the_cloud_are_configured(place: Place, backend: dict
 
 def test_an_emulation_is_reached_at_its_endpoint_and_never_sees_real_keys() -> None:
     (provider,) = configuration(Place("local-network", "us-east-1", None, "http://127.0.0.1:4566"))["provider"]["aws"]
-    assert provider["access_key"] == "holdfast"
+    assert provider["profile"] == "holdfast-twin"
+    assert provider["shared_credentials_files"] == ["/run/holdfast-twin.credentials"]
     assert set(provider["endpoints"][0].values()) == {"http://127.0.0.1:4566"}

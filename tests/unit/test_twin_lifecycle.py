@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import cgroups, client, lifecycle, netns
+from holdfast.topology import emulation
+from holdfast.twin import cgroups, client, lifecycle, netns, volumes
 
 
 @pytest.fixture
@@ -19,6 +22,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.setattr(lifecycle, name, tmp_path / name)
     monkeypatch.setattr(lifecycle, "LOCK", tmp_path / "command.lock")
     monkeypatch.setattr(client, "LOCK", tmp_path / "daemon.lock")
+    monkeypatch.setattr(emulation, "CREDENTIALS", tmp_path / "credentials")
+    emulation.write(emulation.CREDENTIALS, emulation.Key.new())
     monkeypatch.setattr(lifecycle, "require_root", lambda: None)
     monkeypatch.setattr(lifecycle, "_daemons", lambda: [])
     monkeypatch.setattr(cgroups, "instances", lambda: [])
@@ -86,3 +91,41 @@ def test_a_daemon_that_never_answers_is_replaced(host: Path, monkeypatch: pytest
     monkeypatch.setattr(client, "request", silent)
     assert lifecycle.up([], lambda doing: None) is True
     assert started == [True]
+
+
+@pytest.fixture
+def started(host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A twin whose daemon was started, by a stand-in; its folders and files were open to all before."""
+    ended = SimpleNamespace(poll=lambda: None)
+    monkeypatch.setattr(lifecycle.subprocess, "Popen", lambda *_, **__: ended)
+    monkeypatch.setattr(lifecycle, "answers", lambda: True)
+    monkeypatch.setattr(lifecycle, "LOG", host / "STATE" / "daemon.log")
+    (host / "STATE").chmod(0o755)
+    emulation.CREDENTIALS.unlink()
+    lifecycle._start()
+    return host
+
+
+def test_its_folder_and_its_key_are_for_its_user_alone(started: Path) -> None:
+    assert stat.S_IMODE((started / "STATE").stat().st_mode) == 0o700
+    assert stat.S_IMODE(emulation.CREDENTIALS.stat().st_mode) == 0o600
+
+
+def test_each_twin_has_a_key_of_its_own_which_outlives_its_daemon(started: Path) -> None:
+    first = emulation.key()
+    assert first is not None
+    lifecycle._start()
+    assert emulation.key() == first
+    emulation.CREDENTIALS.unlink()
+    lifecycle._start()
+    again = emulation.key()
+    assert again is not None
+    assert again.id != first.id
+    assert again.secret != first.secret
+
+
+def test_its_volumes_are_for_its_user_alone(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volumes, "VOLUMES", host / "volumes")
+    (host / "volumes").mkdir(mode=0o755)
+    volumes.create("vol-1", 1)
+    assert stat.S_IMODE((host / "volumes").stat().st_mode) == 0o700

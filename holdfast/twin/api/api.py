@@ -14,9 +14,10 @@ from moto.s3.models import FakeKey
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import names
+from holdfast.topology.emulation import Key
 from holdfast.twin.api import images, instances, s3, state
-from holdfast.twin.api.permissions import Permissions
-from holdfast.twin.api.serving import LOCK, Authorize, Call, Server, Service
+from holdfast.twin.api.permissions import Permissions, wrongly_signed
+from holdfast.twin.api.serving import LOCK, Authorize, Call, Refusal, Request, Server, Service
 from holdfast.twin.api.viewing import look
 from holdfast.twin.view import CloudView
 
@@ -36,10 +37,15 @@ class Api:
         region: str = "eu-central-1",
         on_change: Callable[[], None] | None = None,
         instant: bool = False,
+        key: Key | None = None,
     ) -> None:
-        """`on_change`: called after every change, to signal only. `instant`: states are reached without machines."""
+        """`on_change`: called after every change, to signal only. `instant`: states are reached without machines.
+
+        `key`: may do everything; a new one unless given.
+        """
         self.account: str = DEFAULT_ACCOUNT_ID
         self.region = region
+        self.key = key or Key.new()
         self.generation = 0
         self._port = port
         self._on_change = on_change
@@ -60,7 +66,7 @@ class Api:
 
     def start(self) -> None:
         """Port 0 takes a free one."""
-        server = self._service.listen(LISTEN, self._port)
+        server = self._service.listen(LISTEN, self._port, self._refusal)
         self._port = server.port
         self._servers.append(server)
 
@@ -193,6 +199,12 @@ class Api:
                     "`holdfast twin down` begins anew, and takes down what runs on it"
                 ) from error
             self._changed()
+
+    def _refusal(self, request: Request) -> Refusal | None:
+        """To this host. Whoever has no key is refused, and a role what its policies do not allow."""
+        if request.signature is None or request.signature.key_id != self.key.id:
+            return self._permissions.refusal(request)
+        return None if request.signed_with(self.key.secret) else wrongly_signed(request)
 
     def _after(self, call: Call) -> None:
         if self._instant and call.service == "ec2":

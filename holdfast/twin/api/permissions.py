@@ -1,7 +1,8 @@
 """Which permissions a machine's call takes, and whether the role that signed it has them.
 
-moto takes every call of everybody. From a network of the twin a call must be one of an instance's role, and allowed to
-it by its policies; what it used of them is kept, so that a test finds what a role has and nobody needs.
+moto takes every call of everybody. From a network of the twin a call must be signed with the keys of an instance's
+role, and allowed to it by its policies; what it used of them is kept, so that a test finds what a role has and nobody
+needs.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
-from xml.sax.saxutils import escape
 
 from moto.backends import get_backend
 
 from holdfast.twin.api.policies import Grant, Need, grant, grants
-from holdfast.twin.api.serving import Refusal, Request
+from holdfast.twin.api.serving import Refusal, Request, refuse
 
 S3_ACTIONS = {"GET": ("s3:GetObject", "kms:Decrypt"), "PUT": ("s3:PutObject", "kms:GenerateDataKey")}
 """Method → the permission for an object, and the one for the key that encrypts it."""
+
+
+FORMS = ("ec2", "sts")
+"""Services that take one."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,21 @@ class Permissions:
 
     def refusal(self, request: Request) -> Refusal | None:
         """Why a call is not allowed, in the words of the service; None where it is. Under the API's lock."""
-        role = self._role(request.key_id)
-        if role is None:
-            return refuse(request, "InvalidClientTokenId", "The security token included in the request is invalid.")
+        if request.signature is None:
+            return refuse(request.call, "MissingAuthenticationToken", "The request is not signed.")
+        session = get_backend("sts")[self._account]["aws"].get_assumed_role_from_access_key(request.signature.key_id)
+        role = self._role(session.role_arn.rpartition("/")[2]) if session else None
+        if session is None or role is None:
+            message = "The security token included in the request is invalid."
+            return refuse(request.call, "InvalidClientTokenId", message)
+        if not request.signed_with(session.secret_access_key):
+            return wrongly_signed(request)
         policies = _policies(role)
         for need in self._needs(request):
             granted = None if isinstance(need, Unknown) else grant(policies, need)
             if granted is None:
                 what = f"{need.what}: the twin does not know what it takes" if isinstance(need, Unknown) else need
-                return refuse(request, None, f"role {role.name} is not authorized to perform: {what}")
+                return refuse(request.call, None, f"role {role.name} is not authorized to perform: {what}")
             self._used.setdefault(role.name, set()).add(granted)
         return None
 
@@ -58,11 +68,7 @@ class Permissions:
             if role.name in self._used
         }
 
-    def _role(self, key_id: str) -> Any | None:
-        session = get_backend("sts")[self._account]["aws"].get_assumed_role_from_access_key(key_id)
-        if session is None:
-            return None
-        name = session.role_arn.rpartition("/")[2]
+    def _role(self, name: str) -> Any | None:
         return next((role for role in self._roles() if role.name == name), None)
 
     def _roles(self) -> list[Any]:
@@ -70,7 +76,11 @@ class Permissions:
 
     def _needs(self, request: Request) -> Iterator[Need | Unknown]:
         call = request.call
-        if call.service == "s3":
+        if _says_two(request):
+            yield Unknown(f"{call.service}:{call.action}")
+        elif call.service == "sts" and call.action == "GetCallerIdentity":
+            return
+        elif call.service == "s3":
             yield from self._of_object(*call.action.partition(" ")[::2])
         elif call.action == "GetSecretValue":
             yield from self._of_secret(json.loads(request.body)["SecretId"])
@@ -140,17 +150,15 @@ def _policies(role: Any) -> list[dict[str, Any]]:
     return [json.loads(unquote(document)) for document in role.policies.values()]
 
 
-def refuse(request: Request, code: str | None, message: str) -> Refusal:
-    """As the service words it; `code` None: its own for what is not allowed."""
-    if request.call.service == "s3":
-        return Refusal(403, "application/xml", _error(code or "AccessDenied", message))
-    if request.call.service == "ec2":
-        error = _error(code or "UnauthorizedOperation", message)
-        return Refusal(403, "text/xml", f"<Response><Errors>{error}</Errors></Response>")
-    # All others that a machine calls speak JSON.
-    content = {"__type": code or "AccessDeniedException", "message": message}
-    return Refusal(400, "application/x-amz-json-1.1", json.dumps(content))
+def _says_two(request: Request) -> bool:
+    """Whether moto may take another action from the request than the one that is looked at: it looks in the address, in
+    a form and in a header."""
+    environ = request.environ
+    form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+    named = form and "HTTP_X_AMZ_TARGET" in environ
+    return bool(environ["QUERY_STRING"]) or named or form != (request.call.service in FORMS)
 
 
-def _error(code: str, message: str) -> str:
-    return f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+def wrongly_signed(request: Request) -> Refusal:
+    message = "The signature does not match: the request was changed, or signed with another key."
+    return refuse(request.call, "SignatureDoesNotMatch", message)

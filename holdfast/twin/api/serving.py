@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import socket
@@ -11,9 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server import werkzeug_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from holdfast.twin.api import signatures
+
+# moto lets every web page read its answers.
+werkzeug_app.DISABLE_GLOBAL_CORS = True
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +31,6 @@ LOCK = threading.RLock()
 """Around all that reads or changes moto's state, which is the process's, whoever serves it."""
 
 ATTEMPT = re.compile(r"attempt=(?P<number>\d+)")
-SCOPE = re.compile(r"Credential=(?P<key>[^/]*)/\d{8}/[^/]*/(?P<service>[^/]*)/aws4_request")
 READING = ("Describe", "Get", "List", "Head", "Lookup", "Assume", "Decode", "Simulate", "Filter", "BatchGet")
 
 
@@ -46,14 +52,17 @@ class Request:
     """A call with what it says, for who decides whether it is allowed."""
 
     call: Call
-    key_id: str
-    """Of whoever signed it; empty when nobody did."""
     body: bytes
+    environ: Environ = field(repr=False)
+    signature: signatures.Signature | None
 
     @property
     def parameters(self) -> dict[str, str]:
         """Of a service that takes a form."""
         return {name: values[0] for name, values in parse_qs(self.body.decode("latin-1")).items()}
+
+    def signed_with(self, secret: str) -> bool:
+        return self.signature is not None and signatures.fits(self.signature, self.environ, self.body, secret)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,26 @@ class Refusal:
     status: int
     content_type: str
     body: str
+
+
+JSON_SERVICES = ("kms", "logs", "secretsmanager", "ssm")
+
+
+def refuse(call: Call, code: str | None, message: str) -> Refusal:
+    """As the service words it; `code` None: its own for what a role is not allowed."""
+    if call.service in JSON_SERVICES:
+        content = {"__type": code or "AccessDeniedException", "message": message}
+        return Refusal(403 if code else 400, "application/x-amz-json-1.1", json.dumps(content))
+    if call.service == "ec2":
+        error = _error(code or "UnauthorizedOperation", message)
+        return Refusal(403, "text/xml", f"<Response><Errors>{error}</Errors></Response>")
+    error = _error(code or "AccessDenied", message)
+    # Also to whoever has not signed for any service.
+    return Refusal(403, "application/xml", error if call.service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>")
+
+
+def _error(code: str, message: str) -> str:
+    return f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
 
 
 Permit = Callable[[Request], Refusal | None]
@@ -99,22 +128,23 @@ class Service:
     """The API as a WSGI application. Requests run one by one under `LOCK`; `after` is told of each, still under it."""
 
     def __init__(self, after: Callable[[Call], None]) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
         self._after = after
         self._answers: dict[str, Answer] = {}
         """To calls that changed something: by the id that an SDK gives to a call and all its repetitions."""
 
-    def listen(self, address: str, port: int) -> Server:
-        server = make_server(address, port, self._answer, threaded=True, request_handler=_Handler)
+    def listen(self, address: str, port: int, permit: Permit) -> Server:
+        def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
+            return self._answer(environ, start_response, permit)
+
+        server = make_server(address, port, answer, threaded=True, request_handler=_Handler)
         # Its end waits for the answers under way: a call that was carried out and not answered is made again.
         server.daemon_threads = False  # type: ignore[attr-defined]
         return Server(server)
 
-    def listen_on(
-        self, listening: socket.socket, authorize: Authorize | None = None, permit: Permit | None = None
-    ) -> Server:
+    def listen_on(self, listening: socket.socket, authorize: Authorize, permit: Permit) -> Server:
         def answer(environ: Environ, start_response: Any) -> Iterable[bytes]:
-            if authorize and not authorize(environ["REMOTE_ADDR"], _service(environ)):
+            if not authorize(environ["REMOTE_ADDR"], _service(environ)):
                 # No route is no answer.
                 _read(environ)
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -126,12 +156,12 @@ class Service:
             make_server(address, port, answer, threaded=True, request_handler=_Handler, fd=listening.fileno())
         )
 
-    def _answer(self, environ: Environ, start_response: Any, permit: Permit | None = None) -> Iterable[bytes]:
+    def _answer(self, environ: Environ, start_response: Any, permit: Permit) -> Iterable[bytes]:
         # Read before the lock is taken: a slow sender must not hold up the others.
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
         with LOCK:
-            refusal = permit(Request(call, _signed(environ, "key"), body)) if permit else None
+            refusal = _foreign(environ, call) or permit(Request(call, body, environ, signatures.read(environ)))
             if refusal:
                 start_response(f"{refusal.status} Refused", [("Content-Type", refusal.content_type)])
                 return [refusal.body.encode()]
@@ -190,14 +220,21 @@ def _read(environ: Environ) -> bytes:
 
 
 def _service(environ: Environ) -> str:
-    return _signed(environ, "service")
+    signature = signatures.read(environ)
+    return signature.service if signature else ""
 
 
-def _signed(environ: Environ, part: str) -> str:
-    """`key` or `service` of a SigV4 signature, in the header or in a presigned address; empty where there is none."""
-    query = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
-    match = SCOPE.search(environ.get("HTTP_AUTHORIZATION") or f"Credential={query}")
-    return match[part] if match else ""
+def _foreign(environ: Environ, call: Call) -> Refusal | None:
+    """What no client of the twin sends, whoever signed it: a web page's request, and one to moto's own pages."""
+    here, host = f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}", environ.get("HTTP_HOST", "")
+    if "HTTP_ORIGIN" in environ:
+        return refuse(call, "AccessDenied", "The request has an Origin: web pages are not served.")
+    if host != here:
+        # Else a page whose name was made to lead here would be taken for one of the twin's own.
+        return refuse(call, "AccessDenied", f"The request is for the host {host or 'none'}; accepted: {here}.")
+    if environ["PATH_INFO"].startswith("/moto-api"):
+        return refuse(call, "AccessDenied", "moto's own pages are not served.")
+    return None
 
 
 def _action(environ: Environ, body: bytes) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.drill.emulated import emulated
 from holdfast.ops.teststacks import clouds, files
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.topology import Environment, environment_files, find_environment, load_environment, names, pins
@@ -40,11 +41,8 @@ def at(url: str, folder: Path) -> Cloud:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    api = Api(port=0, instant=True)
-    api.start()
-    api.register_image(IMAGE, "holdfast-debian-12-amd64-1", api.account, "x86_64")
-    yield api
-    api.stop()
+    with emulated() as api:
+        yield api
 
 
 @pytest.fixture

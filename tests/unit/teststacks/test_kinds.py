@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from holdfast.drill.emulated import emulated
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.judge import Fate, expired_at
 from holdfast.ops.teststacks.kinds import KINDS
 from holdfast.ops.teststacks.kinds.kind import Kind, Stage
 from holdfast.ops.teststacks.removal import Removal, Survivor, survivors
 from holdfast.ops.teststacks.sweep import Pace
-from holdfast.twin.api import Api
-from tests.unit.teststacks.conftest import IMAGE, at
+from tests.unit.teststacks.conftest import at
 from tests.unit.teststacks.makers import EXPIRED, LATER, MAKERS, Maker
 
 NOW = datetime(2026, 1, 1, 14, tzinfo=UTC)
@@ -49,10 +49,11 @@ class Swept:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
-    api = Api(port=0, instant=True)
-    api.start()
-    api.register_image(IMAGE, "holdfast-debian-12-amd64-1", api.account, "x86_64")
-    cloud = at(api.url, tmp_path_factory.mktemp("environments"))
+    with emulated() as api:
+        yield sweep(at(api.url, tmp_path_factory.mktemp("environments")))
+
+
+def sweep(cloud: Cloud) -> Swept:
     makers = {name: Maker(cloud, tags, f"n{index}") for index, (name, tags) in enumerate(NEIGHBOURS.items())}
     expired = {kind: make(Maker(cloud, EXPIRED, "expired")) for kind, make in MAKERS.items()}
     assert all(expired[kind.name] in there(cloud, kind) for kind in KINDS)
@@ -61,8 +62,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     removal = Removal(cloud, expired_at(NOW), list, lambda sentence: None, pace=pace)
     left = [it for _ in range(2) for it in removal.carry_out(removal.look())[1]]
     left_over = survivors(cloud, removal.look(), (Fate.GOES, Fate.REFUSED))
-    yield Swept(neighbours, {kind.name: there(cloud, kind) for kind in KINDS}, left, left_over)
-    api.stop()
+    return Swept(neighbours, {kind.name: there(cloud, kind) for kind in KINDS}, left, left_over)
 
 
 def there(cloud: Cloud, kind: Kind) -> set[str]:

@@ -21,8 +21,8 @@ def client(api: Api, service: str, url: str | None = None, region: str = REGION)
         service,
         endpoint_url=url or api.url,
         region_name=region,
-        aws_access_key_id="holdfast",
-        aws_secret_access_key="holdfast",
+        aws_access_key_id=api.key.id,
+        aws_secret_access_key=api.key.secret,
         config=Config(retries={"max_attempts": 0}),
     )
 

@@ -21,8 +21,8 @@ OTHER = {"leader": "10.40.16.4", "node": "local-b1", "token": "b"}
 @pytest.fixture
 def node(identity: Identity, instant: Api, monkeypatch: pytest.MonkeyPatch) -> Identity:
     """The node of a cloud that is here, with the environment's bucket."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "holdfast")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", instant.key.id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", instant.key.secret)
     monkeypatch.setattr(aws, "BACKOFF", 0)
     client(instant, "s3").create_bucket(
         Bucket="holdfast-local", CreateBucketConfiguration={"LocationConstraint": REGION}

@@ -17,8 +17,8 @@ class Machines:
     """This node's machine and the one before it, in one zone; the program that runs is this one's."""
 
     def __init__(self, api: Api, identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "holdfast")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", api.key.id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", api.key.secret)
         self._cloud = Cloud(api)
         self.ec2 = self._cloud.ec2
         self.before = self._cloud.run(self._cloud.interface(self._cloud.a, "10.40.0.7"))

@@ -197,3 +197,17 @@ def test_keys_that_a_machine_has_are_good_with_the_next_daemon_too(instant: Api,
         )
         assert refused(ec2.describe_volumes) == "UnauthorizedOperation"
         server.stop()
+
+
+def test_a_call_that_names_two_actions_gets_neither(machine: Machine) -> None:
+    """Both DescribeVolumes, which the role may, and CreateVpc: moto looks in the form first."""
+    machine.may(("Look", "ec2:DescribeVolumes", "*"))
+    ec2 = machine.client("ec2")
+    ec2.describe_volumes()
+
+    def also(request: Any, **_: Any) -> None:
+        request.headers["X-Amz-Target"] = "AmazonEC2.DescribeVolumes"
+
+    ec2.meta.events.register("before-sign.ec2.CreateVpc", also)
+    assert refused(ec2.create_vpc, CidrBlock="10.9.0.0/16") == "UnauthorizedOperation"
+    assert machine.api.view().vpcs == {}
