@@ -20,7 +20,8 @@ CI=true make --no-print-directory deploy "ENV=$environment" YES=1 2>&1 | tee "$l
 if ((code)); then
     {
         echo "**The deploy of $environment stopped. What it said last:**"
-        printf '\n~~~~\n%s\n~~~~\n' "$(tail -n 30 "$log")"
+        echo
+        tail -n 30 "$log" | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
     } >>"$summary"
     exit "$code"
 fi

@@ -19,7 +19,8 @@ if [[ ! -s $report.md ]]; then
     {
         echo "<!-- holdfast review $environment -->"
         echo "## ⛔ $environment: there is no review of this commit"
-        printf '\n~~~~\n%s\n~~~~\n' "$(tail -c 4000 "$report.err")"
+        echo
+        tail -c 4000 "$report.err" | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
     } >"$report.md"
 fi
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then

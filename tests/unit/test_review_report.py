@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.ops.review import markdown, page, synthesis
 from holdfast.ops.review.checkov import Finding
+from holdfast.ops.review.details import Block
 from holdfast.ops.review.facts import Facts
 from holdfast.ops.review.report import Checked, Provenance, Report, make
 from holdfast.topology.risks import Risk
@@ -50,6 +51,18 @@ def test_an_override_of_the_very_rule_lets_the_change_pass_and_stays_visible() -
     assert "- ~~blocking~~ **`volume-shrunk`**, overridden until 2026-12-31: “looked at”" in text
     assert "overridden until 2026-12-31: “looked at”" in page.render(made)
     assert made.unused_overrides == ()
+
+
+def test_what_a_person_wrote_is_neither_markdown_nor_html() -> None:
+    reason = "see <img src=x> **now**\n~~~~\n# [all](http://x) is `well`"
+    override = OverrideSpec(rule=Risk.VOLUME_SHRUNK, reason=reason, expires=date(2026, 12, 31))
+    text = markdown.render(make(facts(zone("a", SHRUNK)), [override], Checked(), PROVENANCE))
+    assert r"“see \<img src=x\> \*\*now\*\* \~\~\~\~ # \[all\](http://x) is \`well\`”" in text
+
+
+def test_no_line_of_a_fold_ends_it() -> None:
+    text = markdown._fold(Block("a <b>", "+ `````", "diff"))
+    assert text == "<details><summary>a &lt;b&gt;</summary>\n\n``````diff\n+ `````\n``````\n\n</details>\n"
 
 
 def test_what_takes_several_zones_together_is_no_orderly_rollout_even_when_overridden() -> None:

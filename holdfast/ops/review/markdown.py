@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import escape
 
 from holdfast.ops.review.details import Block, blocks
 from holdfast.ops.review.facts import Facts, Planned, Stack
@@ -108,12 +110,17 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.override:
         yield (
             f"- ~~blocking~~ **`{finding.rule}`**, overridden until {finding.override.expires}: "
-            f"“{finding.override.reason}”"
+            f"“{_plain(finding.override.reason)}”"
         )
     else:
         yield f"- **{'⛔ blocking' if finding.blocks else 'to know'}** `{finding.rule}`: {finding.reason}"
     hits = [f"  - {f'`{where}`: ' if where else ''}{sentence}" for where, sentence in finding.hits]
     yield from _some(hits, SHOWN_OF_A_FINDING, "  - ")
+
+
+def _plain(text: str) -> str:
+    """What a person wrote, in one line, and nothing of it Markdown or HTML."""
+    return re.sub(r"([\\`*_~<>\[\]&|!])", r"\\\1", " ".join(text.split()))
 
 
 def _some(lines: list[str], number: int, bullet: str) -> Iterator[str]:
@@ -123,10 +130,10 @@ def _some(lines: list[str], number: int, bullet: str) -> Iterator[str]:
 
 
 def _fold(block: Block) -> str:
-    fence = "````"
-    return (
-        f"<details><summary>{block.summary}</summary>\n\n{fence}{block.language}\n{block.text}\n{fence}\n\n</details>\n"
-    )
+    # Longer than any in it, which would end the block.
+    fence = "`" * max([4, *(len(run) + 1 for run in re.findall("`+", block.text))])
+    summary = f"<summary>{escape(block.summary)}</summary>"
+    return f"<details>{summary}\n\n{fence}{block.language}\n{block.text}\n{fence}\n\n</details>\n"
 
 
 def _foot(report: Report) -> Iterator[str]:
