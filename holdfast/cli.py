@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 
 from holdfast import rendering
@@ -31,6 +30,7 @@ from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
 from holdfast.ops.secrets import commands as secrets_commands
 from holdfast.ops.teststacks import commands as teststack_commands
+from holdfast.plain import Terminal
 from holdfast.topology import (
     Cluster,
     Environment,
@@ -49,8 +49,8 @@ BLOCKED = 3
 WATCH_INTERVAL = 1.0
 """Seconds between two looks of `status --watch` and `status --wait`."""
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,7 +190,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(seen.as_json())
     else:
-        Console(highlight=False, soft_wrap=True, width=max(out.width, show.WIDTH)).print(show.status_view(seen))
+        Terminal(width=max(out.width, show.WIDTH)).print(show.status_view(seen))
     return 0 if seen.healthy else 1
 
 
@@ -273,7 +273,7 @@ def _gate(arguments: argparse.Namespace) -> int:
     environment = _environment(arguments)
 
     def say(sentence: str) -> None:
-        print(sentence, flush=True)
+        out.print(sentence, markup=False)
 
     if arguments.whole:
         gate.hold_whole(environment, arguments.timeout, say)

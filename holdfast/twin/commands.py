@@ -8,16 +8,16 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from holdfast.arguments import with_json
 from holdfast.errors import HoldfastError
+from holdfast.plain import Terminal
 from holdfast.twin import faults
 from holdfast.twin.faults.kinds import KINDS
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def add_parser(subparsers: Any) -> None:

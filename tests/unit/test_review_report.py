@@ -177,3 +177,13 @@ def test_what_only_the_provider_computes_is_not_told() -> None:
     made = report(facts(stack("zone-d", change("aws_thing.it", REPLACE, before, after, after_unknown=unknown))))
     (only,) = [it for it in made.as_json()["changes"] if it["address"] == "aws_thing.it"]
     assert only["arguments"] == ["name"]
+
+
+def test_a_review_shows_what_a_terminal_or_a_browser_would_obey() -> None:
+    unsafe = "".join(chr(code) for code in (0x1B, 0x9B, 0x202E, 0x2066))
+    named = of("a", size=8) | {"tags": {"Name": f"shop-a1{unsafe}", "Node": "shop-a1", "Zone": "a"}}
+    shrunk = change("aws_ebs_volume.shop-a1-data", UPDATE, of("a", size=16), named)
+    made = report(facts(zone("a", shrunk), status=status(f"shop-a1{unsafe}")))
+    for shown in (markdown.render(made), page.render(made)):
+        assert not set(unsafe) & set(shown)
+        assert r"\x1b" in shown

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from holdfast.arguments import about_environment, with_grace, with_json
@@ -19,10 +18,11 @@ from holdfast.ops import endpoints
 from holdfast.ops.certs import rotation
 from holdfast.ops.certs.authority import Pair
 from holdfast.ops.certs.store import Store, of_application, places
+from holdfast.plain import Terminal
 from holdfast.topology import Cluster, find_environment, load_environment
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def add_parser(subparsers: Any) -> None:

@@ -10,17 +10,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-
 from holdfast.arguments import with_environment, with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops.retire import run
 from holdfast.ops.retire.plan import NO_BACKUP, Retirement, plan
 from holdfast.ops.review import states
+from holdfast.plain import Terminal
 from holdfast.topology import find_environment, load_environment
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 class NotConfirmed(HoldfastError):

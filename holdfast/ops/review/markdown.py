@@ -9,6 +9,7 @@ from html import escape
 from holdfast.ops.review.details import Block, blocks
 from holdfast.ops.review.facts import Facts, Planned, Stack
 from holdfast.ops.review.report import COUNTED, Finding, Report, Verdict
+from holdfast.plain import plain
 
 LIMIT = 65_536
 """Characters of a GitHub comment."""
@@ -41,7 +42,7 @@ def render(report: Report, limit: int = LIMIT) -> str:
         taken.append(fold)
     note = NOTE.format(limit=limit, left=len(folds) - len(taken)) if len(taken) < len(folds) else ""
     changes = f"\n### Changes\n\n{''.join(taken)}{note}" if folds else ""
-    return (head + changes + foot)[:limit]
+    return plain(head + changes + foot, lines=True)[:limit]
 
 
 def _head(report: Report) -> Iterator[str]:

@@ -10,6 +10,7 @@ from holdfast.ops.review import drawing
 from holdfast.ops.review.details import Block, blocks
 from holdfast.ops.review.markdown import known, label
 from holdfast.ops.review.report import COUNTED, Finding, Report, Verdict
+from holdfast.plain import plain
 
 STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1f2328; --dim: #59636e; --line: #d1d9e0; --panel: #f6f8fa;
@@ -83,7 +84,7 @@ TONES = {Verdict.BLOCKED: "blocked", Verdict.ROLLOUT: "attention", Verdict.TOGET
 def render(report: Report) -> str:
     """The whole page as text."""
     title = escape(f"Review of {report.facts.environment}")
-    body = "\n".join(_body(report))
+    body = plain("\n".join(_body(report)), lines=True)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

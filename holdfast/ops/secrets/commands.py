@@ -7,17 +7,17 @@ import json
 from functools import partial
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from holdfast.arguments import about_environment, with_grace, with_json
 from holdfast.ops.secrets import rotation
 from holdfast.ops.secrets.store import Secret, Store
 from holdfast.ops.vault import LAST, NEXT, USED
+from holdfast.plain import Terminal
 from holdfast.topology import Cluster, find_environment, load_environment, users
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 
 def add_parser(subparsers: Any) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from holdfast.arguments import with_json
 from holdfast.errors import HoldfastError
@@ -21,10 +21,11 @@ from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, exactly, expired_at
 from holdfast.ops.teststacks.removal import Removal
 from holdfast.ops.teststacks.sweep import Pace
+from holdfast.plain import Terminal
 from holdfast.topology import Environment, environment_files, find_environment, load_environment, names
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Terminal()
+err = Terminal(stderr=True)
 
 PACE = Pace()
 
@@ -211,9 +212,9 @@ def _ls(arguments: argparse.Namespace) -> int:
         table.add_column(column, no_wrap=True)
     for row in rows:
         cells = [row[column] for column in columns[:-1]] + ["here" if row["file"] else "–"]
-        table.add_row(*("–" if cell is None else str(cell) for cell in cells))
+        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in cells))
     if rows:
-        Console(highlight=False, width=max(out.width, 140)).print(table)
+        Terminal(soft_wrap=False, width=max(out.width, 140)).print(table)
     else:
         out.print("no test stacks")
     return 1 if any(it.get("error") for it in told) else 0
