@@ -58,7 +58,7 @@ class Boots:
             for instance in reservation["Instances"]:
                 self._launched.setdefault(instance["InstanceId"], now)
         for report in reports.fetch(self._environment).values():
-            if report.ready and report.instance_id in self._launched:
+            if isinstance(report, reports.Report) and report.ready and report.instance_id in self._launched:
                 self.seconds.setdefault(report.node, now - self._launched[report.instance_id])
 
 

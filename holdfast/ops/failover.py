@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from holdfast.errors import HoldfastError
 from holdfast.ops import cloud, orders, reports, status
-from holdfast.ops.reports import OrderAnswer, Report
+from holdfast.ops.reports import OrderAnswer, Report, Unreadable
 from holdfast.topology import Cluster, Environment, names
 
 POLL = 0.5
@@ -31,7 +31,7 @@ class Plan:
     candidates: tuple[str, ...]
 
 
-def plan(cluster: Cluster, seen: Mapping[str, Report], to: str | None) -> Plan:
+def plan(cluster: Cluster, seen: Mapping[str, Report | Unreadable], to: str | None) -> Plan:
     """What `holdfast failover` would do.
 
     Raises:
@@ -63,7 +63,7 @@ def _answer(environment: Environment, leader: str, order_id: str) -> OrderAnswer
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         report = reports.fetch(environment).get(leader)
-        if report and report.order and report.order.id == order_id:
+        if isinstance(report, Report) and report.order and report.order.id == order_id:
             return report.order
         time.sleep(POLL)
     raise cloud.CloudError(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from holdfast.errors import HoldfastError
 from holdfast.ops import reports, status
 from holdfast.ops.cloud import CloudError
-from holdfast.ops.reports import Report
+from holdfast.ops.reports import Report, Unreadable
 from holdfast.topology import Cluster, Environment
 
 POLL = 1.0
@@ -19,13 +19,15 @@ class GateClosed(HoldfastError):
     """The nodes did not get ready in time. Terraform stops here: the zones after this one are untouched."""
 
 
-def waiting_for(expected: Mapping[str, str], seen: Mapping[str, Report]) -> list[str]:
+def waiting_for(expected: Mapping[str, str], seen: Mapping[str, Report | Unreadable]) -> list[str]:
     """Why the gate must still hold, one sentence for each node of `expected` (name → instance id); none: it opens."""
     sentences = []
     for node, instance_id in expected.items():
         report = seen.get(node)
         if report is None:
             sentences.append(f"{node} ({instance_id}) has not reported yet")
+        elif isinstance(report, Unreadable):
+            sentences.append(f"{node} ({instance_id}): {report.says}")
         elif report.instance_id != instance_id:
             sentences.append(f"{node}: the last report is by {report.instance_id}, {instance_id} has not reported yet")
         elif not report.fresh:
@@ -56,7 +58,7 @@ def hold_whole(environment: Environment, timeout: float, say: Callable[[str], No
 
 def _hold(
     environment: Environment,
-    reasons: Callable[[Mapping[str, Report]], list[str]],
+    reasons: Callable[[Mapping[str, Report | Unreadable]], list[str]],
     timeout: float,
     say: Callable[[str], None],
 ) -> None:

@@ -60,7 +60,7 @@ def renew(cluster: Cluster, node: Node, has: Callable[[Report], bool], what: str
 
     def done() -> bool:
         report = reports.fetch(environment).get(node.name)
-        return report is not None and report.fresh and has(report)
+        return isinstance(report, Report) and report.fresh and has(report)
 
     if done():
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,12 +9,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
 from holdfast.ops import cloud
-from holdfast.topology import Environment, names
+from holdfast.ops.report_body import Body
+from holdfast.plain import plain
+from holdfast.topology import Cluster, Environment, names
 
 STALE_AFTER = 15.0
 """Seconds. A node reports every 5 s; one that missed two is not counted on."""
+
+LARGEST = 64 * 1024
+"""Bytes. A report has about 2,000, and 150 more for each application."""
 
 
 @dataclass(frozen=True)
@@ -87,46 +92,78 @@ class Report:
     def fresh(self) -> bool:
         return self.age <= STALE_AFTER
 
-    @classmethod
-    def parse(cls, content: dict[str, Any], age: float) -> Report:
-        """From the JSON of a report (see node/README.md)."""
-        redis = content["redis"] or {"role": "gateway" if "gateway" in content["roles"] else "sentinel"}
-        return cls(
-            node=content["node"],
-            instance_id=content["instance_id"],
-            age=age,
-            ready=content["ready"],
-            decision=content["decision"],
-            address=content["address"],
-            role=redis["role"],
-            version=redis.get("version"),
-            offset=redis.get("offset"),
-            replicas=tuple(
-                Replica(replica["address"], replica["offset"], replica["state"] == "online")
-                for replica in redis.get("replicas") or ()
-            ),
-            named_leader=content["sentinel"].get("leader"),
-            silent_s=redis.get("silent_s"),
-            tilt=bool(content["sentinel"].get("tilt")),
-            aside=Aside(**redis["aside"]) if redis.get("aside") else None,
-            holds_floating=bool((content.get("gateway") or {}).get("floating")),
-            order=OrderAnswer(**content["order"]) if content.get("order") else None,
-            secrets=content.get("secrets", {}),
-            certificate=Certificate(**content["certificate"]) if content.get("certificate") else None,
-        )
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What a node wrote in place of a report. Nothing is known of the node."""
+
+    why: str
+
+    @property
+    def says(self) -> str:
+        return f"its report cannot be read: {self.why}"
 
 
-def fetch(environment: Environment) -> dict[str, Report]:
-    """The last report of every node that has ever reported, by node name.
+def read(content: bytes, *, node: str, address: str | None, age: float) -> Report | Unreadable:
+    """The report under a node's key (see node/README.md).
+
+    Args:
+        node: whose key it is.
+        address: the node's, by the environment file; None where that does not know the node any more.
+        age: in seconds.
+    """
+    try:
+        body = Body.model_validate_json(content)
+    except ValidationError as error:
+        return Unreadable(_problem(error))
+    for field_name, found, accepted in (("node", body.node, node), ("address", body.address, address or body.address)):
+        if found != accepted:
+            return Unreadable(f"{field_name}: found {found}; accepted: {accepted}")
+    redis = body.redis
+    return Report(
+        node=node,
+        instance_id=body.instance_id,
+        age=age,
+        ready=body.ready,
+        decision=body.decision,
+        address=body.address,
+        role=redis.role if redis else "gateway" if "gateway" in body.roles else "sentinel",
+        version=redis.version if redis else None,
+        offset=redis.offset if redis else None,
+        replicas=tuple(Replica(it.address, it.offset, it.state == "online") for it in redis.replicas) if redis else (),
+        named_leader=body.sentinel.leader,
+        silent_s=redis.silent_s if redis else None,
+        tilt=bool(body.sentinel.tilt),
+        aside=Aside(**dict(redis.aside)) if redis and redis.aside else None,
+        holds_floating=bool(body.gateway and body.gateway.floating),
+        order=OrderAnswer(**dict(body.order)) if body.order else None,
+        secrets=body.secrets,
+        certificate=Certificate(**dict(body.certificate)) if body.certificate else None,
+    )
+
+
+def _problem(error: ValidationError) -> str:
+    """The first one: the field, what was found there, and what is accepted."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole"
+    found = "nothing" if first["type"] == "missing" else repr(first["input"])
+    accepted = first["msg"].removeprefix("Input should be ")
+    return plain(f"{where[:60]}: found {found[:60]}; accepted: {accepted}")
+
+
+def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
+    """The last report of every node that has ever reported, by the node whose key it is under.
 
     Raises:
         CloudError: the bucket cannot be read, with what to do.
     """
     s3 = cloud.client(environment, "s3")
     bucket = names.bucket(environment)
+    addresses = {node.name: str(node.address) for node in Cluster.of(environment).nodes}
     try:
         listing = s3.list_objects_v2(Bucket=bucket, Prefix=names.REPORTS_PREFIX)
-        reports = [_get(s3, bucket, entry["Key"]) for entry in listing.get("Contents", ())]
+        found = [names.node_of_report(entry["Key"]) for entry in listing.get("Contents", ())]
+        return {node: _get(s3, bucket, node, addresses.get(node)) for node in found if node is not None}
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise cloud.CloudError(
@@ -136,12 +173,17 @@ def fetch(environment: Environment) -> dict[str, Report]:
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
     except BotoCoreError as error:
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
-    return {report.node: report for report in reports}
 
 
-def _get(s3: Any, bucket: str, key: str) -> Report:
-    answer = s3.get_object(Bucket=bucket, Key=key)
+def _get(s3: Any, bucket: str, node: str, address: str | None) -> Report | Unreadable:
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=names.report_key(node))
+    except ClientError as error:
+        # Whoever writes an object can encrypt it so that others cannot read it.
+        return Unreadable(plain(str(error)))
+    if answer["ContentLength"] > LARGEST:
+        return Unreadable(f"found {answer['ContentLength']:,} bytes; accepted: {LARGEST:,} at most")
     said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(said) if said else datetime.now(UTC)
     age = (now - answer["LastModified"]).total_seconds()
-    return Report.parse(json.loads(answer["Body"].read()), age=max(age, 0.0))
+    return read(answer["Body"].read(LARGEST), node=node, address=address, age=max(age, 0.0))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.ops.reports import Aside, Certificate, Report
+from holdfast.ops.reports import Aside, Certificate, Report, Unreadable
 from holdfast.topology import Cluster, Node, Role
 from holdfast.topology.certificates import DUE
 
@@ -105,13 +105,13 @@ class Status:
         return asdict(self) | {"healthy": self.healthy, "ended": self.ended}
 
 
-def work_out(cluster: Cluster, reports: Mapping[str, Report]) -> Status:
+def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable]) -> Status:
     """The status of `cluster` by its nodes' reports.
 
     The leader is the node that says it leads and that a majority of the Sentinels names: a node that merely
     believes so is shown as `waiting`.
     """
-    fresh = {name: report for name, report in reports.items() if report.fresh}
+    fresh = {name: it for name, it in reports.items() if isinstance(it, Report) and it.fresh}
     named = Counter(report.named_leader for report in fresh.values() if report.named_leader)
     leader = _leader(cluster, fresh, named)
     nodes = tuple(_node(node, reports.get(node.name), leader) for node in cluster.nodes)
@@ -158,9 +158,11 @@ def _leader(cluster: Cluster, fresh: Mapping[str, Report], named: Counter[str]) 
     return None
 
 
-def _node(node: Node, report: Report | None, leader: Report | None) -> NodeStatus:
+def _node(node: Node, report: Report | Unreadable | None, leader: Report | None) -> NodeStatus:
     if report is None:
         return _silent(node, "has never reported", None)
+    if isinstance(report, Unreadable):
+        return _silent(node, report.says, None)
     if not report.fresh:
         return _silent(node, f"last reported {report.age:.0f} s ago: {report.decision}", report)
     is_leader = leader is not None and report.node == leader.node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -111,6 +112,12 @@ FAILOVER_ORDER_KEY, RENEWAL_ORDER_KEY = "orders/failover.json", "orders/secrets.
 
 def report_key(node_name: str) -> str:
     return f"{REPORTS_PREFIX}{node_name}.json"
+
+
+def node_of_report(key: str) -> str | None:
+    """Whose report is under that key; None where it is no node's."""
+    found = re.fullmatch(re.escape(REPORTS_PREFIX) + r"([a-z0-9-]{1,63})\.json", key)
+    return found[1] if found else None
 
 
 def network_stack(environment: Environment) -> str:

@@ -81,6 +81,7 @@ def test_reports_are_read_from_the_bucket_with_their_age(prod: Environment) -> N
     }  # fmt: skip
     s3.put_object(Bucket=bucket, Key="reports/prod-a1.json", Body=json.dumps(content))
     report = reports.fetch(prod)["prod-a1"]
+    assert isinstance(report, reports.Report)
     assert (report.role, report.offset, report.named_leader, report.fresh) == ("leader", 7, "10.60.0.4", True)
     assert report.replicas[0].offset == 5
 
