@@ -73,12 +73,16 @@ def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
     read = [names.program_key("*"), names.MEMBERS_KEY, names.USERS_KEY, names.RENEWAL_ORDER_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY, names.HOLDERS_KEY] if data else []
-    write = [f"{names.REPORTS_PREFIX}*", *([names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if data else [])]
+    write = [f"{names.REPORTS_PREFIX}*", *([names.HOLDERS_KEY] if data else [])]
     own = [secret for user, secret in scope.secrets.items() if user.known_by & roles]
     own += [secret for node, secret in scope.certificates.items() if node.roles == roles]
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)
     yield _allow("Read", "s3:GetObject", _objects(scope, read))
     yield _allow("Write", "s3:PutObject", _objects(scope, write))
+    if data:
+        # Only a write that S3 refuses where there is one already: nobody may overwrite who began.
+        once = {"Null": {"s3:if-none-match": "false"}}
+        yield _allow("BeginOnce", "s3:PutObject", _objects(scope, [names.BOOTSTRAP_KEY]), once)
     # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
     yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
     through = scope.through("s3", "secretsmanager")

@@ -60,9 +60,10 @@ def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     found = stacks["tiered-identity"]["resource"]["aws_iam_role_policy"]
     sids = {name: [it["Sid"] for it in json.loads(it["policy"])["Statement"]] for name, it in found.items()}
     every_machine = ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose"]
+    data = ["OwnSecrets", "Read", "Write", "BeginOnce", "TellMissingFromForbidden", "KeyThroughThose"]
     volume = ["FindOwnVolume", "AttachInThisEnvironment", "GrantForAttachment"]
     assert sids == {
-        "data-policy": [*every_machine, *volume],
+        "data-policy": [*data, *volume],
         "gateway-policy": [*every_machine, "FindFloatingPair", "MoveFloatingPair"],
         "sentinel-policy": [*every_machine, *volume],
     }
@@ -95,6 +96,15 @@ def test_a_node_changes_only_what_belongs_to_its_environment_and_grants_only_for
         "Bool": {"kms:GrantIsForAWSResource": "true"},
         "StringEquals": {"kms:ViaService": ["ec2.eu-central-1.amazonaws.com"]},
     }
+
+
+def test_the_record_of_who_began_is_written_once(stacks: Stacks) -> None:
+    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
+    record = f"{BUCKET}/bootstrap/leader.json"
+    (statement,) = (
+        it for it in policy["Statement"] if it["Action"] == "s3:PutObject" and record in _list(it["Resource"])
+    )
+    assert (statement["Resource"], statement["Condition"]) == ([record], {"Null": {"s3:if-none-match": "false"}})
 
 
 def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks) -> None:

@@ -81,7 +81,8 @@ class Permissions:
         elif call.service == "sts" and call.action == "GetCallerIdentity":
             return
         elif call.service == "s3":
-            yield from self._of_object(*call.action.partition(" ")[::2])
+            once = {} if request.if_none_match is None else {"s3:if-none-match": request.if_none_match}
+            yield from self._of_object(*call.action.partition(" ")[::2], once)
         elif call.action == "GetSecretValue":
             yield from self._of_secret(json.loads(request.body)["SecretId"])
         elif call.service == "ec2" and call.action.startswith("Describe"):
@@ -91,14 +92,14 @@ class Permissions:
         else:
             yield Unknown(f"{call.service}:{call.action}")
 
-    def _of_object(self, method: str, path: str) -> Iterator[Need | Unknown]:
+    def _of_object(self, method: str, path: str, once: Mapping[str, str]) -> Iterator[Need | Unknown]:
         bucket, _, key = unquote(path).strip("/").partition("/")
         stored = get_backend("s3")[self._account]["aws"].buckets.get(bucket)
         if method not in S3_ACTIONS or not key or stored is None:
             yield Unknown(f"s3: {method} {path}")
             return
         action, of_key = S3_ACTIONS[method]
-        yield Need(action, f"arn:aws:s3:::{bucket}/{key}")
+        yield Need(action, f"arn:aws:s3:::{bucket}/{key}", once if method == "PUT" else {})
         if method == "GET" and key not in stored.keys:
             # Else S3 does not tell that there is none.
             yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}")

@@ -91,15 +91,24 @@ def _equal(wanted: str, found: str) -> bool:
     return wanted == found
 
 
+NULL = "Null"
+"""Asks whether the call has no such key: `true` or `false`."""
+
 OPERATORS = {"StringEquals": _equal, "Bool": _equal, "StringLike": _like, "ArnLike": _like}
 
 
 def _holds(condition: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
-    """All of it. A key that the call does not have holds for nothing."""
+    """All of it. But for `Null`, a key that the call does not have holds for nothing."""
     for operator, keys in condition.items():
-        if operator not in OPERATORS:
-            raise HoldfastError(f"the twin knows no condition {operator}; known: {', '.join(OPERATORS)}")
+        if operator != NULL and operator not in OPERATORS:
+            raise HoldfastError(f"the twin knows no condition {operator}; known: {', '.join([*OPERATORS, NULL])}")
         for key, values in keys.items():
-            if not any(key in context and OPERATORS[operator](value, context[key]) for value in _list(values)):
+            if not any(_meets(operator, value, context.get(key)) for value in _list(values)):
                 return False
     return True
+
+
+def _meets(operator: str, wanted: str, found: str | None) -> bool:
+    if operator == NULL:
+        return wanted == ("true" if found is None else "false")
+    return found is not None and OPERATORS[operator](wanted, found)

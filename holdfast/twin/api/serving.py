@@ -57,6 +57,12 @@ class Request:
     signature: signatures.Signature | None
 
     @property
+    def if_none_match(self) -> str | None:
+        """The header: `*` where an object is to be written only if there is none."""
+        header: str | None = self.environ.get("HTTP_IF_NONE_MATCH")
+        return header
+
+    @property
     def parameters(self) -> dict[str, str]:
         """Of a service that takes a form."""
         return {name: values[0] for name, values in parse_qs(self.body.decode("latin-1")).items()}

@@ -90,6 +90,16 @@ def test_an_object_takes_the_permission_for_its_key(machine: Machine, bucket: An
     )
 
 
+def test_what_may_be_written_once_is_not_overwritten(machine: Machine, bucket: Any) -> None:
+    s3, once = machine.client("s3"), {"Null": {"s3:if-none-match": "false"}}
+    machine.may(("BeginOnce", "s3:PutObject", f"{OBJECTS}/bootstrap/leader.json"), Condition=once)
+    record = {"Bucket": "holdfast-local", "Key": "bootstrap/leader.json", "Body": b"{}"}
+    assert refused(s3.put_object, **record) == "AccessDenied"
+    s3.put_object(**record, IfNoneMatch="*")
+    assert refused(s3.put_object, **record) == "AccessDenied"
+    assert refused(s3.put_object, **record, IfNoneMatch="*") == "PreconditionFailed"
+
+
 def test_only_who_may_list_hears_that_there_is_none(machine: Machine, bucket: Any) -> None:
     s3 = machine.client("s3")
     machine.may(("Read", "s3:GetObject", f"{OBJECTS}/*"))

@@ -47,6 +47,11 @@ def test_a_statement_allows_its_actions_on_its_resources(need: Need, resource: s
         ({"StringEquals": {"kms:ViaService": ["s3.x", "ec2.x"]}}, {"kms:ViaService": "ec2.x"}, True),
         ({"StringLike": {"kms:ViaService": "s3.*"}}, {"kms:ViaService": "s3.eu-central-1"}, True),
         ({"Bool": {"a": "true"}, "StringEquals": {"b": "1"}}, {"a": "true", "b": "2"}, False),
+        ({"Null": {"s3:if-none-match": "false"}}, {"s3:if-none-match": "*"}, True),
+        ({"Null": {"s3:if-none-match": "false"}}, {}, False),
+        ({"Null": {"s3:if-none-match": "true"}}, {}, True),
+        ({"Null": {"s3:if-none-match": "true"}}, {"s3:if-none-match": "*"}, False),
+        ({"Null": {"s3:if-none-match": "false"}, "StringEquals": {"b": "1"}}, {"s3:if-none-match": "*"}, False),
     ],
 )
 def test_a_condition_holds_whole_or_not_at_all(
