@@ -1,62 +1,93 @@
-"""What a machine may do: the permissions that its roles take, and no other. One IAM role for each set of them."""
+"""What a machine may do: an IAM role for each node, with the permissions that its roles take, and no other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.topology import Node, Role, names
-from holdfast.topology.users import User
+from holdfast.topology import Cluster, Node, Role, names, users
+from stacks.base import Stack
+from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
+from stacks.bindings.aws.iam_role import IamRole
+from stacks.bindings.aws.iam_role_policy import IamRolePolicy
 
 Statement = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What the policies of an environment speak of. ARNs, but for `region`, `account` and `tags`."""
+    """What a node's policy speaks of: the node, and the environment that it is in."""
 
-    bucket: str
+    cluster: Cluster
+    node: Node
     key: str
-    secrets: Mapping[User, str]
-    """By whose password it is."""
-    certificates: Mapping[Node, str]
-    """By whose certificate it is; empty without TLS."""
-    region: str
+    """The ARN of the environment's key."""
     account: str
-    tags: Mapping[str, str]
-    """Of everything in the environment."""
-    floating: bool
-    """Whether there is a floating pair."""
 
     @property
-    def ec2(self) -> str:
-        """How the ARN of anything in EC2 begins."""
-        return f"arn:aws:ec2:{self.region}:{self.account}"
+    def region(self) -> str:
+        return self.cluster.environment.region
 
     @property
-    def of_this_environment(self) -> dict[str, Any]:
-        return {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in self.tags.items()}}
+    def bucket(self) -> str:
+        return f"arn:aws:s3:::{names.bucket(self.cluster.environment)}"
+
+    def objects(self, *keys: str) -> list[str]:
+        return [f"{self.bucket}/{key}" for key in keys]
+
+    def secret(self, name: str) -> str:
+        """Secrets Manager ends each ARN with a hyphen and six characters of its own."""
+        return f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:{name}-??????"
+
+    def ec2(self, kind: str) -> str:
+        return f"arn:aws:ec2:{self.region}:{self.account}:{kind}/*"
+
+    def tagged(self, **more: str) -> dict[str, Any]:
+        """What has the tags of everything in the environment, and `more`."""
+        tags = names.tags(self.cluster.environment) | more
+        return {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}}
 
     def through(self, *services: str) -> dict[str, Any]:
         return {"StringEquals": {"kms:ViaService": [f"{service}.{self.region}.amazonaws.com" for service in services]}}
+
+
+class Access:
+    """A node's role, with what it takes to give it to a machine."""
+
+    def __init__(self, stack: Stack, node: Node, key: str, account: str) -> None:
+        name, tags = names.node_role(node), {"Name": names.node_role(node), "Node": node.name}
+        role = IamRole(
+            stack,
+            f"{node.name}-role",
+            name=name,
+            description=f"The node {node.name} of the Holdfast environment {stack.environment.name}",
+            assume_role_policy=json.dumps(allow_service("ec2.amazonaws.com")),
+            tags=tags,
+        )
+        policy = node_policy(Scope(stack.cluster, node, key, account))
+        self.policy = IamRolePolicy(stack, f"{node.name}-policy", name=name, role=role.id, policy=json.dumps(policy))
+        """A machine that boots waits for it."""
+        self.profile = IamInstanceProfile(stack, f"{node.name}-profile", name=name, role=role.name, tags=tags)
 
 
 def policy(*statements: Statement) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def kind(roles: frozenset[Role]) -> str:
-    """What the IAM role of machines with these roles is called."""
-    return "node" if roles == frozenset(Role) else "-".join(role for role in Role if role in roles)
+def allow_service(service: str) -> dict[str, Any]:
+    """By which a service of AWS takes on a role."""
+    return policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
-def node_policy(roles: frozenset[Role], scope: Scope) -> dict[str, Any]:
-    """What a machine with these roles may do."""
-    statements = list(_every_machine(roles, scope))
+def node_policy(scope: Scope) -> dict[str, Any]:
+    """What a node may do."""
+    roles = scope.node.roles
+    statements = list(_every_machine(scope))
     if roles & {Role.DATA, Role.SENTINEL}:
         statements += _attach_volume(scope)
-    if Role.GATEWAY in roles and scope.floating:
+    if Role.GATEWAY in roles and scope.cluster.floating:
         statements += _move_floating_pair(scope)
     return policy(*statements)
 
@@ -68,36 +99,33 @@ def _allow(
     return statement if condition is None else {**statement, "Condition": condition}
 
 
-def _every_machine(roles: frozenset[Role], scope: Scope) -> Iterator[Statement]:
-    data, begins = Role.DATA in roles, bool(roles & {Role.DATA, Role.SENTINEL})
+def _every_machine(scope: Scope) -> Iterator[Statement]:
+    node, environment = scope.node, scope.cluster.environment
+    data, begins = Role.DATA in node.roles, bool(node.roles & {Role.DATA, Role.SENTINEL})
     read = [names.program_key("*"), names.MEMBERS_KEY, names.USERS_KEY, names.RENEWAL_ORDER_KEY]
     read += [names.BOOTSTRAP_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY, names.HOLDERS_KEY] if data else []
-    write = [f"{names.REPORTS_PREFIX}*", *([names.HOLDERS_KEY] if data else [])]
-    own = [secret for user, secret in scope.secrets.items() if user.known_by & roles]
-    own += [secret for node, secret in scope.certificates.items() if node.roles == roles]
-    yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", own)
-    yield _allow("Read", "s3:GetObject", _objects(scope, read))
-    yield _allow("Write", "s3:PutObject", _objects(scope, write))
+    write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
+    own = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
+    own += [names.node_certificate(environment, node.name)] if environment.tls.on else []
+    yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", [scope.secret(name) for name in own])
+    yield _allow("Read", "s3:GetObject", scope.objects(*read))
+    yield _allow("Write", "s3:PutObject", scope.objects(*write))
     if data:
         # Only a write that S3 refuses where there is one already: nobody may overwrite who began.
         once = {"Null": {"s3:if-none-match": "false"}}
-        yield _allow("BeginOnce", "s3:PutObject", _objects(scope, [names.BOOTSTRAP_KEY]), once)
+        yield _allow("BeginOnce", "s3:PutObject", scope.objects(names.BOOTSTRAP_KEY), once)
     # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
     yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
     through = scope.through("s3", "secretsmanager")
     yield _allow("KeyThroughThose", ["kms:Decrypt", "kms:GenerateDataKey"], scope.key, through)
 
 
-def _objects(scope: Scope, keys: list[str]) -> list[str]:
-    return [f"{scope.bucket}/{key}" for key in keys]
-
-
 def _attach_volume(scope: Scope) -> Iterator[Statement]:
     # EC2 has no finer permission for looking at something.
     yield _allow("FindOwnVolume", "ec2:DescribeVolumes", "*")
-    attached = [f"{scope.ec2}:volume/*", f"{scope.ec2}:instance/*"]
-    yield _allow("AttachInThisEnvironment", "ec2:AttachVolume", attached, scope.of_this_environment)
+    own = scope.tagged(Node=scope.node.name)
+    yield _allow("AttachOwnVolume", "ec2:AttachVolume", [scope.ec2("volume"), scope.ec2("instance")], own)
     # By which EC2 decrypts an attached volume, as long as it is attached.
     for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}, **scope.through("ec2")}
     yield _allow("GrantForAttachment", "kms:CreateGrant", scope.key, for_aws)
@@ -105,4 +133,4 @@ def _attach_volume(scope: Scope) -> Iterator[Statement]:
 
 def _move_floating_pair(scope: Scope) -> Iterator[Statement]:
     yield _allow("FindFloatingPair", "ec2:DescribeRouteTables", "*")
-    yield _allow("MoveFloatingPair", "ec2:ReplaceRoute", f"{scope.ec2}:route-table/*", scope.of_this_environment)
+    yield _allow("MoveFloatingPair", "ec2:ReplaceRoute", scope.ec2("route-table"), scope.tagged())

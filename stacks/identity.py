@@ -1,4 +1,4 @@
-"""Who the nodes are and what they may do, and what outlives them: key, bucket, node program, secrets, role."""
+"""What the nodes share, and what outlives them: key, bucket, node program, secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 from cdktf import App, AssetType, TerraformAsset
 
 from holdfast import rendering
-from holdfast.topology import Cluster, Node, Role, certificates, names, users
+from holdfast.topology import Cluster, Node, certificates, names, users
 from holdfast.topology.users import User
 from stacks import access
 from stacks.base import REPOSITORY, Stack, run_holdfast
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
-from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
-from stacks.bindings.aws.iam_role import IamRole
-from stacks.bindings.aws.iam_role_policy import IamRolePolicy
 from stacks.bindings.aws.kms_alias import KmsAlias
 from stacks.bindings.aws.kms_key import KmsKey
 from stacks.bindings.aws.s3_bucket import S3Bucket
@@ -44,27 +41,15 @@ PROGRAMS = REPOSITORY / ".holdfast" / "programs"
 
 
 class IdentityStack(Stack):
-    """`<env>-identity`. Others take from it the key, and the nodes' instance profiles."""
+    """`<env>-identity`. Others take the key from it."""
 
     def __init__(self, app: App, cluster: Cluster) -> None:
         super().__init__(app, names.identity_stack(cluster.environment), cluster)
         self.account = DataAwsCallerIdentity(self, "account").account_id
         self.key = self._add_key()
-        self._bucket = self._add_bucket()
-        scope = access.Scope(
-            bucket=self._bucket.arn,
-            key=self.key.arn,
-            secrets={user: secret.arn for user, secret in self._add_secrets().items()},
-            certificates={node: secret.arn for node, secret in self._add_certificates().items()},
-            region=self.environment.region,
-            account=self.account,
-            tags=names.tags(self.environment),
-            floating=cluster.floating is not None,
-        )
-        self.profiles = {
-            roles: self._add_profile(roles, scope) for roles in dict.fromkeys(node.roles for node in cluster.nodes)
-        }
-        """Instance profile of a node, by its roles."""
+        self._add_bucket()
+        self._add_secrets()
+        self._add_certificates()
 
     def _add_key(self) -> KmsKey:
         environment = self.environment
@@ -80,7 +65,7 @@ class IdentityStack(Stack):
         KmsAlias(self, "key-alias", name=f"alias/{names.resource(environment, 'key')}", target_key_id=key.key_id)
         return key
 
-    def _add_bucket(self) -> S3Bucket:
+    def _add_bucket(self) -> None:
         environment = self.environment
         bucket = S3Bucket(
             self,
@@ -155,7 +140,6 @@ class IdentityStack(Stack):
                 tags={"Name": key},
                 depends_on=[encryption],
             )
-        return bucket
 
     def _keep_old_versions(self, bucket: S3Bucket) -> None:
         """A way back from a mistake. Not where all may be destroyed: the provider needs a minute for it."""
@@ -186,18 +170,17 @@ class IdentityStack(Stack):
             depends_on=[versioning],
         )
 
-    def _add_secrets(self) -> dict[User, SecretsmanagerSecret]:
+    def _add_secrets(self) -> None:
         """A place for the password of each user. What is in it no state, plan or output ever sees."""
         secrets = {user: self._add_secret(user) for user in users.of(self.environment)}
         arns = {user.name: secret.arn for user, secret in secrets.items()}
         run_holdfast(self, "passwords", "secrets ensure", arns)
-        return secrets
 
-    def _add_certificates(self) -> dict[Node, SecretsmanagerSecret]:
+    def _add_certificates(self) -> None:
         """A place for the certificate of each node; and those that no node reads, of the authority and of clients."""
         environment = self.environment
         if not environment.tls.on:
-            return {}
+            return
         authority = self._add_place(
             "secret-tls_authority", names.authority(environment), "TLS: who signs certificates, and its key"
         )
@@ -212,7 +195,6 @@ class IdentityStack(Stack):
         others = {"authority": authority.arn, **{f"client {name}": secret.arn for name, secret in clients.items()}}
         subjects = {node.name: [secret.arn, *_subject(self.cluster, node)] for node, secret in nodes.items()}
         run_holdfast(self, "certificates", "certs ensure", others | subjects, after=[self._encryption])
-        return nodes
 
     def _add_secret(self, user: User) -> SecretsmanagerSecret:
         return self._add_place(
@@ -240,21 +222,6 @@ class IdentityStack(Stack):
             tags={"Name": name},
         )
 
-    def _add_profile(self, roles: frozenset[Role], scope: access.Scope) -> IamInstanceProfile:
-        kind = access.kind(roles)
-        name = names.resource(self.environment, kind)
-        role = IamRole(
-            self,
-            kind,
-            name=name,
-            description=f"Nodes of the Holdfast environment {self.environment.name}",
-            assume_role_policy=json.dumps(_allow_service("ec2.amazonaws.com")),
-            tags=self.tags(kind),
-        )
-        policy = access.node_policy(roles, scope)
-        IamRolePolicy(self, f"{kind}-policy", name=name, role=role.id, policy=json.dumps(policy))
-        return IamInstanceProfile(self, f"{kind}-profile", name=name, role=role.name, tags=self.tags(kind))
-
 
 def _subject(cluster: Cluster, node: Node) -> list[str]:
     subject = certificates.of_node(cluster, node)
@@ -270,10 +237,6 @@ def _stored(content: bytes, sha256: str) -> Path:
         unfinished.write_bytes(content)
         unfinished.replace(file)
     return file
-
-
-def _allow_service(service: str) -> dict[str, Any]:
-    return access.policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
 def _tls_only(bucket: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One zone's nodes. Interface and volume last; another type, image or user-data replaces the instance."""
+"""One zone's nodes and their roles. Interface and volume last; new type, image or user-data replaces the instance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from cdktf import App, ITerraformDependable, TerraformResourceLifecycle
 
 from holdfast import rendering
 from holdfast.topology import Cluster, Node, Role, Volume, Zone, names, pins
+from stacks.access import Access
 from stacks.base import Stack, run_holdfast
+from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.ebs_volume import EbsVolume
 from stacks.bindings.aws.eip import Eip
 from stacks.bindings.aws.eip_association import EipAssociation
@@ -44,7 +46,7 @@ class ZoneStack(Stack):
         """`first`: the first zone's stack, which has the first gateway; None in that stack itself."""
         super().__init__(app, names.zone_stack(cluster.environment, zone), cluster)
         self._key = identity.key.arn
-        self._profiles = identity.profiles
+        self._account = DataAwsCallerIdentity(self, "account").account_id
         self._subnet = network.node_subnets[zone.letter]
         self._route_table = network.route_tables[zone.letter].id
         self._network = network
@@ -117,13 +119,14 @@ class ZoneStack(Stack):
         """`certified`: what must be done before it boots."""
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
+        access = Access(self, node, self._key, self._account)
         return Instance(
             self,
             node.name,
             ami=pins.image_id(self.environment, node.machine),
             instance_type=node.machine.type,
             availability_zone=node.zone.name,
-            iam_instance_profile=self._profiles[node.roles].name,
+            iam_instance_profile=access.profile.name,
             ebs_optimized=True,
             network_interface=[
                 InstanceNetworkInterface(device_index=0, network_interface_id=self._interfaces[node.name].id)
@@ -141,7 +144,7 @@ class ZoneStack(Stack):
             user_data_base64=rendering.user_data_base64(self.cluster, node),
             user_data_replace_on_change=True,
             tags=names.node_tags(node) | names.image_tags(node),
-            depends_on=[*volumes, *certified],
+            depends_on=[*volumes, access.policy, *certified],
         )
 
     def _add_volume(self, node: Node, volume: Volume) -> EbsVolume:

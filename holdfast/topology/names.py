@@ -58,6 +58,11 @@ def endpoint_tags(node: Node, port: int) -> dict[str, str]:
     }
 
 
+def node_role(node: Node) -> str:
+    """Of its IAM role, policy and instance profile. IAM takes 64 characters; an environment's name has 20 at most."""
+    return f"{PROJECT}-{node.name}"
+
+
 def resource(environment: Environment, what: str) -> str:
     """The name of anything that is one of its kind in an environment: `holdfast-prod-alarms`."""
     return f"{PROJECT}-{environment.name}-{what}"

@@ -10,44 +10,60 @@ from typing import Any
 import pytest
 
 from holdfast.topology.users import OWN
+from holdfast.twin.api.policies import Need, grant
 
 Stacks = dict[str, dict[str, Any]]
 
 USERS = ("app", *(user.name for user in OWN))
 
-EC2 = "arn:aws:ec2:eu-central-1:${data.aws_caller_identity.account.account_id}"
-BUCKET = "${aws_s3_bucket.bucket.arn}"
+ACCOUNT = "${data.aws_caller_identity.account.account_id}"
+EC2 = f"arn:aws:ec2:eu-central-1:{ACCOUNT}"
 
 
-def secret(user: str) -> str:
-    return f"${{aws_secretsmanager_secret.secret-{user}.arn}}"
+def secret(user: str, environment: str = "prod") -> str:
+    """Six characters that Secrets Manager adds are in no name."""
+    return f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:holdfast/{environment}/{user}-??????"
+
+
+def policy(stacks: Stacks, node: str) -> list[dict[str, Any]]:
+    """The statements of a node's policy, which is in the stack of its machine."""
+    environment, zone = node.split("-")[0], node[-2]
+    found = stacks[f"{environment}-zone-{zone}"]["resource"]["aws_iam_role_policy"][f"{node}-policy"]
+    statements: list[dict[str, Any]] = json.loads(found["policy"])["Statement"]
+    return statements
+
+
+def statement(stacks: Stacks, node: str, sid: str) -> dict[str, Any]:
+    return next(it for it in policy(stacks, node) if it["Sid"] == sid)
 
 
 def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
-    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
+    bucket = f"arn:aws:s3:::{stacks['prod-identity']['resource']['aws_s3_bucket']['bucket']['bucket']}"
+    key = statement(stacks, "prod-a1", "KeyThroughThose")["Resource"]
+    assert "aws_kms_keykeyarn" in key
     allowed = {
         (action, resource)
-        for statement in policy["Statement"]
+        for statement in policy(stacks, "prod-a1")
         for action in _list(statement["Action"])
         for resource in _list(statement["Resource"])
     }
-    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
+    assert {statement["Effect"] for statement in policy(stacks, "prod-a1")} == {"Allow"}
     assert allowed == {
         *(("secretsmanager:GetSecretValue", secret(user)) for user in USERS),
-        ("s3:GetObject", f"{BUCKET}/node/*.pyz"),
-        ("s3:GetObject", f"{BUCKET}/bootstrap/leader.json"),
-        ("s3:GetObject", f"{BUCKET}/orders/failover.json"),
-        ("s3:GetObject", f"{BUCKET}/holders.json"),
-        ("s3:GetObject", f"{BUCKET}/orders/secrets.json"),
-        ("s3:GetObject", f"{BUCKET}/members.json"),
-        ("s3:GetObject", f"{BUCKET}/users.json"),
-        ("s3:PutObject", f"{BUCKET}/bootstrap/leader.json"),
-        ("s3:PutObject", f"{BUCKET}/holders.json"),
-        ("s3:PutObject", f"{BUCKET}/reports/*"),
-        ("s3:ListBucket", BUCKET),
-        ("kms:Decrypt", "${aws_kms_key.key.arn}"),
-        ("kms:GenerateDataKey", "${aws_kms_key.key.arn}"),
-        ("kms:CreateGrant", "${aws_kms_key.key.arn}"),
+        ("s3:GetObject", f"{bucket}/node/*.pyz"),
+        ("s3:GetObject", f"{bucket}/bootstrap/leader.json"),
+        ("s3:GetObject", f"{bucket}/orders/failover.json"),
+        ("s3:GetObject", f"{bucket}/holders.json"),
+        ("s3:GetObject", f"{bucket}/orders/secrets.json"),
+        ("s3:GetObject", f"{bucket}/members.json"),
+        ("s3:GetObject", f"{bucket}/users.json"),
+        ("s3:PutObject", f"{bucket}/bootstrap/leader.json"),
+        ("s3:PutObject", f"{bucket}/holders.json"),
+        ("s3:PutObject", f"{bucket}/reports/prod-a1.json"),
+        ("s3:ListBucket", bucket),
+        ("kms:Decrypt", key),
+        ("kms:GenerateDataKey", key),
+        ("kms:CreateGrant", key),
         ("ec2:DescribeVolumes", "*"),
         ("ec2:AttachVolume", f"{EC2}:volume/*"),
         ("ec2:AttachVolume", f"{EC2}:instance/*"),
@@ -56,61 +72,81 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
 
 
-def test_a_machine_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
-    found = stacks["tiered-identity"]["resource"]["aws_iam_role_policy"]
-    sids = {name: [it["Sid"] for it in json.loads(it["policy"])["Statement"]] for name, it in found.items()}
-    every_machine = ["OwnSecrets", "Read", "Write", "TellMissingFromForbidden", "KeyThroughThose"]
+def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     data = ["OwnSecrets", "Read", "Write", "BeginOnce", "TellMissingFromForbidden", "KeyThroughThose"]
-    volume = ["FindOwnVolume", "AttachInThisEnvironment", "GrantForAttachment"]
-    assert sids == {
-        "data-policy": [*data, *volume],
-        "gateway-policy": [*every_machine, "FindFloatingPair", "MoveFloatingPair"],
-        "sentinel-policy": [*every_machine, *volume],
-    }
-    secrets = {name: json.loads(it["policy"])["Statement"][0]["Resource"] for name, it in found.items()}
-    assert secrets == {
-        "data-policy": [secret(user) for user in USERS],
-        "gateway-policy": [secret("metrics"), secret("node")],
-        "sentinel-policy": [secret("app"), secret("sentinel"), secret("node")],
-    }
-    for letter, role in (("a", "data"), ("b", "gateway"), ("c", "sentinel")):
-        instance = stacks[f"tiered-zone-{letter}"]["resource"]["aws_instance"][f"tiered-{role}-{letter}1"]
-        assert f"aws_iam_instance_profile{role}-profilename" in instance["iam_instance_profile"]
+    others = [sid for sid in data if sid != "BeginOnce"]
+    volume = ["FindOwnVolume", "AttachOwnVolume", "GrantForAttachment"]
+    for node, sids, users in (
+        ("tiered-data-a1", [*data, *volume], USERS),
+        ("tiered-gateway-b1", [*others, "FindFloatingPair", "MoveFloatingPair"], ("metrics", "node")),
+        ("tiered-sentinel-c1", [*others, *volume], ("app", "sentinel", "node")),
+    ):
+        assert [it["Sid"] for it in policy(stacks, node)] == sids
+        assert statement(stacks, node, "OwnSecrets")["Resource"] == [secret(user, "tiered") for user in users]
 
 
-def test_a_node_changes_only_what_belongs_to_its_environment_and_grants_only_for_that(stacks: Stacks) -> None:
-    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
-    conditions = {statement["Sid"]: statement.get("Condition") for statement in policy["Statement"]}
-    assert (
-        conditions["AttachInThisEnvironment"]
-        == conditions["MoveFloatingPair"]
-        == {
-            "StringEquals": {
-                "aws:ResourceTag/Project": "holdfast",
-                "aws:ResourceTag/Environment": "prod",
-                "aws:ResourceTag/ManagedBy": "cdktf",
-            }
-        }
-    )
-    assert conditions["GrantForAttachment"] == {
+@pytest.mark.parametrize("environment", ["prod", "tiered"])
+def test_each_machine_has_a_role_of_its_own_as_long_as_it_is_there(stacks: Stacks, environment: str) -> None:
+    taken = set()
+    for name, stack in stacks.items():
+        for node, machine in stack["resource"].get("aws_instance", {}).items() if name.startswith(environment) else ():
+            profile = stack["resource"]["aws_iam_instance_profile"][f"{node}-profile"]
+            role = stack["resource"]["aws_iam_role"][f"{node}-role"]
+            assert machine["iam_instance_profile"] == f"${{aws_iam_instance_profile.{node}-profile.name}}"
+            assert profile["role"] == f"${{aws_iam_role.{node}-role.name}}"
+            # It boots when it may do something, and is gone before it may not.
+            assert f"aws_iam_role_policy.{node}-policy" in machine["depends_on"]
+            assert role["name"] == profile["name"] == f"holdfast-{node}"
+            assert len(role["name"]) <= 64
+            taken.add(role["name"])
+    assert len(taken) == {"prod": 3, "tiered": 7}[environment]
+    assert "aws_iam_role" not in stacks[f"{environment}-identity"]["resource"]
+
+
+def test_a_node_writes_only_its_own_report_and_reads_only_its_own_certificate(synth: Callable[..., Stacks]) -> None:
+    stacks = synth(tls={"mode": "required"})
+    bucket = f"arn:aws:s3:::{stacks['local-identity']['resource']['aws_s3_bucket']['bucket']['bucket']}"
+
+    def may(action: str, resource: str) -> bool:
+        return grant([{"Statement": policy(stacks, "local-b1")}], Need(action, resource)) is not None
+
+    for node, own in (("local-a1", False), ("local-b1", True), ("local-b10", False)):
+        certificate = secret(f"tls/node/{node}", "local").replace("??????", "AbCdEf")
+        assert may("s3:PutObject", f"{bucket}/reports/{node}.json") is own
+        assert may("secretsmanager:GetSecretValue", certificate) is own
+
+
+def test_a_node_attaches_only_its_own_volume_and_only_to_its_own_machine(stacks: Stacks) -> None:
+    of_prod = {
+        "aws:ResourceTag/Project": "holdfast",
+        "aws:ResourceTag/Environment": "prod",
+        "aws:ResourceTag/ManagedBy": "cdktf",
+    }
+    assert statement(stacks, "prod-b1", "AttachOwnVolume")["Condition"] == {
+        "StringEquals": {**of_prod, "aws:ResourceTag/Node": "prod-b1"}
+    }
+    zone = stacks["prod-zone-b"]["resource"]
+    assert zone["aws_ebs_volume"]["prod-b1-data"]["tags"]["Node"] == "prod-b1"
+    assert zone["aws_instance"]["prod-b1"]["tags"]["Node"] == "prod-b1"
+    assert statement(stacks, "prod-b1", "MoveFloatingPair")["Condition"] == {"StringEquals": of_prod}
+    assert statement(stacks, "prod-b1", "GrantForAttachment")["Condition"] == {
         "Bool": {"kms:GrantIsForAWSResource": "true"},
         "StringEquals": {"kms:ViaService": ["ec2.eu-central-1.amazonaws.com"]},
     }
 
 
 def test_the_record_of_who_began_is_written_once(stacks: Stacks) -> None:
-    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
-    record = f"{BUCKET}/bootstrap/leader.json"
-    (statement,) = (
-        it for it in policy["Statement"] if it["Action"] == "s3:PutObject" and record in _list(it["Resource"])
+    (found,) = (
+        it
+        for it in policy(stacks, "prod-a1")
+        if it["Action"] == "s3:PutObject" and "bootstrap/leader.json" in str(it["Resource"])
     )
-    assert (statement["Resource"], statement["Condition"]) == ([record], {"Null": {"s3:if-none-match": "false"}})
+    assert len(found["Resource"]) == 1
+    assert found["Condition"] == {"Null": {"s3:if-none-match": "false"}}
 
 
 def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks) -> None:
-    policy = json.loads(stacks["prod-identity"]["resource"]["aws_iam_role_policy"]["node-policy"]["policy"])
-    (statement,) = (it for it in policy["Statement"] if "kms:Decrypt" in it["Action"])
-    assert statement["Condition"] == {
+    assert statement(stacks, "prod-a1", "KeyThroughThose")["Condition"] == {
         "StringEquals": {
             "kms:ViaService": ["s3.eu-central-1.amazonaws.com", "secretsmanager.eu-central-1.amazonaws.com"]
         }
@@ -129,7 +165,9 @@ def test_a_deploy_makes_the_passwords_once_there_is_a_place_for_them(stacks: Sta
     passwords = stacks["prod-identity"]["resource"]["terraform_data"]["passwords"]
     (made,) = passwords["provisioner"]
     assert made["local-exec"]["command"].endswith("holdfast secrets ensure prod")
-    assert passwords["triggers_replace"] == {user: secret(user) for user in USERS}
+    assert passwords["triggers_replace"] == {
+        user: f"${{aws_secretsmanager_secret.secret-{user}.arn}}" for user in USERS
+    }
 
 
 def test_the_bucket_is_encrypted_closed_and_refuses_plain_text(stacks: Stacks) -> None:
@@ -177,14 +215,12 @@ def _list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def test_machines_read_certificates_of_their_own_kind_and_nobody_reads_the_authority(
-    synth: Callable[..., Stacks],
-) -> None:
-    resources = synth(tls={"mode": "required", "mutual": True})["local-identity"]["resource"]
-    policy = json.loads(resources["aws_iam_role_policy"]["node-policy"]["policy"])
-    read = {secret for secret in policy["Statement"][0]["Resource"] if "tls_" in secret}
-    nodes = ("local-a1", "local-b1", "local-c1")
-    assert read == {f"${{aws_secretsmanager_secret.secret-tls_node-{node}.arn}}" for node in nodes}
+def test_a_machine_reads_its_own_certificate_and_nobody_reads_the_authority(synth: Callable[..., Stacks]) -> None:
+    stacks, nodes = synth(tls={"mode": "required", "mutual": True}), ("local-a1", "local-b1", "local-c1")
+    for node in nodes:
+        read = [it for it in statement(stacks, node, "OwnSecrets")["Resource"] if "/tls/" in it]
+        assert read == [secret(f"tls/node/{node}", "local")]
+    resources = stacks["local-identity"]["resource"]
     places = {name: it["name"] for name, it in resources["aws_secretsmanager_secret"].items() if "tls_" in name}
     assert places == {
         "secret-tls_authority": "holdfast/local/tls/authority",

@@ -76,7 +76,7 @@ def test_a_machine_is_disposable_and_its_interface_and_volume_are_not_part_of_it
     ]
     assert "ebs_block_device" not in instance
     assert "aws_volume_attachment" not in zone
-    assert instance["depends_on"] == ["aws_ebs_volume.local-a1-data"]
+    assert instance["depends_on"] == ["aws_ebs_volume.local-a1-data", "aws_iam_role_policy.local-a1-policy"]
     assert instance["availability_zone"] == zone["aws_ebs_volume"]["local-a1-data"]["availability_zone"]
 
 
@@ -146,9 +146,9 @@ def test_adding_nodes_changes_nothing_of_those_that_are_there(synth: Callable[..
 def test_a_single_node_keeps_what_lasts_when_it_becomes_the_first_of_three(synth: Callable[..., Stacks]) -> None:
     single, compact = synth(layout="single", zones=["a"]), synth()
     for stack, kinds in {
-        "local-zone-a": ("aws_network_interface", "aws_ebs_volume"),
+        "local-zone-a": ("aws_network_interface", "aws_ebs_volume", "aws_iam_role"),
         "local-network": ("aws_vpc", "aws_subnet", "aws_security_group"),
-        "local-identity": ("aws_kms_key", "aws_s3_bucket", "aws_secretsmanager_secret", "aws_iam_role"),
+        "local-identity": ("aws_kms_key", "aws_s3_bucket", "aws_secretsmanager_secret"),
     }.items():
         before, after = single[stack]["resource"], compact[stack]["resource"]
         for kind in kinds:

@@ -1,14 +1,20 @@
-"""What the roles of an environment allow, and none of its machines has used since the twin was started."""
+"""What the roles of an environment's nodes allow, and none of its machines has used since the twin was started."""
 
-from holdfast.topology import Environment, names
+from holdfast.topology import Cluster, Environment, Role, names
 from holdfast.twin import client
 
 
 def unused(environment: Environment) -> dict[str, list[list[str]]]:
-    """What the IAM role is called → statement, action and resource; roles that were never used are not there."""
-    beginning = names.resource(environment, "")
-    return {
-        role.removeprefix(beginning): left
-        for role, left in client.request("unused_permissions").items()
-        if role.startswith(beginning)
-    }
+    """What machines run → statement, action and resource that none of these has used, with NODE for its name.
+
+    A machine that has used nothing does not count.
+    """
+    left = client.request("unused_permissions")
+    found: dict[str, list[list[str]]] = {}
+    for node in Cluster.of(environment).nodes:
+        if (of_role := left.get(names.node_role(node))) is None:
+            continue
+        own = [[part.replace(node.name, "NODE") for part in grant] for grant in of_role]
+        runs = "-".join(role for role in Role if role in node.roles)
+        found[runs] = [grant for grant in found.get(runs, own) if grant in own]
+    return found

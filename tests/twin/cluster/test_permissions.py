@@ -13,4 +13,4 @@ def test_a_nodes_role_allows_what_nodes_use_and_nothing_more(healthy: Cluster) -
     healthy.exec(holder, "systemctl", "stop", ELECTION)
     healthy.wait("another holder", lambda status: status["floating"]["gateway"] not in (None, holder), 30)
     healthy.exec(holder, "systemctl", "start", ELECTION)
-    assert permissions.unused(load_environment(find_environment("local"))) == {"node": []}
+    assert permissions.unused(load_environment(find_environment("local"))) == {"data-gateway-sentinel": []}
