@@ -11,6 +11,7 @@ from holdfast.topology import Cluster, names
 from stacks.base import Stack, run_holdfast
 from stacks.bindings.aws.cloudwatch_log_group import CloudwatchLogGroup
 from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.flow_log import FlowLog
 from stacks.bindings.aws.iam_role import IamRole
 from stacks.bindings.aws.iam_role_policy import IamRolePolicy
@@ -83,10 +84,17 @@ class WatchStack(Stack):
             retention_in_days=LOG_DAYS,
             tags=self.tags("flows"),
         )
+        account = DataAwsCallerIdentity(self, "account").account_id
+        # The service writes for whoever asks it: without this, for a flow log of another account too.
+        of_ours = {
+            "StringEquals": {"aws:SourceAccount": account},
+            "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:{self.environment.region}:{account}:vpc-flow-log/*"},
+        }
         trust = {
             "Effect": "Allow",
             "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
             "Action": "sts:AssumeRole",
+            "Condition": of_ours,
         }
         role = IamRole(
             self,

@@ -153,6 +153,15 @@ def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks)
     }
 
 
+def test_the_flow_logs_role_is_taken_on_for_flow_logs_of_this_account_alone(stacks: Stacks) -> None:
+    role = stacks["prod-watch"]["resource"]["aws_iam_role"]["flows-role"]
+    (trust,) = json.loads(role["assume_role_policy"])["Statement"]
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"{EC2}:vpc-flow-log/*"},
+    }
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_no_password_passes_through_terraform(stacks: Stacks, user: str) -> None:
     identity = stacks["prod-identity"]
