@@ -10,6 +10,7 @@ from typing import Any
 from moto import settings
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend as Ec2Profiles
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
 from holdfast.twin.api.images import ROOT_GIB
@@ -69,6 +70,14 @@ def _release(instance: Any) -> None:
     association = backend.iam_instance_profile_associations.get(instance.id)
     if association:
         backend.disassociate_iam_instance_profile(association_id=association.association_id)
+
+
+@around(Ec2Profiles, "replace_iam_instance_profile_association")
+def _show_the_new_profile(original: Method, self: Any, association_id: str, *args: Any, **kwargs: Any) -> Any:
+    """moto goes on to describe the instance with the profile that it was launched with."""
+    association = original(self, association_id, *args, **kwargs)
+    association.instance.iam_instance_profile = {"Arn": association.iam_instance_profile.arn, "Id": association_id}
+    return association
 
 
 @around(Instance, "__init__")

@@ -189,6 +189,21 @@ def test_role_and_its_credentials(api: Api) -> None:
     assert who["Arn"] == "arn:aws:sts::123456789012:assumed-role/holdfast-local-node/holdfast-twin"
 
 
+def test_a_machine_that_runs_takes_another_role(api: Api) -> None:
+    cloud, iam = Cloud(api), client(api, "iam")
+    for name in ("shared", "own"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    instance = cloud.run(cloud.interface(cloud.a, "10.40.0.4"), IamInstanceProfile={"Name": "shared"})
+    (association,) = cloud.ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    cloud.ec2.replace_iam_instance_profile_association(
+        AssociationId=association["AssociationId"], IamInstanceProfile={"Name": "own"}
+    )
+    assert api.view().instances[instance].role == "own"
+    assert cloud.described(instance)["IamInstanceProfile"]["Arn"].endswith(":instance-profile/own")
+
+
 def test_a_request_that_is_repeated_with_its_token_gets_the_instance_it_made(api: Api) -> None:
     cloud = Cloud(api)
     interface, another = cloud.interface(cloud.a, "10.40.0.4"), cloud.interface(cloud.a, "10.40.0.7")
