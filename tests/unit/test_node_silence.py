@@ -17,7 +17,9 @@ IDLE = "import time; print(flush=True); time.sleep(60)"
 
 
 def sampled(script: str, stopped: bool = False) -> str:
-    """What is said of a process that runs this, after half a second in which it did not answer."""
+    """What is said of a process that runs this and does not answer: at the latest after as long as others may keep a
+    busy one from its core, or soon, where nothing is to be said."""
+    patience = 1 if script == IDLE else 20
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -26,7 +28,7 @@ def sampled(script: str, stopped: bool = False) -> str:
                 process.send_signal(signal.SIGSTOP)
             stat = Path(f"/proc/{process.pid}/stat")
             watched, began = Silence(lambda: silence.parse(stat.read_text())), time.monotonic()
-            while (now := time.monotonic()) - began < 1 and watched.because == silence.DOES_NOT_ANSWER:
+            while (now := time.monotonic()) - began < patience and watched.because == silence.DOES_NOT_ANSWER:
                 watched.look(now - began + 0.2, now)
                 time.sleep(0.05)
             return watched.because

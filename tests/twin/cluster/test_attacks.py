@@ -18,8 +18,8 @@ from tests.twin.passwords import password
 ENVIRONMENT = load_environment(find_environment("local"))
 APPLICATIONS = list(ENVIRONMENT.applications)
 GREETINGS, FORGED, END = "__sentinel__:hello", "forged", "attacks:end"
-REFUSED = r"(?i)no permissions|can't publish to the channel"
-"""Redis 7.0 says the latter of scripts."""
+REFUSED = r"(?i)no permissions|can't publish to the channel|read only replica"
+"""Redis 7.0 says the second of scripts, and a replica the third of functions that do not promise not to write."""
 
 LIBRARY = """#!lua name=attacks
 redis.register_function('publish', function(_, words) return redis.call('PUBLISH', words[1], words[2]) end)
