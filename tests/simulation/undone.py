@@ -180,7 +180,7 @@ def page(found: dict[str, Any]) -> str:
             "# What the simulation finds",
             "",
             "Written by `PYTHONPATH=.:node python -m tests.simulation.undone`, which undoes one fix of the node "
-            "program after the other, and plays schedules until something does not hold. Times are real ones, of one "
+            "program after the other, and plays schedules until something does not hold. Seconds are those of one "
             "core.",
             "",
             "| undone | in | found within | what broke |",
