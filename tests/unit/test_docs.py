@@ -74,3 +74,11 @@ def test_each_part_of_the_twins_tests_has_a_lane_and_its_environments() -> None:
     assert set(listed) == folders
     scripts = (DOCS.parent / "scripts" / "test.py").read_text()
     assert all(f'"{folder}"' in scripts for folder in folders)
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    text = (DOCS / "threat-model.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) == text.count("::")
+    tests = DOCS.parent / "tests"
+    assert [test for file, test in named if f"def {test}(" not in (tests / file).read_text()] == []
