@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -111,6 +111,9 @@ class Api:
                 self.headers = answer.headers
                 return content
         except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                # The machine may have another role by now: what the old one's credentials may is nothing.
+                self._credentials = replace(self._credentials, expires=0.0)
             raise _refusal(error.code, error.read().decode(errors="replace")) from None
 
     def _url(self, service: str) -> str:

@@ -115,6 +115,7 @@ class Haproxy(asyncio.Protocol):
         self._told: Open | None = None
         """What HAProxy was told to use; None while nothing is known of it."""
         self._told_at = 0.0
+        """When it was last told everything."""
         self._transport: asyncio.WriteTransport | None = None
         self._answer = b""
         self._heard = 0.0
@@ -148,7 +149,9 @@ class Haproxy(asyncio.Protocol):
         # First what closes: no moment has two leaders.
         changed.sort(key=lambda one: one in self._wanted)
         self._transport.write(";".join(_commands(changed, self._wanted)).encode() + b"\n")
-        self._told, self._told_at = self._wanted, now
+        if told is None:
+            self._told_at = now
+        self._told = self._wanted
 
     async def _connect(self, delay: float) -> None:
         await asyncio.sleep(delay)

@@ -33,6 +33,9 @@ INFO_PERIOD, HURRIED_INFO_PERIOD = 200, 50
 """Milliseconds, set likewise: how old what a Sentinel knows of the replicas is, and so its choice among them; always,
 and while it is about to choose. Who is three times as late is not eligible."""
 
+STANDS_FOR = 6.0
+"""Seconds for which a Sentinel tries to be elected: `failover-timeout` in sentinel.conf."""
+
 REJOINS_FOR = 3.0
 """Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as
 before, all that spoke before must answer. A change that was missed meanwhile may be known to one of them only, and two
@@ -193,7 +196,7 @@ class Sentinels:
 
     def contested(self, leader: str | None) -> bool:
         """Whether a Sentinel stands for election to replace it: it may be elected, and promote another, any moment."""
-        oldest = time.monotonic() - ANNOUNCED_FOR
+        oldest = time.monotonic() - STANDS_FOR
         return any(old == leader and since >= oldest for old, since in self._stands.values())
 
     def members(self) -> frozenset[str]:
@@ -329,7 +332,18 @@ class Sentinels:
 
         if subscription.logged_in:
             link.ask(partial(self._named, address, asked_at), *self._about("GET-MASTER-ADDR-BY-NAME"))
+            link.ask(partial(self._stands_already, address, asked_at), *self._about("MASTER"))
             link.ask(told, *self._about("REPLICAS"))
+
+    def _stands_already(self, sentinel: str, asked_at: float, reply: resp.Reply) -> None:
+        if not isinstance(reply, list):
+            return
+        leader, stands = resp.pairs(reply), self._stands.get(sentinel)
+        if "failover_in_progress" in leader["flags"].split(","):
+            self._stands[sentinel] = leader["ip"], asked_at
+        elif stands and stands[1] < asked_at:
+            # It was restarted in the middle.
+            del self._stands[sentinel]
 
     def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]], asked_at: float) -> None:
         promoted = next((one["ip"] for one in replicas if "promoted" in one["flags"].split(",")), None)

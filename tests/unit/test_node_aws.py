@@ -104,6 +104,20 @@ def test_what_is_refused_is_said_as_the_api_words_it_and_not_asked_again(api: Ap
     assert Answers.asked == 2
 
 
+def test_who_is_refused_asks_for_the_credentials_of_the_role_that_the_machine_has_now(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = iter(("old", "new"))
+    monkeypatch.setattr(aws, "credentials", lambda: Credentials(next(roles), "s", "t"))
+    api._credentials = aws.credentials()
+    Answers.answers = [(403, json.dumps({"__type": "InvalidClientTokenId"}))]
+    with pytest.raises(aws.Refused):
+        api.ec2("DescribeVolumes")
+    Answers.answers = [(200, "<A/>")]
+    api.ec2("DescribeVolumes")
+    assert api._credentials.key_id == "new"
+
+
 def test_an_api_that_stays_broken_is_an_error_in_the_end(api: Api) -> None:
     Answers.answers = [(500, "")] * 3
     with pytest.raises(aws.Refused, match="^500$"):

@@ -112,8 +112,24 @@ def test_a_sentinel_that_never_said_how_its_election_ended_contests_nobody_for_e
 ) -> None:
     sentinels._heard(C, "+try-failover", f"master local {A} 6380")
     sentinels._heard(B, "+try-failover", f"master other {A} 6380")
-    clock.now += 10.1
+    sentinels._heard(C, "-failover-abort-not-elected", f"master local {A} 6380")
     assert not sentinels.contested(A)
+    sentinels._heard(C, "+try-failover", f"master local {A} 6380")
+    clock.now += 6.1
+    assert not sentinels.contested(A)
+
+
+@pytest.mark.parametrize(("flags", "contested"), [("master", False), ("master,failover_in_progress", True)])
+@pytest.mark.parametrize("heard", [False, True])
+def test_who_begins_to_listen_asks_a_sentinel_whether_it_stands_for_election(
+    sentinels: Any, clock: Clock, heard: bool, flags: str, contested: bool
+) -> None:
+    """It may have been restarted since, or have said so unheard."""
+    if heard:
+        sentinels._heard(C, "+try-failover", f"master local {A} 6380")
+    clock.now += 0.1
+    sentinels._stands_already(C, clock.now, ["ip", A, "flags", flags])
+    assert sentinels.contested(A) is contested
 
 
 def test_back_and_forth_within_seconds_the_first_promotion_is_forgotten(sentinels: Any, clock: Clock) -> None:
