@@ -21,7 +21,7 @@ if ((code)); then
     {
         echo "**The deploy of $environment stopped. What it said last:**"
         echo
-        tail -n 30 "$log" | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
+        tail -n 30 "$log" | tr '\r' '\n' | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
     } >>"$summary"
     exit "$code"
 fi

@@ -20,7 +20,7 @@ if [[ ! -s $report.md ]]; then
         echo "<!-- holdfast review $environment -->"
         echo "## ⛔ $environment: there is no review of this commit"
         echo
-        tail -c 4000 "$report.err" | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
+        tail -c 4000 "$report.err" | tr '\r' '\n' | sed 's/^/    /' # an indented block: no line of it can end it, as it could a fence
     } >"$report.md"
 fi
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
