@@ -82,10 +82,9 @@ def _returns_to_stalled_gateways(site: Site, leader: str, _: float) -> None:
 
 
 def _returns_to_the_deaf(site: Site, leader: str, _: float) -> None:
-    """Nobody hears of the promotion: the Sentinels lose those who listen, again and again."""
+    """Nobody hears of the promotion."""
     _returns(site, leader)
-    for tenth in range(4, 18):
-        site.world.later(tenth / 10, None, site.lose_listeners)
+    site.world.later(0.4, None, lambda: site.lose_listeners(seconds=1.5))
 
 
 def _returns_beside_a_stalled_sentinel(site: Site, leader: str, _: float) -> None:
@@ -97,6 +96,13 @@ def _returns_beside_a_stalled_sentinel(site: Site, leader: str, _: float) -> Non
 
     _returns(site, leader)
     _upon_promotion(site, stall)
+
+
+def _hang_haproxy_while_cut_off(site: Site, address: str, _: float) -> None:
+    """Its last order of a node program that ended meanwhile is to close everything."""
+    site.freeze(address, "haproxy", seconds=2.5)
+    site.isolate(address, seconds=0.8)
+    site.world.later(site.world.random.uniform(0.7, 1.2), None, lambda: site.kill(address, "node"))
 
 
 HARD: dict[str, Break] = {
@@ -117,12 +123,16 @@ HARD: dict[str, Break] = {
     "freeze redis, and lose the promotion": _returns_to_the_deaf,
     "freeze redis, and the elected Sentinel": _returns_beside_a_stalled_sentinel,
     "freeze machine": lambda site, address, seconds: site.freeze(address, *site.SERVICES, seconds=seconds),
+    "hang HAProxy, and cut it off": _hang_haproxy_while_cut_off,
     "power cut": lambda site, address, seconds: site.power_cut(address, seconds=1 + seconds),
     "restart the site": lambda site, _, seconds: site.restart(seconds=seconds),
     "lost volume": lambda site, address, seconds: site.wipe(address, seconds=1 + seconds),
     "isolate": lambda site, address, seconds: site.isolate(address, seconds=seconds),
 }
-AT_LEADER = frozenset(what for what in HARD if " beside " in what or ", and " in what or what.endswith("in TILT"))
+OFTEN = ("restart the site", "restart the site", "isolate", "power cut")
+"""Drawn more often than the others: on top of once."""
+
+AT_LEADER = frozenset(what for what in HARD if " beside " in what or "redis, and " in what or what.endswith("in TILT"))
 """Which make sense only where the leader is."""
 
 SMALL: dict[str, Break] = {

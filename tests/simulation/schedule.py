@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.simulation.faults import AT_LEADER, HARD, SMALL
+from tests.simulation.faults import AT_LEADER, HARD, OFTEN, SMALL
 from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
 from tests.simulation.site import DATA, LAYOUTS, Site, simulated
 
@@ -89,7 +89,7 @@ def draw(seed: int) -> Schedule:
     data = sum(DATA in roles for roles in LAYOUTS[layout])
     minimum, persists = random.choice((0, min(data - 1, 1))), random.random() < 0.75
     # What is nowhere on disk does not survive a loss of power.
-    hard = [what for what in HARD if persists or what != "restart the site"]
+    hard = [what for what in (*HARD, *OFTEN) if persists or what != "restart the site"]
     resync = random.choice((QUICK_RESYNC, QUICK_RESYNC, SLOW_RESYNC))
     return Schedule(seed, layout, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
 

@@ -103,6 +103,7 @@ class Sentinel:
         self.tilt_since: float | None = None
         self._ticked_at = now
         self._listeners: list[End] = []
+        self._full_until = float("-inf")
         process.listen(PORT, self._accept)
         self._again()
 
@@ -552,12 +553,17 @@ class Sentinel:
             if end.open:
                 end.send(encode(["message", channel, message]))
 
-    def lose_listeners(self) -> None:
+    def lose_listeners(self, seconds: float) -> None:
+        """End the connections of those who only listen, and take no new ones for so long."""
+        self._full_until = self.world.now + seconds
         listeners, self._listeners = self._listeners, []
         for end in listeners:
             end.close()
 
     def _accept(self, end: End) -> None:
+        if self.world.now < self._full_until:
+            end.close()
+            return
         parser = Parser()
 
         def received(data: Any) -> None:
@@ -599,6 +605,8 @@ class Sentinel:
         what = words[1].upper()
         if what == "GET-MASTER-ADDR-BY-NAME":
             return [self._current_address(), str(redis_model.PORT)]
+        if what == "MASTER":
+            return ["ip", self.master.address, "flags", "master,failover_in_progress" if self.state else "master"]
         if what == "REPLICAS":
             return [self._described(one) for one in self.replicas.values()]
         if what == "SENTINELS":

@@ -202,11 +202,12 @@ class Site:
         if sentinel is not None:
             sentinel.tilt_since = self.world.now
 
-    def lose_listeners(self) -> None:
-        """Every Sentinel ends the connections of those that only listen to it."""
+    def lose_listeners(self, *, seconds: float) -> None:
+        """Every Sentinel is full: it loses those that only listen to it, and takes no new connection for so long."""
+        self.world.tell("", f"Sentinels are full of connections for {seconds:.2f} s")
         for node in self.nodes.values():
             if node.sentinel is not None:
-                node.sentinel.lose_listeners()
+                node.sentinel.lose_listeners(seconds)
 
     # What is seen.
 

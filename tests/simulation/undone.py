@@ -28,106 +28,144 @@ SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Fix:
-    """What holds, and how it is undone: `text` of a module becomes `without`."""
+class Edit:
+    """`text` of a module becomes `without`."""
 
-    name: str
     module: str
     text: str
     without: str
 
 
+@dataclass(frozen=True)
+class Fix:
+    """What holds, and how it is undone. More than one edit: each alone is enough for it to hold."""
+
+    name: str
+    edits: tuple[Edit, ...]
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(edit.module for edit in self.edits))
+
+
 FIXES = (
     Fix(
         "who has never been in sync is promoted by nobody",
-        "eligibility.py",
-        "        if in_sync:\n            return True",
-        "        if own.server.role is Role.REPLICA:\n            return True",
+        (
+            Edit(
+                "eligibility.py",
+                "        if in_sync:\n            return True",
+                "        if own.server.role is Role.REPLICA:\n            return True",
+            ),
+        ),
     ),
     Fix(
         "who has led does not begin the cluster again",
-        "agent.py",
-        "            BEGAN.unlink(missing_ok=True)\n",
-        "            pass\n",
+        (Edit("agent.py", "            BEGAN.unlink(missing_ok=True)\n", "            pass\n"),),
     ),
     Fix(
         "silence does not mean that a node is empty",
-        "decision.py",
-        "    if unheard:\n",
-        "    if 2 * len(unheard) > len(snapshot.peers) + 1:\n",
+        (Edit("decision.py", "    if unheard:\n", "    if 2 * len(unheard) > len(snapshot.peers) + 1:\n"),),
     ),
     Fix(
         "a Sentinel hears from the replicas before it chooses one",
-        "sentinels.py",
-        "HEARD_WITHIN = 0.2\n",
-        "HEARD_WITHIN = 0.0\n",
+        (Edit("sentinels.py", "HEARD_WITHIN = 0.2\n", "HEARD_WITHIN = 0.0\n"),),
     ),
     Fix(
         "the word of a Sentinel counts only while its promotions are heard",
-        "sentinels.py",
-        "if word.at >= oldest and self._hears(address)}",
-        "if word.at >= oldest}",
+        (Edit("sentinels.py", "if word.at >= oldest and self._hears(address)}", "if word.at >= oldest}"),),
     ),
     Fix(
         "after a site's restart only who had everything may lead",
-        "eligibility.py",
-        "    return restarted and own.server.role in (Role.REPLICA, Role.WAITING) and holder and lost\n",
-        "    return restarted and own.server.role in (Role.REPLICA, Role.WAITING)\n",
+        (
+            Edit(
+                "eligibility.py",
+                "    return restarted and own.server.role in (Role.REPLICA, Role.WAITING) and holder and lost\n",
+                "    return restarted and own.server.role in (Role.REPLICA, Role.WAITING)\n",
+            ),
+        ),
     ),
-    Fix("TILT lasts three seconds", "sentinels.py", '"TILT-PERIOD", 3000', '"TILT-PERIOD", 90000'),
+    Fix(
+        "TILT lasts three seconds",
+        (
+            Edit(
+                "sentinels.py",
+                '"TILT-PERIOD", 3000',
+                '"TILT-PERIOD", 90000',
+            ),
+        ),
+    ),
     Fix(
         "a failover is asked for once, right after the loss",
-        "agent.py",
-        "        if now - self._led_at <= WITNESSED_FOR:\n",
-        "        if now - self._asked_at >= 0.5:\n",
+        (
+            Edit(
+                "agent.py",
+                "        if now - self._led_at <= WITNESSED_FOR:\n",
+                "        if now - self._asked_at >= 0.5:\n",
+            ),
+        ),
     ),
     Fix(
         "an emptied `single` leads again",
-        "decision.py",
-        '    return Decision(Do.LEAD, "a majority names it, and of all nodes nobody holds data: leads")\n',
-        '    lead = Do.LEAD if snapshot.sentinels > 1 else Do.STAY\n    return Decision(lead, "alone")\n',
+        (
+            Edit(
+                "decision.py",
+                '    return Decision(Do.LEAD, "a majority names it, and of all nodes nobody holds data: leads")\n',
+                '    lead = Do.LEAD if snapshot.sentinels > 1 else Do.STAY\n    return Decision(lead, "alone")\n',
+            ),
+        ),
     ),
     Fix(
         "nobody is proven while a promotion is unfinished",
-        "proof.py",
-        "    if unfinished(announcements, votes, named):\n        return None\n",
-        "",
+        (Edit("proof.py", "    if unfinished(announcements, votes, named):\n        return None\n", ""),),
     ),
     Fix(
         "a Sentinel that knows nobody is no majority",
-        "sentinels.py",
-        "        return max(*counts, len(spoke)) if counts else",
-        "        return max(counts) if counts else",
+        (
+            Edit(
+                "sentinels.py",
+                "        return max(*counts, len(spoke)) if counts else",
+                "        return max(counts) if counts else",
+            ),
+        ),
     ),
     Fix(
-        "a silent leader is closed before it counts as lost",
-        "gateway.py",
-        "CLOSES_BEFORE = 0.05\n",
-        "CLOSES_BEFORE = -60.0\n",
+        "a silent leader is closed before it counts as lost, or as soon as a Sentinel stands for election",
+        (
+            Edit("gateway.py", "CLOSES_BEFORE = 0.05\n", "CLOSES_BEFORE = -60.0\n"),
+            Edit("gateway.py", "elif at_leader in before and not contested and", "elif at_leader in before and"),
+        ),
     ),
     Fix(
         "a leader that returns is not opened while a Sentinel stands for election",
-        "gateway.py",
-        "            if leads and (at_leader in before or not contested):\n",
-        "            if leads:\n",
+        (
+            Edit(
+                "gateway.py",
+                "            if leads and (at_leader in before or not contested):\n",
+                "            if leads:\n",
+            ),
+        ),
     ),
     Fix(
         "who is named and follows somebody who does not lead stops following",
-        "decision.py",
-        "snapshot.contradicts_for >= STALE_AFTER:\n        # Whom",
-        "snapshot.contradicts_for >= 1e9:\n        # Whom",
+        (
+            Edit(
+                "decision.py",
+                "snapshot.contradicts_for >= STALE_AFTER:\n        # Whom",
+                "snapshot.contradicts_for >= 1e9:\n        # Whom",
+            ),
+        ),
     ),
     Fix(
         "HAProxy is told everything again",
-        "gateway.py",
-        "AGAIN = 5.0\n",
-        "AGAIN = 1e9\n",
+        (Edit("gateway.py", "AGAIN = 5.0\n", "AGAIN = 1e9\n"),),
     ),
     Fix(
-        "gateways close when no majority speaks",
-        "sentinels.py",
-        "LEASE = 0.4\n",
-        "LEASE = 4.0\n",
+        "gateways close when no majority speaks, or their connections break",
+        (
+            Edit("sentinels.py", "LEASE = 0.4\n", "LEASE = 4.0\n"),
+            Edit("sentinels.py", "            self._subscriptions[address].renew()\n", "            pass\n"),
+        ),
     ),
 )
 
@@ -135,10 +173,11 @@ FIXES = (
 def undone(fix: Fix, folder: Path) -> Path:
     """A copy of the node program without it, to be put on the path."""
     shutil.copytree(PROGRAM, folder / PROGRAM.name, ignore=shutil.ignore_patterns("__pycache__"))
-    module = folder / PROGRAM.name / fix.module
-    text = module.read_text()
-    assert fix.text in text, f"{fix.module} has no longer what {fix.name!r} undoes"
-    module.write_text(text.replace(fix.text, fix.without))
+    for edit in fix.edits:
+        module = folder / PROGRAM.name / edit.module
+        text = module.read_text()
+        assert edit.text in text, f"{edit.module} has no longer what {fix.name!r} undoes"
+        module.write_text(text.replace(edit.text, edit.without))
     return folder
 
 
@@ -174,7 +213,8 @@ def page(found: dict[str, Any]) -> str:
     for fix in FIXES:
         hit = found.get(fix.name)
         when = f"{hit['after']:.0f} s, schedule {hit['seed']}" if hit else f"not within {SECONDS:.0f} s"
-        rows.append(f"| {fix.name} | `{fix.module}` | {when} | {'; '.join(hit['problems']) if hit else ''} |")
+        where = ", ".join(f"`{module}`" for module in fix.modules)
+        rows.append(f"| {fix.name} | {where} | {when} | {'; '.join(hit['problems']) if hit else ''} |")
     return "\n".join(
         [
             "# What the simulation finds",

@@ -26,9 +26,11 @@ def test_what_failed_once_holds(schedule: Schedule) -> None:
 @pytest.mark.parametrize("fix", FIXES, ids=lambda fix: fix.name)
 def test_what_can_be_undone_is_there(fix: Fix, tmp_path: Path) -> None:
     """`python -m tests.simulation.undone` undoes it, to see whether the simulation notices."""
-    text = (undone(fix, tmp_path) / "holdfast_node" / fix.module).read_text()
-    compile(text, fix.module, "exec")
-    assert text != (PROGRAM / fix.module).read_text()
+    without = undone(fix, tmp_path) / "holdfast_node"
+    for module in fix.modules:
+        text = (without / module).read_text()
+        compile(text, module, "exec")
+        assert text != (PROGRAM / module).read_text()
 
 
 def test_a_schedule_is_kept_as_it_is() -> None:
