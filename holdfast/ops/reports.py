@@ -104,21 +104,23 @@ class Unreadable:
         return f"its report cannot be read: {self.why}"
 
 
-def read(content: bytes, *, node: str, address: str | None, age: float) -> Report | Unreadable:
+def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) -> Report | Unreadable:
     """The report under a node's key (see node/README.md).
 
     Args:
         node: whose key it is.
-        address: the node's, by the environment file; None where that does not know the node any more.
+        others: address → name of all other nodes of the environment file. The node's own address is not compared: the
+            file may give it another one than the last deploy did.
         age: in seconds.
     """
     try:
         body = Body.model_validate_json(content)
     except ValidationError as error:
         return Unreadable(_problem(error))
-    for field_name, found, accepted in (("node", body.node, node), ("address", body.address, address or body.address)):
-        if found != accepted:
-            return Unreadable(f"{field_name}: found {found}; accepted: {accepted}")
+    if body.node != node:
+        return Unreadable(f"node: found {body.node}; accepted: {node}")
+    if body.address in others:
+        return Unreadable(f"address: found {body.address}, which is that of {others[body.address]}")
     redis = body.redis
     return Report(
         node=node,
@@ -159,11 +161,11 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
     """
     s3 = cloud.client(environment, "s3")
     bucket = names.bucket(environment)
-    addresses = {node.name: str(node.address) for node in Cluster.of(environment).nodes}
+    nodes = {str(node.address): node.name for node in Cluster.of(environment).nodes}
     try:
         listing = s3.list_objects_v2(Bucket=bucket, Prefix=names.REPORTS_PREFIX)
         found = [names.node_of_report(entry["Key"]) for entry in listing.get("Contents", ())]
-        return {node: _get(s3, bucket, node, addresses.get(node)) for node in found if node is not None}
+        return {node: _get(s3, bucket, node, nodes) for node in found if node is not None}
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise cloud.CloudError(
@@ -175,7 +177,7 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
 
 
-def _get(s3: Any, bucket: str, node: str, address: str | None) -> Report | Unreadable:
+def _get(s3: Any, bucket: str, node: str, nodes: Mapping[str, str]) -> Report | Unreadable:
     try:
         answer = s3.get_object(Bucket=bucket, Key=names.report_key(node))
     except ClientError as error:
@@ -186,4 +188,5 @@ def _get(s3: Any, bucket: str, node: str, address: str | None) -> Report | Unrea
     said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(said) if said else datetime.now(UTC)
     age = (now - answer["LastModified"]).total_seconds()
-    return read(answer["Body"].read(LARGEST), node=node, address=address, age=max(age, 0.0))
+    others = {address: name for address, name in nodes.items() if name != node}
+    return read(answer["Body"].read(LARGEST), node=node, others=others, age=max(age, 0.0))

@@ -125,8 +125,8 @@ def test_three_nodes_become_five(review: Review) -> None:
     assert report["headline"] == "planned: nodes are touched, one zone after the other; 2 nodes added; 2 to know"
     assert counts(report) == {
         "identity": [0, 1, 0, 0],
-        "zone-a": [3, 0, 1, 0],
-        "zone-b": [3, 0, 1, 0],
+        "zone-a": [6, 0, 1, 0],
+        "zone-b": [6, 0, 1, 0],
         "watch": [2, 0, 0, 0],
         "names": [2, 3, 0, 0],
     }
@@ -174,10 +174,10 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     assert counts(report) == {
         "network": [8, 1, 0, 0],
         "identity": [0, 1, 0, 0],
-        "zone-a": [3, 0, 2, 0],
+        "zone-a": [6, 0, 2, 0],
         "zone-b": [0, 0, 2, 0],
         "zone-c": [0, 0, 2, 0],
-        "zone-d": [6, 0, 0, 0],
+        "zone-d": [9, 0, 0, 0],
         "watch": [2, 0, 0, 0],
         "names": [2, 0, 9, 0],
     }
@@ -211,7 +211,7 @@ def test_environment_renamed(review: Review) -> None:
         "watch": "synthesis",
         "names": "synthesis",
     }
-    assert counts(report)["zone-a"] == [6, 0, 0, 0]
+    assert counts(report)["zone-a"] == [9, 0, 0, 0]
     # The base has no `fresh`, so all of it is new, and what is not waived for it is told.
     assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
         ("CKV2_AWS_61", "fresh-identity/bucket"),
@@ -257,7 +257,7 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     report = run("prod", variables)
     assert report["headline"] == "prod: a new environment"
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
-    assert counts(report)["zone-c"] == [7, 0, 0, 0]
+    assert counts(report)["zone-c"] == [10, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
 
 

@@ -59,7 +59,7 @@ ESC = "\x1b]0;owned\x07\x1b[2J"
 
 
 def read(content: bytes) -> Report | Unreadable:
-    return reports.read(content, node="prod-b1", address="10.60.16.4", age=1.0)
+    return reports.read(content, node="prod-b1", others={"10.60.0.4": "prod-a1"}, age=1.0)
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -80,6 +80,12 @@ def strings(value: Any, path: str = "") -> Iterator[str]:
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from strings(inner, f"{path}.{key}" if path else str(key))
+
+
+def test_a_node_is_read_at_the_address_that_it_had_before_the_file_gave_it_another() -> None:
+    found = read(json.dumps(changed("address", "10.77.16.4")).encode())
+    assert isinstance(found, Report)
+    assert found.address == "10.77.16.4"
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -131,7 +137,7 @@ def test_what_is_no_report_is_told_as_such(content: bytes) -> None:
     ("path", "value", "says"),
     [
         ("node", "prod-a1", "node: found prod-a1; accepted: prod-b1"),
-        ("address", "10.60.0.4", "address: found 10.60.0.4; accepted: 10.60.16.4"),
+        ("address", "10.60.0.4", "address: found 10.60.0.4, which is that of prod-a1"),
         ("address", "10.60.16", "address: found '10.60.16'; accepted: "),
         ("ready", "true", "ready: found 'true'; accepted: a valid boolean"),
         ("redis.offset", "12", "redis.offset: found '12'; accepted: a valid integer"),

@@ -215,7 +215,7 @@ def test_a_report_without_redis_has_the_role_of_its_machine() -> None:
 
 def roles_of(content: dict[str, Any]) -> tuple[str, bool]:
     """The role that such a report has, and whether it holds the floating pair."""
-    found = read(json.dumps(content).encode(), node="tiered-gateway-a1", address="10.71.0.10", age=1.0)
+    found = read(json.dumps(content).encode(), node="tiered-gateway-a1", others={}, age=1.0)
     assert isinstance(found, Report)
     return found.role, found.holds_floating
 
