@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,8 @@ def _stored(content: bytes, sha256: str) -> Path:
     file = PROGRAMS / f"{sha256}.pyz"
     if not file.exists():
         PROGRAMS.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".tmp")
+        # Of its own: another synthesis may write the same one at this moment.
+        unfinished = file.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(content)
         unfinished.replace(file)
     return file
