@@ -148,7 +148,8 @@ class Haproxy(asyncio.Protocol):
         changed = [one for one in self._servers if told is None or told.state(one) != self._wanted.state(one)]
         # First what closes: no moment has two leaders.
         changed.sort(key=lambda one: one in self._wanted)
-        self._transport.write(";".join(_commands(changed, self._wanted)).encode() + b"\n")
+        if changed:
+            self._transport.write(";".join(_commands(changed, self._wanted)).encode() + b"\n")
         if told is None:
             self._told_at = now
         self._told = self._wanted

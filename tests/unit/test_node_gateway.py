@@ -199,6 +199,8 @@ def test_haproxy_is_told_the_difference_and_everything_after_its_restart(
         assert await until(6) == everything
         haproxy.use(Open(A, ready(("leader", "a")), ready(("replicas", "b"))))
         assert await until(1) == ["set server replicas/b state drain"]
+        # It would answer an empty line with all commands that it knows.
+        haproxy.use(Open(B, ready(("leader", "a")), ready(("replicas", "b"))))
         haproxy.use(Open(B, ready(("leader", "b"))))
         assert await until(5) == [
             "set server leader/a state maint",
