@@ -1,8 +1,9 @@
 """Sentinels never forget: what they know of nodes that are gone for good still counts for their majority.
 
 Which nodes there are is in the bucket, written by the deploy. A Sentinel that knows others, who have been silent for
-half a minute, is reset, so that it learns anew who is there: one Sentinel at a time, half a minute apart, and only
-while all the others agree on a leader that is well. A reset at any other moment has cost others a day.
+half a minute, or strangers that a forged greeting told it of, is reset, so that it learns anew who is there: one
+Sentinel at a time, half a minute apart, and only while all the others agree on a leader that is well. A reset at any
+other moment has cost others a day.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Seen(Protocol):
     """What this node sees of the cluster: see agent.py."""
 
     def known_by(self) -> Mapping[str, frozenset[str]]:
-        """Sentinel → all addresses that it knows, of those that answer."""
+        """Sentinel → all addresses that it knows, of those that answer; of strangers `ADDRESS:PORT`."""
 
     def answers(self, address: str) -> bool: ...
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from holdfast_node import resp
 from holdfast_node.identity import Identity
+from holdfast_node.known import ABSURD_EPOCH, Known, strangers
 from holdfast_node.link import Link, State, Subscription
 from holdfast_node.log import say
 from holdfast_node.proof import ANNOUNCED_FOR, Announcement, announced, majority_of, named_by_majority, proven
@@ -48,10 +49,14 @@ HEARD_WITHIN = 0.2
 """Seconds for a Sentinel to hear from the replicas how much they have: with the others' election, which they begin when
 they have missed the leader for 0.6 s, this must not coincide."""
 
+UNREACHED = {"s_down", "o_down", "disconnected"}
+"""Flags of a Sentinel that another one does not reach."""
+
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
 
 STANDS, CHOSEN, ENDED = "+try-failover", "+failover-state-send-slaveof-noone", "-failover-abort"
+NEW_EPOCH = "+new-epoch"
 CHANNELS = (
     STANDS,
     CHOSEN,
@@ -59,6 +64,7 @@ CHANNELS = (
     f"{ENDED}-slave-timeout",
     f"{ENDED}-not-elected",
     "+switch-master",
+    NEW_EPOCH,
 )
 
 
@@ -75,15 +81,17 @@ class View:
     """What one Sentinel knows of the cluster, looked at once a second."""
 
     others: frozenset[str] = frozenset()
-    """Addresses of the other Sentinels that it knows."""
+    """Addresses of the other Sentinels that it knows, as far as they are slots."""
     replicas: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
+    """`ADDRESS:PORT` of all others that it takes for Sentinels or replicas."""
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for a while (`TILT-PERIOD`)."""
 
 
 @dataclass
 class Sentinels:
-    """Every Sentinel of the layout's slots, and those that they tell of. `changed` is called when something did.
+    """Every Sentinel of the layout's slots, and no others (see known.py). `changed` is called when something did.
 
     Nothing here blocks; all of it runs in the thread of the event loop, but for the words' readers.
     """
@@ -91,6 +99,7 @@ class Sentinels:
     identity: Identity
     login: resp.Login
     changed: Callable[[], None] = lambda: None
+    _known: Known = field(init=False)
     _words: dict[str, Word] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
     _announcements: dict[str, Announcement] = field(default_factory=dict)
@@ -100,6 +109,10 @@ class Sentinels:
     _subscriptions: dict[str, Subscription] = field(default_factory=dict)
     _told: dict[str, int] = field(default_factory=dict)
     """Sentinel → the connection of its subscription, on which it has told whom it was promoting when that began."""
+    _strange_leaders: dict[str, str] = field(default_factory=dict)
+    """Sentinel → `ADDRESS:PORT` of the leader that it names, where that is no slot: it has no word."""
+    _epochs: dict[str, int] = field(default_factory=dict)
+    """Sentinel → the greatest epoch that it has told of."""
     _gone: frozenset[str] = frozenset()
     _restarted: float = float("-inf")
     _deaf_at: float = float("-inf")
@@ -110,6 +123,9 @@ class Sentinels:
     """Whom they named then."""
     _quorum: int | None = None
     """What the own Sentinel was told; None where it may have forgotten."""
+
+    def __post_init__(self) -> None:
+        self._known = Known(self.identity)
 
     def start(self) -> None:
         for address in self.identity.sentinels.values():
@@ -171,8 +187,12 @@ class Sentinels:
         return proven(votes, self.known(), self._changes())
 
     def _changes(self) -> list[Announcement]:
-        changes, views = list(self._announcements.values()), self._views
-        return [replace(one, held_up=one.sentinel in views and views[one.sentinel].tilt) for one in changes]
+        return [replace(one, held_up=self._doubtful(one.sentinel)) for one in list(self._announcements.values())]
+
+    def _doubtful(self, sentinel: str) -> bool:
+        """Whether a majority must confirm what it promotes: its clock stands, or strangers may have elected it."""
+        view = self._views.get(sentinel)
+        return view is not None and (view.tilt or bool(view.strangers))
 
     def _rejoined(self, votes: Mapping[str, str]) -> bool:
         """Whether what they say after a time without a majority is not what it was before a change that was missed."""
@@ -205,9 +225,33 @@ class Sentinels:
         return frozenset(leaders).union(*(view.replicas for view in list(self._views.values())))
 
     def known_by(self) -> dict[str, frozenset[str]]:
-        """Sentinel → addresses of all others, and of all replicas, that it knows; of those that answer."""
-        votes = self.votes()
-        return {address: view.others | view.replicas for address, view in self._views.items() if address in votes}
+        """Sentinel → all that it knows: others and replicas by address, strangers; of those that answer."""
+        votes, views = self.votes(), self._views.items()
+        return {address: view.others | view.replicas | view.strangers for address, view in views if address in votes}
+
+    def know(self, deployed: frozenset[str]) -> None:
+        """Which nodes there are, as the last deploy wrote them."""
+        self._known.deployed = deployed
+
+    def strangers(self) -> dict[str, frozenset[str]]:
+        """Sentinel → `ADDRESS:PORT` of whom it takes for a Sentinel, a replica or the leader, and is no slot."""
+        found = {address: view.strangers for address, view in list(self._views.items()) if view.strangers}
+        for address, leader in list(self._strange_leaders.items()):
+            found[address] = found.get(address, frozenset()) | {leader}
+        return found
+
+    def absurd_epochs(self) -> dict[str, int]:
+        """Sentinel → an epoch of its that was forged."""
+        return {address: epoch for address, epoch in list(self._epochs.items()) if epoch >= ABSURD_EPOCH}
+
+    def poisoned(self) -> bool:
+        """Whether a Sentinel believes in a leader or an epoch that only a restart makes it forget."""
+        return bool(self._strange_leaders or self.absurd_epochs())
+
+    def restart_all(self) -> None:
+        """Have all Sentinels begin anew at the same moment: see cure.py."""
+        for link in self._links.values():
+            link.ask(lambda _: None, "SHUTDOWN")
 
     def answers(self, address: str) -> bool:
         """Whether a Sentinel does at that address."""
@@ -228,13 +272,18 @@ class Sentinels:
         link = self._links[self.identity.address]
 
         def reset(reply: resp.Reply) -> None:
-            if isinstance(reply, str) and reply.startswith("OK"):
+            # CKQUORUM counts those that are gone and strangers: they are why this is done.
+            if isinstance(reply, list) and self._reaches_all([resp.pairs(one) for one in reply]):
                 link.ask(lambda _: None, "SENTINEL", "RESET", self.identity.environment)
 
-        # What it needs without `take_turns`, who counts those that are gone: they are why this is done.
-        self._quorum = None
-        link.ask(lambda _: None, *self._about("SET"), "quorum", QUORUM)
-        link.ask(reset, *self._about("CKQUORUM"))
+        link.ask(reset, *self._about("SENTINELS"))
+
+    def _reaches_all(self, others: list[dict[str, str]]) -> bool:
+        """Whether a Sentinel that lists these reaches all of them that there are."""
+        there = [
+            one for one in others if self._known.is_sentinel(one["ip"], one["port"]) and one["ip"] not in self._gone
+        ]
+        return not any(UNREACHED & set(one["flags"].split(",")) for one in there)
 
     def take_turns(self, *, anybody: bool) -> None:
         """Have the own Sentinel stand for election when two miss the leader, if it is its turn; else never.
@@ -317,6 +366,10 @@ class Sentinels:
         else:
             # What broke that connection may have broken the other one too, which does not notice for a second.
             self._subscriptions[address].renew()
+        if link.state in (State.REFUSED, State.SILENT):
+            # What it believed may have ended with its process. Where it did not, it tells again, or infects another.
+            self._epochs.pop(address, None)
+            self._strange_leaders.pop(address, None)
         self.changed()
 
     def _have_told(self, address: str) -> None:
@@ -347,6 +400,7 @@ class Sentinels:
 
     def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]], asked_at: float) -> None:
         promoted = next((one["ip"] for one in replicas if "promoted" in one["flags"].split(",")), None)
+        promoted = promoted if promoted in self._known.data() else None
         word, known = self._words.get(sentinel), self._announcements.get(sentinel)
         if promoted and word and not (known and known.target == promoted):
             # Once the promoted one leads, its Sentinel names it, before the others do.
@@ -365,6 +419,10 @@ class Sentinels:
     def _named(self, address: str, asked_at: float, reply: resp.Reply) -> None:
         if not isinstance(reply, list):
             return
+        if not self._known.is_data(*reply):
+            self._strange_leaders[address] = ":".join(reply)
+            return
+        self._strange_leaders.pop(address, None)
         # As old as the question: this program may have been stopped between answer and look.
         before, self._words[address] = self._words.get(address), Word(reply[0], asked_at)
         if before is None or before.leader != reply[0]:
@@ -376,15 +434,22 @@ class Sentinels:
         def replicas(reply: resp.Reply) -> None:
             if isinstance(reply, list):
                 found = [resp.pairs(one) for one in reply]
-                view.replicas = frozenset(one["ip"] for one in found)
+                view.replicas = frozenset(one["ip"] for one in found) & self._known.data()
+                view.strangers |= strangers(found, self._known.is_data)
                 if address == self.identity.address and any(_lost_again(one["flags"]) for one in found):
                     self._begin_anew(link)
 
         def others(reply: resp.Reply) -> None:
             if isinstance(reply, list):
-                view.others = frozenset(resp.pairs(one)["ip"] for one in reply)
-                for one in view.others:
-                    self._watch(one)
+                found = [resp.pairs(one) for one in reply]
+                view.others = frozenset(one["ip"] for one in found) & self._known.sentinels()
+                view.strangers |= strangers(found, self._known.is_sentinel)
+                for other in view.others:
+                    self._watch(other)
+
+        def leader(reply: resp.Reply) -> None:
+            if isinstance(reply, list):
+                self._note_epoch(address, resp.pairs(reply)["config-epoch"])
 
         def info(reply: resp.Reply) -> None:
             if isinstance(reply, str):
@@ -393,6 +458,7 @@ class Sentinels:
 
         link.ask(replicas, *self._about("REPLICAS"))
         link.ask(others, *self._about("SENTINELS"))
+        link.ask(leader, *self._about("MASTER"))
         link.ask(info, "INFO", "sentinel")
 
     def _begin_anew(self, link: Link) -> None:
@@ -408,10 +474,13 @@ class Sentinels:
     def _heard(self, sentinel: str, channel: str, message: str) -> None:
         """An event: `master ENVIRONMENT LEADER-IP LEADER-PORT`; of a promotion `slave NAME IP PORT @`, and the same."""
         words = message.split()
+        if channel == NEW_EPOCH:
+            self._note_epoch(sentinel, message)
+            return
         self._stands.pop(sentinel, None)
         if channel == STANDS and words[1:2] == [self.identity.environment]:
             self._stands[sentinel] = words[2], time.monotonic()
-        elif channel == CHOSEN and words[5:6] == [self.identity.environment]:
+        elif channel == CHOSEN and words[5:6] == [self.identity.environment] and self._known.is_data(*words[2:4]):
             # What this Sentinel calls the old leader was promoted before: that change is over.
             still = {address: one for address, one in self._announcements.items() if one.target != words[6]}
             now = Announcement(sentinel, words[2], words[6], time.monotonic())
@@ -420,6 +489,9 @@ class Sentinels:
         elif channel.startswith(ENDED):
             self._announcements.pop(sentinel, None)
         self.changed()
+
+    def _note_epoch(self, sentinel: str, epoch: str) -> None:
+        self._epochs[sentinel] = max(self._epochs.get(sentinel, 0), int(epoch))
 
     def _forget_old_announcements(self) -> None:
         oldest, named = time.monotonic() - ANNOUNCED_FOR, named_by_majority(self.votes(), self.known())

@@ -610,7 +610,7 @@ class Sentinel:
         if what == "REPLICAS":
             return [self._described(one) for one in self.replicas.values()]
         if what == "SENTINELS":
-            return [["ip", one.address] for one in self.sentinels.values()]
+            return [["ip", one.address, "port", str(PORT)] for one in self.sentinels.values()]
         if what == "SET" and words[3] == "quorum":
             self.quorum = int(words[4])
         if what == "DEBUG":
@@ -630,5 +630,5 @@ class Sentinel:
         flags = ["s_down"] if one.s_down_since is not None else []
         flags += ["slave", *(["promoted"] if one.promoted else [])]
         age = 1000 * (self.world.now - (one.info_refresh if one.info_refresh is not None else 0))
-        return ["ip", one.address, "flags", ",".join(flags), "info-refresh", str(int(age)),
+        return ["ip", one.address, "port", str(one.port), "flags", ",".join(flags), "info-refresh", str(int(age)),
                 "slave-priority", str(one.priority)]  # fmt: skip

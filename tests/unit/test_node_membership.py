@@ -129,3 +129,12 @@ def test_where_nobody_has_said_which_nodes_there_are_nothing_is_reset(cluster: C
         node.members = frozenset()
     cluster.run(300)
     assert cluster.resets == []
+
+
+def test_ghosts_of_a_forged_greeting_are_forgotten_by_one_sentinel_after_the_other(cluster: Cluster) -> None:
+    """They count for the Sentinels' own elections: three of them, and nobody is elected any more."""
+    ghosts = frozenset(f"10.9.9.{number}:26379" for number in (1, 2, 3))
+    cluster.known = {address: frozenset((A, B, C)) - {address} | ghosts for address in (A, B, C)}
+    cluster.run(300)
+    assert [who for who, _ in cluster.resets] == [A, B, C]
+    assert cluster.forgotten == ghosts

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from holdfast_node import sentinels as module
 from holdfast_node.identity import Identity
+from holdfast_node.known import Known
 from holdfast_node.link import State
 from holdfast_node.sentinels import Sentinels, View, Word
 
@@ -214,11 +215,19 @@ class Recorder:
 
     def __init__(self, address: str, *flags: str) -> None:
         self.address, self.flags, self.asked = address, flags, list[str]()
+        self.sentinels: list[list[str]] = []
+        self.leader = ["ip", A, "config-epoch", "3"]
 
     def ask(self, then: Any, *words: object) -> None:
         self.asked.append(" ".join(map(str, words)))
         if words[1:2] == ("REPLICAS",):
-            then([["ip", B, "flags", flags] for flags in self.flags])
+            then([["ip", B, "port", "6380", "flags", flags] for flags in self.flags])
+        elif words[1:2] == ("SENTINELS",):
+            then(self.sentinels)
+        elif words[1:2] == ("MASTER",):
+            then(self.leader)
+        elif words[0] == "INFO":
+            then("sentinel_tilt:0")
 
 
 @pytest.mark.parametrize(
@@ -301,17 +310,24 @@ def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None
     assert link.asked == ["SENTINEL SET local quorum 4"]
 
 
-def test_before_the_own_sentinel_forgets_it_counts_as_it_does_without_turns(sentinels: Any) -> None:
+@pytest.mark.parametrize(
+    ("b", "c", "resets"),
+    [
+        ("sentinel", "sentinel", True),
+        ("sentinel", "s_down,sentinel", False),
+        ("sentinel,disconnected", "sentinel", False),
+    ],
+    ids=["reaches both", "one is down", "one is cut off"],
+)
+def test_the_own_sentinel_forgets_while_it_reaches_all_that_there_are(
+    sentinels: Any, b: str, c: str, *, resets: bool
+) -> None:
+    """Three ghosts make CKQUORUM say NOQUORUM: they are why it shall forget."""
     link = sentinels._links[A] = Recorder(A)
-    sentinels.take_turns(anybody=False)
+    ghosts = [(f"10.9.9.{number}", "s_down,sentinel,disconnected") for number in (1, 2, 3)]
+    link.sentinels = [["ip", ip, "port", "26379", "flags", flags] for ip, flags in [(B, b), (C, c), *ghosts]]
     sentinels.reset_own()
-    sentinels.take_turns(anybody=False)
-    assert link.asked == [
-        "SENTINEL SET local quorum 4",
-        "SENTINEL SET local quorum 2",
-        "SENTINEL CKQUORUM local",
-        "SENTINEL SET local quorum 4",
-    ]
+    assert ("SENTINEL RESET local" in link.asked) is resets
 
 
 def test_who_was_cut_off_believes_no_majority_that_is_late(sentinels: Any, clock: Clock) -> None:
@@ -413,7 +429,8 @@ class Reached:
             if words[1] == "GET-MASTER-ADDR-BY-NAME":
                 then([A, "6380"])
             elif words[1] == "REPLICAS":
-                then([["ip", ip, "flags", "slave,promoted" if ip in self.promotes else "slave"] for ip in (B, C)])
+                flags = {ip: "slave,promoted" if ip in self.promotes else "slave" for ip in (B, C)}
+                then([["ip", ip, "port", "6380", "flags", flags[ip]] for ip in (B, C)])
 
 
 def test_a_word_counts_only_from_a_sentinel_whose_events_are_heard(sentinels: Any) -> None:
@@ -540,3 +557,115 @@ def test_a_failover_is_asked_for_when_the_sentinel_has_heard_of_all_after_the_lo
     link = sentinels._links[A] = Hears(clock, *ages)
     asyncio.run(sentinels.fail_over([B, C], lambda: still))
     assert link.asked == asked
+
+
+D = "10.40.0.7"
+GHOSTS = [f"10.9.9.{number}" for number in (1, 2, 3)]
+
+
+def listed(*others: str, port: int = 26379) -> list[list[str]]:
+    return [["ip", ip, "port", str(port), "flags", "sentinel"] for ip in others]
+
+
+def test_ghosts_count_nowhere_are_not_logged_in_to_and_are_noticed(sentinels: Any) -> None:
+    sentinels._links |= {address: Recorder(address) for address in (A, B, C)}
+    link = sentinels._links[A]
+    link.sentinels = listed(B, C, *GHOSTS)
+    sentinels._look(link)
+    assert (sentinels.known(), sentinels.proven_leader()) == (3, A)
+    assert sentinels._links.keys() == {A, B, C}
+    assert sentinels.strangers() == {A: {f"{ghost}:26379" for ghost in GHOSTS}}
+    assert sentinels.known_by()[A] >= {B, C, "10.9.9.1:26379"}, "so that membership.py has them forgotten"
+
+
+def test_a_ghost_at_the_address_of_a_sentinel_counts_no_further_and_is_noticed(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    sentinels._links |= {B: Recorder(B), C: Recorder(C)}
+    link.sentinels = listed(B, C) + listed(B, port=9999)
+    sentinels._look(link)
+    assert (sentinels.known(), sentinels.strangers()) == (3, {A: {f"{B}:9999"}})
+
+
+def test_a_slot_that_is_not_deployed_and_a_newer_node_of_another_layout_count(sentinels: Any) -> None:
+    """Who has the older list must not count fewer than there are."""
+    for address in (B, C, D, "10.41.0.4"):
+        sentinels._links[address] = Recorder(address)
+    identity = sentinels.identity
+    with_slot = dataclasses.replace(identity, sentinels=identity.sentinels | {"local-a2": D})
+    sentinels.identity, sentinels._known = with_slot, Known(with_slot)
+    link = sentinels._links[A] = Recorder(A)
+    link.sentinels = listed(B, C, D, "10.41.0.4")
+    sentinels._look(link)
+    assert sentinels.known() == 4
+    sentinels.know(frozenset({A, B, C, "10.41.0.4"}))
+    sentinels._look(link)
+    assert (sentinels.known(), sentinels.strangers()) == (5, {})
+
+
+def test_in_tiered_a_ghost_beside_the_redis_of_a_node_is_a_ghost(identity: Identity, clock: Clock) -> None:
+    """The node is deployed, and no Sentinel runs there."""
+    tiered = dataclasses.replace(identity, data={"local-data-a1": D})
+    sentinels: Any = Sentinels(tiered, login)
+    sentinels.know(frozenset({A, B, C, D}))
+    sentinels._links = {address: Recorder(address) for address in (A, B, C)}
+    sentinels._links[A].sentinels = listed(B, C, D)
+    sentinels._look(sentinels._links[A])
+    assert (sentinels.known(), sentinels.strangers()) == (3, {A: {f"{D}:26379"}})
+
+
+@pytest.mark.parametrize("leader", [["10.9.9.8", "6380"], [B, "9999"]], ids=["a foreign address", "a foreign port"])
+def test_a_leader_that_is_no_slot_is_named_by_nobody(sentinels: Any, clock: Clock, leader: list[str]) -> None:
+    clock.now += 0.3
+    for address in (A, B, C):
+        sentinels._named(address, clock.now, leader)
+    clock.now += 0.3
+    assert (sentinels.votes(), sentinels.named(), sentinels.proven_leader()) == ({}, None, None)
+    assert sentinels.members() == {A}
+    assert sentinels.strangers()[A] == {":".join(leader)}
+    assert sentinels.poisoned()
+    sentinels._named(A, clock.now, [A, "6380"])
+    assert A not in sentinels.strangers()
+
+
+def test_a_promotion_of_a_stranger_proves_nobody_else_and_not_the_stranger(sentinels: Any) -> None:
+    promote(sentinels, C, "10.9.9.8", A)
+    assert (sentinels.promoting(), sentinels.proven_leader()) == (None, A)
+    sentinels._promotes_already(C, [{"ip": "10.9.9.8", "flags": "slave,promoted"}], 0.0)
+    assert sentinels.promoting() is None
+
+
+def test_whom_strangers_may_have_elected_a_majority_must_confirm(sentinels: Any, clock: Clock) -> None:
+    """A ghost that votes can give one Sentinel more votes than all real ones together have."""
+    sentinels._views[C] = View(others=frozenset({A, B}), strangers=frozenset({"10.9.9.1:26379"}))
+    promote(sentinels, C, B, A)
+    assert sentinels.proven_leader() is None
+    name(sentinels, clock, {B: B, C: B})
+    assert sentinels.proven_leader() == B
+
+
+@pytest.mark.parametrize("epoch", [2**64 - 1, 2**53])
+def test_a_forged_epoch_is_noticed_from_its_event_until_the_sentinel_has_begun_anew(sentinels: Any, epoch: int) -> None:
+    link = sentinels._links[B] = Recorder(B)
+    sentinels._heard(B, "+new-epoch", "7")
+    assert (sentinels.absurd_epochs(), sentinels.poisoned()) == ({}, False)
+    sentinels._heard(B, "+new-epoch", str(epoch))
+    assert (sentinels.absurd_epochs(), sentinels.poisoned()) == ({B: epoch}, True)
+    link.state = State.BUSY
+    sentinels._link_changed(B)
+    assert sentinels.poisoned()
+    link.state = State.REFUSED
+    sentinels._link_changed(B)
+    assert not sentinels.poisoned()
+
+
+def test_a_forged_epoch_of_a_leader_is_noticed_at_a_look(sentinels: Any) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    link.leader = ["ip", A, "config-epoch", str(2**64 - 1)]
+    sentinels._look(link)
+    assert sentinels.absurd_epochs() == {A: 2**64 - 1}
+
+
+def test_all_sentinels_are_restarted_in_one_step(sentinels: Any) -> None:
+    sentinels._links = {address: Recorder(address) for address in (A, B, C)}
+    sentinels.restart_all()
+    assert [link.asked for link in sentinels._links.values()] == [["SHUTDOWN"]] * 3
