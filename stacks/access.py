@@ -103,8 +103,9 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     node, environment = scope.node, scope.cluster.environment
     data, begins = Role.DATA in node.roles, bool(node.roles & {Role.DATA, Role.SENTINEL})
     read = [names.program_key("*"), names.MEMBERS_KEY, names.USERS_KEY, names.RENEWAL_ORDER_KEY]
-    read += [names.BOOTSTRAP_KEY] if begins else []
-    read += [names.FAILOVER_ORDER_KEY, names.HOLDERS_KEY] if data else []
+    # Where a Sentinel was told of a forged leader, it begins anew with the last one that wrote who has everything.
+    read += [names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if begins else []
+    read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
     own = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
     own += [names.node_certificate(environment, node.name)] if environment.tls.on else []

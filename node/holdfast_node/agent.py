@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
+from holdfast_node.cure import Cure
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
@@ -21,6 +22,7 @@ from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
+from holdfast_node.notice import Notice
 from holdfast_node.report import Reporter
 from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
@@ -88,6 +90,8 @@ class Agent:
         self._aside = Aside()
         self._watchdog = Watchdog()
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
+        self._notice = Notice()
+        self._cure = Cure(identity.address, list(identity.sentinels.values()), self._sentinels.restart_all)
         self._reporter = Reporter(
             identity,
             cloud,
@@ -138,6 +142,9 @@ class Agent:
         return self._missed.seconds(named is None or self._servers.at(named) is None, time.monotonic())
 
     def _look_around(self) -> None:
+        self._sentinels.know(self._membership.members)
+        self._notice.look(self._sentinels.strangers(), self._sentinels.absurd_epochs())
+        self._cure.look(poisoned=self._sentinels.poisoned())
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()

@@ -191,6 +191,11 @@ class Cloud:
         addresses: list[str] = (self._read(HOLDERS_KEY) or {}).get("addresses", [])
         return addresses
 
+    def last_leader(self) -> str | None:
+        """Address of the last one that was proven to lead, by its own word; None where none has led yet."""
+        leader: str | None = (self._read(HOLDERS_KEY) or {}).get("leader")
+        return leader
+
     def put_holders(self, addresses: list[str]) -> None:
         content = {"leader": self._identity.address, "addresses": addresses, "at": time.time()}
         self._api.s3("PUT", self._identity.bucket, HOLDERS_KEY, json.dumps(content).encode())

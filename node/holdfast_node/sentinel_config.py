@@ -1,7 +1,8 @@
 """Sentinel's configuration: the settings come from the machine's user-data, what Sentinel has learnt stays.
 
 Sentinel writes its votes and epochs into its configuration file. It is kept on the data volume, so that a replaced
-machine does not forget that it has voted, and only its settings are renewed.
+machine does not forget that it has voted, and only its settings are renewed. What a forged greeting made it learn is
+not kept: strangers, a leader that is no node, and epochs that no election gave (see known.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from holdfast_node import resp
 from holdfast_node.cloud import Cloud
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
+from holdfast_node.known import ABSURD_EPOCH, Known
 from holdfast_node.log import say
 
 SETTINGS = Path("/etc/holdfast/sentinel.conf")
@@ -40,10 +42,13 @@ def prepare(identity: Identity, cloud: Cloud, login: resp.Credentials, at_sentin
     `login`: with which it asks Redis and other Sentinels; `at_sentinels`: with which this program asks them.
     """
     kept = KEPT.read_text(encoding="utf-8") if KEPT.exists() else ""
-    if not _monitor(kept):
-        leader = _find_leader(identity, cloud, at_sentinels)
-        kept = f"sentinel monitor {identity.environment} {leader} {identity.redis_port} 1\n"
-    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + _logins(identity, login, at_sentinels), kept))
+    known = _known(identity, cloud, kept)
+    learnt = believable(kept, known, now=int(time.time()))
+    if learnt != kept:
+        say("a forged greeting had reached its Sentinel: keeps of what that has learnt only what can be true")
+    if not _monitor(learnt):
+        learnt += _first_leader(identity, cloud, at_sentinels, known, forged=_monitor(kept) is not None)
+    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + _logins(identity, login, at_sentinels), learnt))
 
 
 def begin(identity: Identity, cloud: Cloud) -> None:
@@ -81,19 +86,98 @@ def merge(settings: str, kept: str) -> str:
     myid = [line for line in lines if line.startswith("sentinel myid")]
     learnt = [line for line in kept.splitlines() if line.startswith(LEARNT)]
     monitor = [" ".join([*line.split()[:5], quorum]) for line in learnt if line.startswith("sentinel monitor")]
+    # A leader that was found anew may be among the replicas that were known.
+    leads = [line.split()[3] for line in monitor]
+    learnt = [line for line in learnt if not (line.startswith("sentinel known-replica") and line.split()[3] in leads)]
     rest = [line for line in learnt if not line.startswith("sentinel monitor")]
     # Settings name a leader that the monitor line must have introduced.
     return "\n".join([*plain, *myid, *monitor, *of_leader, *rest]) + "\n"
+
+
+def believable(kept: str, known: Known, *, now: int) -> str:
+    """What a Sentinel has learnt, without what only a forged greeting can have told it.
+
+    A forged epoch of its own becomes `now` (seconds since 1970): above all that any election gave, also those of which
+    a Sentinel that is away knows. The leader that came with a forged epoch may be forged too.
+    """
+    lines = [line.split() for line in kept.splitlines()]
+    leader_is_true = all(_may_be_leader(words, known) for words in lines)
+    true = [words for words in lines if _may_be_true(words, known, leader_is_true=leader_is_true)]
+    if len(true) == len(lines):
+        return kept
+    if not any(words[:2] == ["sentinel", "current-epoch"] for words in true):
+        true.append(["sentinel", "current-epoch", str(now)])
+    return "".join(" ".join(words) + "\n" for words in true)
+
+
+def _may_be_leader(words: list[str], known: Known) -> bool:
+    match words:
+        case ["sentinel", "monitor", _, address, port, *_]:
+            return known.is_data(address, port)
+        case ["sentinel", "config-epoch", _, epoch]:
+            return int(epoch) < ABSURD_EPOCH
+    return True
+
+
+def _may_be_true(words: list[str], known: Known, *, leader_is_true: bool) -> bool:
+    match words:
+        case ["sentinel", "monitor" | "config-epoch", *_]:
+            return leader_is_true
+        case ["sentinel", "known-replica", _, address, port]:
+            return known.is_data(address, port)
+        case ["sentinel", "known-sentinel", _, address, port, *_]:
+            return known.is_sentinel(address, port)
+        case ["sentinel", "current-epoch", epoch] | ["sentinel", "leader-epoch", _, epoch]:
+            return int(epoch) < ABSURD_EPOCH
+    return True
+
+
+def _known(identity: Identity, cloud: Cloud, kept: str) -> Known:
+    """Who there is. The bucket is asked only where the leader is no slot: it may be of a newer layout."""
+    known = Known(identity)
+    leaders = [words[3:5] for words in map(str.split, kept.splitlines()) if words[:2] == ["sentinel", "monitor"]]
+    while not all(known.is_data(*leader) for leader in leaders):
+        try:
+            known.deployed = frozenset(cloud.members().values())
+            break
+        except Exception as error:
+            say(f"its Sentinel's leader is no slot, and which nodes there are cannot be read yet: {error}")
+            time.sleep(RETRY)
+    return known
+
+
+def _first_leader(
+    identity: Identity, cloud: Cloud, credentials: resp.Credentials, known: Known, *, forged: bool
+) -> str:
+    """Lines of configuration: whom a Sentinel monitors that knows no leader, or only a forged one.
+
+    Others may believe in the forged one too, and greet with it: so not they are asked then, and the last one that was
+    proven to lead gets an epoch that none of them has.
+    """
+    leader, epoch = (_last_leader(cloud, known), int(time.time())) if forged else (None, 0)
+    if leader is None:
+        leader, epoch = _find_leader(identity, cloud, credentials, known), 0
+    name = identity.environment
+    return f"sentinel monitor {name} {leader} {identity.redis_port} 1\nsentinel config-epoch {name} {epoch}\n"
+
+
+def _last_leader(cloud: Cloud, known: Known) -> str | None:
+    try:
+        leader = cloud.last_leader()
+    except Exception as error:
+        say(f"who led last cannot be read: {error}")
+        return None
+    return leader if leader in known.data() else None
 
 
 def _monitor(config: str) -> str | None:
     return next((line.split()[3] for line in config.splitlines() if line.startswith("sentinel monitor ")), None)
 
 
-def _find_leader(identity: Identity, cloud: Cloud, credentials: resp.Credentials) -> str:
+def _find_leader(identity: Identity, cloud: Cloud, credentials: resp.Credentials, known: Known) -> str:
     """Whom the other Sentinels name; where there are none, whom the bootstrap record names, which may be this node."""
     while True:
-        leader = _ask_peers(identity, credentials)
+        leader = _ask_peers(identity, credentials, known)
         if leader:
             say(f"the other Sentinels name {leader}")
             return leader
@@ -104,7 +188,7 @@ def _find_leader(identity: Identity, cloud: Cloud, credentials: resp.Credentials
             time.sleep(RETRY)
 
 
-def _ask_peers(identity: Identity, credentials: resp.Credentials) -> str | None:
+def _ask_peers(identity: Identity, credentials: resp.Credentials, known: Known) -> str | None:
     """What most of the answering Sentinels say."""
     answers: list[str] = []
     for address in identity.other_sentinels():
@@ -113,7 +197,7 @@ def _ask_peers(identity: Identity, credentials: resp.Credentials) -> str | None:
                 answer = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
         except (OSError, resp.Refused):
             continue
-        if answer:
+        if answer and known.is_data(*answer):
             answers.append(answer[0])
     return max(set(answers), key=answers.count) if answers else None
 

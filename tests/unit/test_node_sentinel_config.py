@@ -122,6 +122,100 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (tmp_path / "kept").read_text()
 
 
+def test_a_new_volume_believes_no_sentinel_that_names_a_stranger(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings").write_text(SETTINGS)
+    monkeypatch.setattr(resp, "Client", lambda *_, **__: OtherSentinel("10.9.9.8"))
+    bucket: Any = Bucket({"leader": "10.40.16.4", "node": "local-b1", "token": "b"})
+    sentinel_config.prepare(identity, bucket, AS_SENTINEL, AS_NODE)
+    assert "sentinel monitor local 10.40.16.4 6380 3\n" in (tmp_path / "kept").read_text()
+
+
+NOW = 1_800_000_000
+FORGED = 2**64 - 1
+GHOST = f"sentinel known-sentinel local 10.9.9.9 26379 {'f' * 40}\n"
+B_LEADS = "sentinel monitor local 10.40.16.4 6380 3"
+
+
+def start(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, cloud: Any) -> list[str]:
+    """The lines that a Sentinel which had learnt this begins with."""
+    monkeypatch.setattr(sentinel_config, "RETRY", 0)
+    monkeypatch.setattr("time.time", lambda: float(NOW))
+    (tmp_path / "settings").write_text(SETTINGS)
+    (tmp_path / "kept").write_text(kept)
+    sentinel_config.prepare(identity, cloud, AS_SENTINEL, AS_NODE)
+    return (tmp_path / "kept").read_text().splitlines()
+
+
+class Record:
+    """What else the bucket knows: nobody else may be asked."""
+
+    def __init__(self, leader: str | None = None, members: dict[str, str] | None = None, failures: int = 0) -> None:
+        self.leader, self.there, self.failures = leader, members or {}, failures
+
+    def last_leader(self) -> str | None:
+        return self.leader
+
+    def members(self) -> dict[str, str]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no route to host")
+        return self.there
+
+
+def test_ghosts_are_not_kept(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_another_port = "sentinel known-sentinel local 10.40.32.4 9999 dddd\nsentinel known-replica local 10.9.9.8 6380\n"
+    lines = start(identity, tmp_path, monkeypatch, KEPT + GHOST + at_another_port, None)
+    assert lines == start(identity, tmp_path, monkeypatch, KEPT, None)
+
+
+def test_a_forged_epoch_becomes_one_that_every_sentinel_can_count_on_from(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above every true one: a Sentinel that was away must not win with the leader that it remembers."""
+    kept = KEPT.replace("current-epoch 5", f"current-epoch {FORGED}").replace(
+        "leader-epoch local 5", f"leader-epoch local {FORGED}"
+    )
+    lines = start(identity, tmp_path, monkeypatch, kept, None)
+    assert [line for line in lines if "epoch" in line] == [
+        "sentinel config-epoch local 4",
+        f"sentinel current-epoch {NOW}",
+    ]
+    assert B_LEADS in lines
+
+
+def test_in_place_of_a_leader_that_is_no_node_it_begins_with_the_last_proven_one(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KEPT.replace("monitor local 10.40.16.4 6380", "monitor local 10.9.9.8 6380")
+    kept += "sentinel known-replica local 10.40.16.4 6380\n"
+    lines = start(identity, tmp_path, monkeypatch, kept, Record("10.40.16.4", failures=2))
+    assert B_LEADS in lines
+    assert f"sentinel config-epoch local {NOW}" in lines
+    assert [line for line in lines if "known-replica" in line] == ["sentinel known-replica local 10.40.0.4 6380"]
+
+
+def test_a_leader_with_a_forged_epoch_is_not_believed_though_it_is_a_node(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KEPT.replace("10.40.16.4 6380", "10.40.32.4 6380").replace(
+        "config-epoch local 4", f"config-epoch local {FORGED}"
+    )
+    lines = start(identity, tmp_path, monkeypatch, kept, Record("10.40.16.4"))
+    assert B_LEADS in lines
+    assert f"sentinel config-epoch local {NOW}" in lines
+
+
+def test_a_leader_of_a_newer_layout_is_no_forgery(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = KEPT.replace("10.40.16.4 6380", "10.41.0.4 6380")
+    lines = start(identity, tmp_path, monkeypatch, kept, Record("10.40.16.4", {"local-d1": "10.41.0.4"}))
+    assert "sentinel monitor local 10.41.0.4 6380 3" in lines
+    assert "sentinel config-epoch local 4" in lines
+
+
 class OtherSentinel:
     def __init__(self, leader: str) -> None:
         self.leader = leader
