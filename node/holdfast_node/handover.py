@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from holdfast_node import resp
 from holdfast_node.decision import Role
@@ -82,7 +83,7 @@ class Handover:
 
     def do(self) -> str:
         with self._redis("127.0.0.1") as own:
-            found = _look(own)
+            found = self._own(own)
             if found.server.role is not Role.LEADER:
                 raise Failed("no handover: this node does not lead")
             followers = [one.address for one in found.followers if one.state == "online"]
@@ -163,7 +164,7 @@ class Handover:
 
         They are asked themselves: what the leader knows of them is up to a second old.
         """
-        found = _look(own)
+        found = self._own(own)
         behind = {one.address for one in in_touch(found)} | ({self._to} if self._to else set())
         if not behind:
             raise Failed("no handover: no replica is in touch; writes go on here")
@@ -184,6 +185,8 @@ class Handover:
                 events.call("SUBSCRIBE", channel)
             sentinel.call("SENTINEL", "FAILOVER", self._identity.environment)
             successor = _chosen(events, deadline)
+            if successor and successor not in self._identity.data.values():
+                raise Failed(f"no handover: the Sentinel promotes {successor}, which is no node of this environment")
         while successor and time.monotonic() < deadline:
             try:
                 with self._redis(successor) as other:
@@ -203,6 +206,11 @@ class Handover:
             if named and named[0] == successor:
                 return
             time.sleep(10 * POLL)
+
+    def _own(self, own: resp.Client) -> Details:
+        """This node's Redis, of whose followers only nodes of this environment count: nobody else is logged in to."""
+        found, nodes = _look(own), self._identity.data.values()
+        return replace(found, followers=tuple(one for one in found.followers if one.address in nodes))
 
     def _redis(self, address: str) -> resp.Client:
         return resp.Client(address, self._identity.redis_port, self._credentials, timeout=ANSWER_TIMEOUT)

@@ -135,6 +135,24 @@ def test_the_sessions_of_the_promoted_one_end_and_it_is_asked_again(
     assert hand_over(identity, machines, monkeypatch).startswith(DONE)
 
 
+def test_a_follower_that_is_no_node_is_neither_asked_nor_waited_for(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked, it would be logged in to. The fake knows no machine of that address."""
+    machines = Machines(leading(replica(), replica("10.9.9.8")))
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+
+
+def test_a_stranger_that_a_sentinel_promotes_is_not_followed(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotes = PROMOTES.replace(SUCCESSOR, "10.9.9.8")
+    machines = Machines(leading(replica()), events=(promotes,))
+    with pytest.raises(handover.Failed, match="the Sentinel promotes 10.9.9.8, which is no node"):
+        hand_over(identity, machines, monkeypatch)
+    assert machines.told == [*PAUSE, FAILOVER, *RESUME]
+
+
 @pytest.mark.parametrize(
     "machines",
     [
