@@ -65,6 +65,8 @@ class Redis(Part):
 class Sentinel(Part):
     leader: Address | None = None
     tilt: bool | None = None
+    strangers: Annotated[tuple[Word, ...], Field(max_length=100)] = ()
+    forged_epoch: Annotated[int, Field(ge=0, le=2**64 - 1)] | None = None
 
 
 class Gateway(Part):

@@ -78,6 +78,10 @@ class Report:
     """Seconds for which its Redis has not answered; None while it does."""
     tilt: bool = False
     """Whether its own Sentinel distrusts its clock, and so misses no leader for some seconds."""
+    strangers: tuple[str, ...] = ()
+    """`ADDRESS:PORT` of whom its own Sentinel takes for a Sentinel, a replica or the leader, and is no node."""
+    forged_epoch: int | None = None
+    """An epoch of its own Sentinel that no election gave; None where there is none."""
     aside: Aside | None = None
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
@@ -136,6 +140,8 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         named_leader=body.sentinel.leader,
         silent_s=redis.silent_s if redis else None,
         tilt=bool(body.sentinel.tilt),
+        strangers=body.sentinel.strangers,
+        forged_epoch=body.sentinel.forged_epoch,
         aside=Aside(**dict(redis.aside)) if redis and redis.aside else None,
         holds_floating=bool(body.gateway and body.gateway.floating),
         order=OrderAnswer(**dict(body.order)) if body.order else None,

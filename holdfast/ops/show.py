@@ -35,6 +35,8 @@ def status_view(status: Status) -> RenderableType:
             node.instance_id or "–",
         )
     says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node, status.environment)))
+    for sentence in status.forged:
+        says.append(f"\n{sentence}")
     if status.changing:
         users = ", ".join(status.changing)
         says.append(f"\npasswords of {users} are changing; to go on: holdfast secrets rotate {status.environment}")
@@ -67,6 +69,8 @@ def _verdict(status: Status) -> Text:
     sick = ", ".join(ill) or "none of the nodes"
     if status.floating and status.floating.gateway is None:
         sick += ", the floating pair"
+    if status.forged:
+        sick += ", what Sentinels believe"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
     return Text.assemble(
         (f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}"

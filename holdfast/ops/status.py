@@ -44,6 +44,10 @@ class NodeStatus:
     """None without TLS, or where nothing is known of the node."""
     tilt: bool = False
     """Whether its Sentinel distrusts its clock."""
+    strangers: tuple[str, ...] = ()
+    """`ADDRESS:PORT` of whom its Sentinel knows, and is no node of this environment."""
+    forged_epoch: int | None = None
+    """An epoch of its Sentinel that no election gave."""
     aside: Aside | None = None
     """What it kept when it last gave up leading beside another leader."""
 
@@ -88,8 +92,25 @@ class Status:
                 sentences.append(
                     f"{node.name}: its Sentinel was held up, or its clock jumped (TILT): it replaces no leader for 3 s"
                 )
+        sentences += self.forged
         if self.floating and self.floating.gateway is None:
             sentences.append(f"no gateway, or more than one, holds the floating pair {self.floating.leader}")
+        return sentences
+
+    @property
+    def forged(self) -> list[str]:
+        """What forged greetings made the Sentinels believe, one sentence each."""
+        sentences = []
+        for node in self.nodes:
+            if node.strangers:
+                who = (
+                    f"{', '.join(node.strangers)}, which {'is no node' if len(node.strangers) == 1 else 'are no nodes'}"
+                )
+                sentences.append(f"Sentinel of {node.name} knows {who} of this environment")
+            if node.forged_epoch is not None:
+                sentences.append(
+                    f"Sentinel of {node.name} has the epoch {node.forged_epoch}, which no election gave it"
+                )
         return sentences
 
     @property
@@ -102,7 +123,7 @@ class Status:
         return not self.ailing and not self.ended
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"healthy": self.healthy, "ended": self.ended}
+        return asdict(self) | {"healthy": self.healthy, "ended": self.ended, "forged": self.forged}
 
 
 def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable]) -> Status:
@@ -187,6 +208,8 @@ def _node(node: Node, report: Report | Unreadable | None, leader: Report | None)
         says=report.decision + (f" (for {report.silent_s:.0f} s)" if report.silent_s else ""),
         certificate=_certificate(report.certificate) if report.certificate else None,
         tilt=report.tilt,
+        strangers=report.strangers,
+        forged_epoch=report.forged_epoch,
         aside=report.aside,
     )
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from holdfast_node import aside, certificate, renewal, secrets
+from holdfast_node import aside, certificate, notice, renewal, secrets
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -148,6 +148,8 @@ class Reporter:
                 "known": self._sentinels.known(),
                 "agreeing": sum(vote == leader for vote in votes.values()) if leader else 0,
                 "tilt": self._sentinels.own_tilt(),
+                "strangers": sorted(self._sentinels.strangers().get(identity.address, ()))[: notice.SHOWN],
+                "forged_epoch": self._sentinels.absurd_epochs().get(identity.address),
             },
             "gateway": {"proven_leader": leader, "haproxy": haproxy, "floating": self._floating.holds}
             if identity.has("gateway")

@@ -57,6 +57,12 @@ class Sentinels:
     def own_tilt(self) -> bool | None:
         return False
 
+    def strangers(self) -> dict[str, frozenset[str]]:
+        return {ME: frozenset({"10.9.9.9:26379"}), NAMED: frozenset({"10.9.9.8:26379"})}
+
+    def absurd_epochs(self) -> dict[str, int]:
+        return {ME: 2**64 - 1}
+
 
 @dataclass
 class Servers:
@@ -326,6 +332,12 @@ def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
     made = reporter.make("i-0123456789abcdef0")
     assert made["ready"] is ready
     assert made["gateway"] == {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": True}
+
+
+def test_a_node_reports_what_its_own_sentinel_believes_and_is_not_so(identity: Identity) -> None:
+    made = reporter_of(replace(identity, roles=["sentinel"]), Sentinels(), Servers()).make("i-0123456789abcdef0")
+    assert made["sentinel"]["strangers"] == ["10.9.9.9:26379"]
+    assert made["sentinel"]["forged_epoch"] == 2**64 - 1
 
 
 @pytest.mark.parametrize(

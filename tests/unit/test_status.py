@@ -69,6 +69,40 @@ def test_a_sentinel_that_distrusts_its_clock_is_named() -> None:
     ]
 
 
+def test_what_forged_greetings_made_a_sentinel_believe_is_a_problem() -> None:
+    reports = healthy()
+    reports["local-b1"] = replace(reports["local-b1"], strangers=("10.9.9.9:26379",), forged_epoch=2**64 - 1)
+    reports["local-c1"] = replace(reports["local-c1"], strangers=("10.9.9.8:6380", "10.9.9.9:26379"))
+    status = work_out(CLUSTER, reports)
+    sentences = [
+        "Sentinel of local-b1 knows 10.9.9.9:26379, which is no node of this environment",
+        "Sentinel of local-b1 has the epoch 18446744073709551615, which no election gave it",
+        "Sentinel of local-c1 knows 10.9.9.8:6380, 10.9.9.9:26379, which are no nodes of this environment",
+    ]
+    assert not status.healthy
+    assert status.ailing == status.as_json()["forged"] == sentences
+    shown = rendered(status)
+    assert "not well: none of the nodes, what Sentinels believe" in shown
+    assert all(f"{sentence}\n" in shown for sentence in sentences)
+
+
+def test_what_a_node_reports_of_strangers_is_read() -> None:
+    sentinel = {"leader": None, "strangers": ["10.9.9.9:26379"], "forged_epoch": 2**64 - 1}
+    content = {
+        "node": "tiered-sentinel-a1",
+        "instance_id": "i-1",
+        "ready": True,
+        "decision": "waits",
+        "address": "10.71.0.20",
+        "roles": ["sentinel"],
+        "redis": None,
+        "sentinel": sentinel,
+        "gateway": None,
+    }
+    report = Report.parse(content, age=1.0)
+    assert (report.strangers, report.forged_epoch) == (("10.9.9.9:26379",), 2**64 - 1)
+
+
 def test_a_healthy_cluster() -> None:
     status = work_out(CLUSTER, healthy())
     assert status.healthy
