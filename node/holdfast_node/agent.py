@@ -144,10 +144,15 @@ class Agent:
     def _look_around(self) -> None:
         self._sentinels.know(self._membership.members)
         self._notice.look(self._sentinels.strangers(), self._sentinels.absurd_epochs())
-        self._cure.look(poisoned=self._sentinels.poisoned())
+        poisoned = self._sentinels.poisoned() or self._is_stuck()
+        self._cure.look(poisoned=poisoned, answering=self._sentinels.answering())
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()
+
+    def _is_stuck(self) -> bool:
+        """Whether ghosts, whose votes are missing, may keep a lost leader from being replaced."""
+        return self._misses_leader() > 0 and bool(self._sentinels.strangers())
 
     # What membership.py sees.
 

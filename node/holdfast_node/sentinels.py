@@ -235,7 +235,8 @@ class Sentinels:
 
     def strangers(self) -> dict[str, frozenset[str]]:
         """Sentinel → `ADDRESS:PORT` of whom it takes for a Sentinel, a replica or the leader, and is no slot."""
-        found = {address: view.strangers for address, view in list(self._views.items()) if view.strangers}
+        there, views = self.answering(), list(self._views.items())
+        found = {address: view.strangers for address, view in views if view.strangers and address in there}
         for address, leader in list(self._strange_leaders.items()):
             found[address] = found.get(address, frozenset()) | {leader}
         return found
@@ -256,6 +257,10 @@ class Sentinels:
     def answers(self, address: str) -> bool:
         """Whether a Sentinel does at that address."""
         return address in self._links and self._links[address].state is State.UP
+
+    def answering(self) -> frozenset[str]:
+        """Addresses at which a Sentinel does."""
+        return frozenset(address for address in list(self._links) if self.answers(address))
 
     def agree(self, members: Collection[str]) -> str | None:
         """Whom every Sentinel among these addresses names, while nobody is being promoted."""

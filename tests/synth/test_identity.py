@@ -82,6 +82,8 @@ def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
         ("tiered-sentinel-c1", [*others, *volume], ("app", "sentinel", "node")),
     ):
         assert [it["Sid"] for it in policy(stacks, node)] == sids
+        reads_holders = any(one.endswith("/holders.json") for one in statement(stacks, node, "Read")["Resource"])
+        assert reads_holders is ("FindOwnVolume" in sids)
         assert statement(stacks, node, "OwnSecrets")["Resource"] == [secret(user, "tiered") for user in users]
 
 

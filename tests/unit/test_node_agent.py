@@ -104,6 +104,27 @@ def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
     return node
 
 
+@pytest.mark.parametrize(
+    ("leader", "strangers", "stuck"),
+    [
+        (Details(Server(Role.LEADER), "7.0.15", 1, True, False, ()), True, False),
+        (None, True, True),
+        (None, False, False),
+    ],
+    ids=["the leader answers", "ghosts, and the leader is lost", "the leader is lost"],
+)
+def test_ghosts_are_urgent_when_the_leader_is_lost(
+    node: Node, monkeypatch: pytest.MonkeyPatch, leader: Details | None, strangers: bool, stuck: bool
+) -> None:
+    """With one ghost three Sentinels need all three votes: the loss of a machine leaves two."""
+    node.agent._servers.at = lambda _: leader
+    if not strangers:
+        monkeypatch.setattr(Sentinels, "strangers", lambda _: {})
+    node.agent._is_stuck()
+    node.now += 1
+    assert node.agent._is_stuck() is stuck
+
+
 def test_a_fresh_promotion_is_not_undone_however_long_the_other_was_named(node: Node) -> None:
     node.be(Role.REPLICA, NAMED)
     for _ in range(60):

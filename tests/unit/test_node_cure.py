@@ -12,6 +12,7 @@ class Nodes:
 
     def __init__(self, *there: str) -> None:
         self.now, self.poisoned, self.again = 0.0, True, False
+        self.answering = {A, B, C}
         self.restarts: list[tuple[str, float]] = []
         self.cures = {
             me: Cure(me, (A, B, C), lambda me=me: self.restart(me), lambda: self.now)  # type: ignore[misc]
@@ -25,7 +26,7 @@ class Nodes:
     def run(self, seconds: int) -> None:
         for _ in range(seconds):
             for cure in self.cures.values():
-                cure.look(poisoned=self.poisoned)
+                cure.look(poisoned=self.poisoned, answering=self.answering)
             self.now += 1
 
 
@@ -43,7 +44,15 @@ def test_what_mends_by_itself_restarts_nobody() -> None:
     assert nodes.restarts == []
 
 
-def test_the_next_one_does_it_where_the_first_is_away() -> None:
+def test_the_next_one_does_it_at_once_where_the_first_is_away() -> None:
+    """A leader's replicas are too old to be promoted soon after it is lost."""
+    nodes = Nodes(B, C)
+    nodes.answering = {B, C}
+    nodes.run(100)
+    assert nodes.restarts == [(B, 3.0)]
+
+
+def test_the_next_one_does_it_where_the_first_has_not_in_time() -> None:
     nodes = Nodes(B, C)
     nodes.run(100)
     assert nodes.restarts == [(B, 8.0)]

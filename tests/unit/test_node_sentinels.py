@@ -669,3 +669,14 @@ def test_all_sentinels_are_restarted_in_one_step(sentinels: Any) -> None:
     sentinels._links = {address: Recorder(address) for address in (A, B, C)}
     sentinels.restart_all()
     assert [link.asked for link in sentinels._links.values()] == [["SHUTDOWN"]] * 3
+
+
+def test_what_a_sentinel_believed_that_is_away_is_not_reported(sentinels: Any) -> None:
+    """Else all others would be restarted again and again for it."""
+    link = sentinels._links[A] = Recorder(A)
+    sentinels._links |= {B: Recorder(B), C: Recorder(C)}
+    link.sentinels = listed(B, C, *GHOSTS)
+    sentinels._look(link)
+    assert sentinels.strangers().keys() == {A}
+    link.state = State.SILENT
+    assert sentinels.strangers() == {}

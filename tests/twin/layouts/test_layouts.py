@@ -160,8 +160,10 @@ def test_each_role_reaches_of_the_others_what_it_uses(well: Cluster) -> None:
 
 def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_more(well: Cluster) -> None:
     found = permissions.unused(load_environment(Path(well.environment)))
-    # A Sentinel that looked for the record of who began when there was one already has never missed it.
-    missing = [one for one in found["sentinel"] if one[0] != "TellMissingFromForbidden"]
+    # A Sentinel that looked for the record of who began when there was one already has never missed it, and only one
+    # that was told of a forged leader reads who led last.
+    rare = ("TellMissingFromForbidden", "/holders.json")
+    missing = [one for one in found["sentinel"] if one[0] != rare[0] and not one[2].endswith(rare[1])]
     assert found | {"sentinel": missing} == {"data": [], "gateway": [], "sentinel": []}
 
 
