@@ -187,12 +187,14 @@ class Sentinels:
         return proven(votes, self.known(), self._changes())
 
     def _changes(self) -> list[Announcement]:
-        return [replace(one, held_up=self._doubtful(one.sentinel)) for one in list(self._announcements.values())]
+        return [replace(one, held_up=self._doubtful(one)) for one in list(self._announcements.values())]
 
-    def _doubtful(self, sentinel: str) -> bool:
-        """Whether a majority must confirm what it promotes: its clock stands, or strangers may have elected it."""
-        view = self._views.get(sentinel)
-        return view is not None and (view.tilt or bool(view.strangers))
+    def _doubtful(self, change: Announcement) -> bool:
+        """Whether a majority must confirm it: its Sentinel's clock stands, or strangers may have elected that, or made
+        it believe in the leader that it replaces."""
+        view = self._views.get(change.sentinel)
+        strange = change.old not in {"", *self._known.data()}
+        return strange or (view is not None and (view.tilt or bool(view.strangers)))
 
     def _rejoined(self, votes: Mapping[str, str]) -> bool:
         """Whether what they say after a time without a majority is not what it was before a change that was missed."""
@@ -496,7 +498,8 @@ class Sentinels:
         self.changed()
 
     def _note_epoch(self, sentinel: str, epoch: str) -> None:
-        self._epochs[sentinel] = max(self._epochs.get(sentinel, 0), int(epoch))
+        # Sentinel prints that of a leader as a number with a sign.
+        self._epochs[sentinel] = max(self._epochs.get(sentinel, 0), int(epoch) % 2**64)
 
     def _forget_old_announcements(self) -> None:
         oldest, named = time.monotonic() - ANNOUNCED_FOR, named_by_majority(self.votes(), self.known())

@@ -660,7 +660,7 @@ def test_a_forged_epoch_is_noticed_from_its_event_until_the_sentinel_has_begun_a
 
 def test_a_forged_epoch_of_a_leader_is_noticed_at_a_look(sentinels: Any) -> None:
     link = sentinels._links[A] = Recorder(A)
-    link.leader = ["ip", A, "config-epoch", str(2**64 - 1)]
+    link.leader = ["ip", A, "config-epoch", "-1"]
     sentinels._look(link)
     assert sentinels.absurd_epochs() == {A: 2**64 - 1}
 
