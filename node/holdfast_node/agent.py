@@ -144,15 +144,19 @@ class Agent:
     def _look_around(self) -> None:
         self._sentinels.know(self._membership.members)
         self._notice.look(self._sentinels.strangers(), self._sentinels.absurd_epochs())
-        poisoned = self._sentinels.poisoned() or self._is_stuck()
-        self._cure.look(poisoned=poisoned, answering=self._sentinels.answering())
+        self._cure.look(poisoned=self._is_poisoned(), answering=self._sentinels.answering())
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()
 
-    def _is_stuck(self) -> bool:
-        """Whether ghosts, whose votes are missing, may keep a lost leader from being replaced."""
-        return self._misses_leader() > 0 and bool(self._sentinels.strangers())
+    def _is_poisoned(self) -> bool:
+        """Whether forged greetings keep the Sentinels from their work.
+
+        Until the bucket has told who there is, a newer node may look like a stranger, and a restarted Sentinel might not
+        learn who led.
+        """
+        outvoted = self._misses_leader() > 0 and bool(self._sentinels.strangers())
+        return bool(self._membership.members) and (outvoted or self._sentinels.poisoned())
 
     # What membership.py sees.
 

@@ -63,6 +63,9 @@ class Sentinels:
     def absurd_epochs(self) -> dict[str, int]:
         return {ME: 2**64 - 1}
 
+    def poisoned(self) -> bool:
+        return False
+
 
 @dataclass
 class Servers:
@@ -105,24 +108,31 @@ def node(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 
 @pytest.mark.parametrize(
-    ("leader", "strangers", "stuck"),
+    ("leader", "strangers", "members", "poisoned"),
     [
-        (Details(Server(Role.LEADER), "7.0.15", 1, True, False, ()), True, False),
-        (None, True, True),
-        (None, False, False),
+        (Details(Server(Role.LEADER), "7.0.15", 1, True, False, ()), True, {ME}, False),
+        (None, True, {ME}, True),
+        (None, False, {ME}, False),
+        (None, True, set(), False),
     ],
-    ids=["the leader answers", "ghosts, and the leader is lost", "the leader is lost"],
+    ids=["the leader answers", "ghosts, and the leader is lost", "the leader is lost", "nobody knows who there is"],
 )
 def test_ghosts_are_urgent_when_the_leader_is_lost(
-    node: Node, monkeypatch: pytest.MonkeyPatch, leader: Details | None, strangers: bool, stuck: bool
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    leader: Details | None,
+    strangers: bool,
+    members: set[str],
+    poisoned: bool,
 ) -> None:
     """With one ghost three Sentinels need all three votes: the loss of a machine leaves two."""
     node.agent._servers.at = lambda _: leader
+    node.agent._membership.members = frozenset(members)
     if not strangers:
         monkeypatch.setattr(Sentinels, "strangers", lambda _: {})
-    node.agent._is_stuck()
+    node.agent._is_poisoned()
     node.now += 1
-    assert node.agent._is_stuck() is stuck
+    assert node.agent._is_poisoned() is poisoned
 
 
 def test_a_fresh_promotion_is_not_undone_however_long_the_other_was_named(node: Node) -> None:
