@@ -152,8 +152,8 @@ class Agent:
     def _is_poisoned(self) -> bool:
         """Whether forged greetings keep the Sentinels from their work.
 
-        Until the bucket has told who there is, a newer node may look like a stranger, and a restarted Sentinel might not
-        learn who led.
+        Until the bucket has told who there is, a newer node may look like a stranger, and a restarted Sentinel may
+        not learn who led.
         """
         outvoted = self._misses_leader() > 0 and bool(self._sentinels.strangers())
         return bool(self._membership.members) and (outvoted or self._sentinels.poisoned())

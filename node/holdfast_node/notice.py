@@ -10,6 +10,9 @@ from holdfast_node.log import say
 INTERVAL = 10.0
 """Seconds between two lines: whoever forges greetings must not fill the journal."""
 
+FORGOTTEN_AFTER = 60.0
+"""Seconds after which what comes back is said again: a Sentinel that is late for a moment tells nothing new."""
+
 SHOWN = 5
 """Strangers that a line, and a report, names."""
 
@@ -19,7 +22,8 @@ class Notice:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said = frozenset[tuple[str, str]]()
+        self._seen: dict[tuple[str, str], float] = {}
+        """What was said → when it was last so."""
         self._said_at = float("-inf")
 
     def look(self, strangers: Mapping[str, frozenset[str]], epochs: Mapping[str, int]) -> None:
@@ -30,12 +34,14 @@ class Notice:
             for one in strangers[sentinel]
         }
         found |= {(sentinel, f"has the epoch {epoch}, which no election gave it") for sentinel, epoch in epochs.items()}
-        new, now = sorted(found - self._said), self._clock()
-        if not new:
-            self._said &= found
-        elif now - self._said_at >= INTERVAL:
+        now = self._clock()
+        self._seen = {one: at for one, at in self._seen.items() if now - at < FORGOTTEN_AFTER}
+        new = sorted(found - self._seen.keys())
+        self._seen.update(dict.fromkeys(found & self._seen.keys(), now))
+        if new and now - self._said_at >= INTERVAL:
             for sentinel, what in new[:SHOWN]:
                 say(f"the Sentinel at {sentinel} {what}")
             if len(new) > SHOWN:
                 say(f"and {len(new) - SHOWN} more of that kind")
-            self._said, self._said_at = frozenset(found), now
+            self._seen.update(dict.fromkeys(new, now))
+            self._said_at = now

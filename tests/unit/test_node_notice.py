@@ -27,5 +27,10 @@ def test_each_claim_is_said_once_and_never_more_than_a_few_at_a_time(capsys: pyt
     lines = said(many, {})
     assert len(lines) == 6
     assert lines[-1] == "and 94 more of that kind"
-    now = 1000.0
+    now = 40.0
+    assert said({}, {}) == []
+    now = 65.0
     assert said(many, {}) == []
+    now = 200.0
+    assert said({}, {}) == []
+    assert len(said(many, {})) == 6
