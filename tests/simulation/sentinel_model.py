@@ -606,7 +606,8 @@ class Sentinel:
         if what == "GET-MASTER-ADDR-BY-NAME":
             return [self._current_address(), str(redis_model.PORT)]
         if what == "MASTER":
-            return ["ip", self.master.address, "flags", "master,failover_in_progress" if self.state else "master"]
+            flags = "master,failover_in_progress" if self.state else "master"
+            return ["ip", self.master.address, "flags", flags, "config-epoch", str(self.kept.config_epoch)]
         if what == "REPLICAS":
             return [self._described(one) for one in self.replicas.values()]
         if what == "SENTINELS":
