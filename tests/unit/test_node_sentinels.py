@@ -216,7 +216,7 @@ class Recorder:
     def __init__(self, address: str, *flags: str) -> None:
         self.address, self.flags, self.asked = address, flags, list[str]()
         self.sentinels: list[list[str]] = []
-        self.leader = ["ip", A, "config-epoch", "3"]
+        self.leader = ["ip", A, "flags", "master", "config-epoch", "3"]
 
     def ask(self, then: Any, *words: object) -> None:
         self.asked.append(" ".join(map(str, words)))
@@ -660,7 +660,7 @@ def test_a_forged_epoch_is_noticed_from_its_event_until_the_sentinel_has_begun_a
 
 def test_a_forged_epoch_of_a_leader_is_noticed_at_a_look(sentinels: Any) -> None:
     link = sentinels._links[A] = Recorder(A)
-    link.leader = ["ip", A, "config-epoch", "-1"]
+    link.leader = ["ip", A, "flags", "master", "config-epoch", "-1"]
     sentinels._look(link)
     assert sentinels.absurd_epochs() == {A: 2**64 - 1}
 

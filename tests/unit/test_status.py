@@ -99,7 +99,8 @@ def test_what_a_node_reports_of_strangers_is_read() -> None:
         "sentinel": sentinel,
         "gateway": None,
     }
-    report = Report.parse(content, age=1.0)
+    report = read(json.dumps(content).encode(), node="tiered-sentinel-a1", others={}, age=1.0)
+    assert isinstance(report, Report)
     assert (report.strangers, report.forged_epoch) == (("10.9.9.9:26379",), 2**64 - 1)
 
 
