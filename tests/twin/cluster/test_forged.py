@@ -100,6 +100,19 @@ def test_ghosts_fail_nobodys_command_and_a_leader_lost_meanwhile_has_a_successor
     assert verdict.outage <= SUCCEEDED_WITHIN
 
 
+def test_all_sentinels_forget_a_ghost_by_the_documented_command(healthy: Cluster) -> None:
+    """From docs/incidents.md, *Poisoned Sentinels*."""
+    ghost = replace(hear(healthy), address=GHOSTS[0], id="1" * 40)
+    greet(healthy, ghost)
+    seen = wait_known(healthy, ghost)
+    sentinels = " ".join(node["address"] for node in seen["nodes"])
+    restart = f"for sentinel in {sentinels}; do redis-cli -h $sentinel -p 26379 --user node SHUTDOWN & done; wait"
+    secret = f"REDISCLI_AUTH={password(ENVIRONMENT, 'node')}"
+    healthy.exec(seen["leader"], "env", secret, "sh", "-c", restart)
+    healthy.wait("no Sentinel knows the ghost any more", lambda now: not now["forged"], SEEN_WITHIN)
+    assert healthy.wait_healthy(CURED_WITHIN)["leader"] == seen["leader"]
+
+
 @pytest.mark.parametrize(
     ("which", "epoch"), [("epoch", 2**64 - 1), ("leader_epoch", 2**64 - 1)], ids=["of elections", "of the leader"]
 )
