@@ -57,7 +57,8 @@ class Access:
     """A node's role, with what it takes to give it to a machine."""
 
     def __init__(self, stack: Stack, node: Node, key: str, account: str) -> None:
-        name, tags = names.node_role(node), {"Name": names.node_role(node), "Node": node.name}
+        name = names.node_role(stack.environment, node)
+        tags = {"Name": name, "Node": node.name}
         role = IamRole(
             stack,
             f"{node.name}-role",

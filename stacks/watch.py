@@ -57,7 +57,7 @@ class WatchStack(Stack):
             CloudwatchMetricAlarm(
                 self,
                 f"{node}-status",
-                alarm_name=f"{names.PROJECT}-{node}-status",
+                alarm_name=names.node_alarm(self.environment, self.cluster.node(node)),
                 alarm_description=f"The machine of {node} fails its status checks; look with: holdfast status",
                 namespace="AWS/EC2",
                 metric_name="StatusCheckFailed",

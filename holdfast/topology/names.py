@@ -58,13 +58,24 @@ def endpoint_tags(node: Node, port: int) -> dict[str, str]:
     }
 
 
-def node_role(node: Node) -> str:
-    """Of its IAM role, policy and instance profile. IAM takes 64 characters; an environment's name has 20 at most."""
-    return f"{PROJECT}-{node.name}"
+def node_role(environment: Environment, node: Node) -> str:
+    """Of its IAM role, policy and instance profile: `holdfast-prod.data-a1`.
+
+    These are the whole account's, and the node's own name may be that of another environment's node too: `data-a1` of
+    `prod` and `a1` of `prod-data`. No environment's name has a dot.
+    """
+    return f"{PROJECT}-{environment.name}.{node.name.removeprefix(environment.name + '-')}"
+
+
+def node_alarm(environment: Environment, node: Node) -> str:
+    return f"{node_role(environment, node)}-status"
 
 
 def resource(environment: Environment, what: str) -> str:
-    """The name of anything that is one of its kind in an environment: `holdfast-prod-alarms`."""
+    """The name of anything that is one of its kind in an environment: `holdfast-prod-alarms`.
+
+    `what` has no hyphen where the name is the whole account's: then it tells where the environment's name ends.
+    """
     return f"{PROJECT}-{environment.name}-{what}"
 
 

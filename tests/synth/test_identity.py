@@ -98,8 +98,7 @@ def test_each_machine_has_a_role_of_its_own_as_long_as_it_is_there(stacks: Stack
             assert profile["role"] == f"${{aws_iam_role.{node}-role.name}}"
             # It boots when it may do something, and is gone before it may not.
             assert f"aws_iam_role_policy.{node}-policy" in machine["depends_on"]
-            assert role["name"] == profile["name"] == f"holdfast-{node}"
-            assert len(role["name"]) <= 64
+            assert role["name"] == profile["name"] == f"holdfast-{environment}.{node.removeprefix(environment + '-')}"
             taken.add(role["name"])
     assert len(taken) == {"prod": 3, "tiered": 7}[environment]
     assert "aws_iam_role" not in stacks[f"{environment}-identity"]["resource"]

@@ -12,7 +12,7 @@ def unused(environment: Environment) -> dict[str, list[list[str]]]:
     left = client.request("unused_permissions")
     found: dict[str, list[list[str]]] = {}
     for node in Cluster.of(environment).nodes:
-        if (of_role := left.get(names.node_role(node))) is None:
+        if (of_role := left.get(names.node_role(environment, node))) is None:
             continue
         own = [[part.replace(node.name, "NODE") for part in grant] for grant in of_role]
         runs = "-".join(role for role in Role if role in node.roles)
