@@ -176,7 +176,7 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise cloud.CloudError(
                 f"{environment.name}: there is no bucket {bucket}, so the environment is not deployed; "
-                f"deploy it: cdktf deploy '{environment.name}-*'"
+                f"deploy it: make deploy ENV={environment.name}"
             ) from None
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
     except BotoCoreError as error:

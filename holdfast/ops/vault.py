@@ -48,7 +48,7 @@ class Vault:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
                 raise NoSecret(
                     f"{self._environment.name}: there is no secret {name}; it comes with the stack "
-                    f"{names.identity_stack(self._environment)}: cdktf deploy '{self._environment.name}-*'"
+                    f"{names.identity_stack(self._environment)}: make deploy ENV={self._environment.name}"
                 ) from None
             raise cloud.explain(self._environment, f"reading the secret {name}", error) from None
         stages: dict[str, list[str]] = found.get("VersionIdsToStages") or {}

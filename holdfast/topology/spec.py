@@ -414,7 +414,7 @@ def _layout(value: Any) -> Any:
 
 
 class Environment(Spec):
-    """One environment: everything that `cdktf deploy '<name>-*'` creates."""
+    """One environment: everything that `make deploy ENV=<name>` creates."""
 
     name: Name
     region: Region

@@ -60,7 +60,7 @@ def test_a_missing_secret_is_named(prod: Environment) -> None:
 
 
 def test_reports_of_an_environment_that_is_not_deployed_say_so(prod: Environment) -> None:
-    with pytest.raises(CloudError, match=r"not deployed; deploy it: cdktf deploy 'prod-\*'"):
+    with pytest.raises(CloudError, match=r"not deployed; deploy it: make deploy ENV=prod"):
         reports.fetch(prod)
 
 
