@@ -108,6 +108,14 @@ class Unreadable:
         return f"its report cannot be read: {self.why}"
 
 
+class Refused(Unreadable):
+    """S3 does not give it out."""
+
+
+REFUSALS = {"AccessDenied", "InvalidRequest", "InvalidObjectState"}
+"""S3's words for an object whose key, its writer's own or one of KMS, the reader has not, or that was archived."""
+
+
 def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) -> Report | Unreadable:
     """The report under a node's key (see node/README.md).
 
@@ -170,8 +178,8 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
     nodes = {str(node.address): node.name for node in Cluster.of(environment).nodes}
     try:
         listing = s3.list_objects_v2(Bucket=bucket, Prefix=names.REPORTS_PREFIX)
-        found = [names.node_of_report(entry["Key"]) for entry in listing.get("Contents", ())]
-        return {node: _get(s3, bucket, node, nodes) for node in found if node is not None}
+        keys = [names.node_of_report(entry["Key"]) for entry in listing.get("Contents", ())]
+        found = {node: _get(s3, bucket, node, nodes) for node in keys if node is not None}
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
             raise cloud.CloudError(
@@ -181,14 +189,27 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
     except BotoCoreError as error:
         raise cloud.explain(environment, "reading the nodes' reports", error) from None
+    refused = [report for report in found.values() if isinstance(report, Refused)]
+    if refused and len(refused) == len(found):
+        raise cloud.CloudError(
+            f"{environment.name}: reading the nodes' reports failed for all of them: {refused[0].why}; "
+            f"it takes s3:GetObject in {bucket}, and kms:Decrypt with the key that they are encrypted with"
+        )
+    return {node: report for node, report in found.items() if report is not None}
 
 
-def _get(s3: Any, bucket: str, node: str, nodes: Mapping[str, str]) -> Report | Unreadable:
+def _get(s3: Any, bucket: str, node: str, nodes: Mapping[str, str]) -> Report | Unreadable | None:
+    """None where there is no report any more."""
     try:
         answer = s3.get_object(Bucket=bucket, Key=names.report_key(node))
     except ClientError as error:
-        # Whoever writes an object can encrypt it so that others cannot read it.
-        return Unreadable(plain(str(error)))
+        code = error.response["Error"]["Code"]
+        if code == "NoSuchKey":
+            return None
+        # Whoever writes an object can encrypt it so that others cannot read it: that node's own loss.
+        if code in REFUSALS or code.startswith("KMS."):
+            return Refused(plain(str(error)))
+        raise
     if answer["ContentLength"] > LARGEST:
         return Unreadable(f"found {answer['ContentLength']:,} bytes; accepted: {LARGEST:,} at most")
     said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")

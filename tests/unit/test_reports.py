@@ -240,24 +240,53 @@ def test_a_report_speaks_for_the_node_of_its_key_alone(prod: Environment, put: A
     assert set(found) == {"prod-a1", "prod-b1"}
 
 
-def test_an_object_that_nobody_else_can_read_stops_nobody(
-    prod: Environment, put: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(b"{}")
+@pytest.fixture
+def refuse(prod: Environment, put: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Has S3 answer with an error where a key contains something."""
+    put(json.dumps(REPORT).encode())
     s3 = cloud.client(prod, "s3")
     get = s3.get_object
 
-    def refuse_one(**asked: Any) -> Any:
-        if "b1" in asked["Key"]:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "of another key"}}, "GetObject")
-        return get(**asked)
+    def refuse(code: str, where: str) -> None:
+        def answer(**asked: Any) -> Any:
+            if where in asked["Key"]:
+                raise ClientError({"Error": {"Code": code, "Message": "says S3"}}, "GetObject")
+            return get(**asked)
 
-    monkeypatch.setattr(s3, "get_object", refuse_one)
-    monkeypatch.setattr(cloud, "client", lambda *_: s3)
+        monkeypatch.setattr(s3, "get_object", answer)
+        monkeypatch.setattr(cloud, "client", lambda *_: s3)
+
+    return refuse
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidRequest", "KMS.DisabledException"])
+def test_an_object_that_nobody_else_can_read_stops_nobody(prod: Environment, refuse: Any, code: str) -> None:
+    refuse(code, "b1")
     found = reports.fetch(prod)
     assert isinstance(found["prod-a1"], Report)
     assert isinstance(found["prod-b1"], Unreadable)
-    assert "AccessDenied" in found["prod-b1"].why
+    assert code in found["prod-b1"].why
+
+
+def test_a_report_that_has_gone_meanwhile_is_none(prod: Environment, refuse: Any) -> None:
+    refuse("NoSuchKey", "b1")
+    assert list(reports.fetch(prod)) == ["prod-a1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "where", "says"),
+    [
+        ("AccessDenied", "", "failed for all of them: .*AccessDenied.*; it takes s3:GetObject in holdfast-prod-"),
+        ("SlowDown", "b1", "reading the nodes' reports failed at AWS in eu-central-1: .*SlowDown"),
+        ("ExpiredToken", "b1", "ExpiredToken"),
+    ],
+)
+def test_what_ails_the_reader_is_no_nodes_fault(
+    prod: Environment, refuse: Any, code: str, where: str, says: str
+) -> None:
+    refuse(code, where)
+    with pytest.raises(cloud.CloudError, match=says):
+        reports.fetch(prod)
 
 
 @pytest.mark.parametrize(
