@@ -14,7 +14,7 @@ from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
 from holdfast_node.cloud import Cloud
 from holdfast_node.cure import Cure
-from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, is_leaderless, observe
+from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, hangs_back, is_leaderless, observe
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
 from holdfast_node.handover import hand_over
@@ -73,7 +73,8 @@ class Agent:
         self._haproxy: gateway.Haproxy | None = None
         self._usable = gateway.Open()
         self._due = False
-        self._contradicts, self._leaderless, self._deaf, self._missed = Since(), Since(), Since(), Since()
+        self._contradicts, self._hangs_back, self._leaderless = Since(), Since(), Since()
+        self._deaf, self._missed = Since(), Since()
         self._offered = 0.0
         self._led_at = float("-inf")
         """When the own Redis was last seen leading; never, once a failover has been asked for."""
@@ -268,6 +269,7 @@ class Agent:
             holder=self._holders.include_me(),
             waits_for=self._waits.seconds(waits, now),
             contradicts_for=self._contradicts.seconds(contradicts(me, own, proven), now),
+            hangs_back_for=self._hangs_back.seconds(hangs_back(me, own, proven), now),
             leaderless_for=self._leaderless.seconds(is_leaderless(own, proven, peers), now),
         )
 

@@ -83,8 +83,9 @@ class Snapshot:
     waits_for: float = 0.0
     """Seconds for which this node's Redis has waited for a role, while a majority names it."""
     contradicts_for: float = 0.0
-    """Seconds for which this node has led, or followed somebody, beside the leader that a majority names; that may be
-    itself."""
+    """Seconds for which this node has led, or followed somebody, beside another one that a majority names."""
+    hangs_back_for: float = 0.0
+    """Seconds for which this node has followed somebody while a majority names itself."""
     leaderless_for: float = 0.0
     """Seconds for which this node has followed the named leader, while that one answers and waits for a role itself."""
 
@@ -97,12 +98,15 @@ class Decision:
 
 
 def contradicts(me: str, own: Server, named: str | None) -> bool:
-    """Whether this node leads, or follows somebody, beside the leader that a majority names; this one, maybe."""
-    if named is None:
+    """Whether this node leads, or follows somebody, beside another one that a majority names."""
+    if named is None or named == me:
         return False
-    if named == me:
-        return own.role is Role.REPLICA
     return own.role is Role.LEADER or (own.role is Role.REPLICA and own.leader != named)
+
+
+def hangs_back(me: str, own: Server, named: str | None) -> bool:
+    """Whether this node follows somebody while a majority names itself."""
+    return named == me and own.role is Role.REPLICA
 
 
 def is_leaderless(own: Server, named: str | None, peers: Mapping[str, Server]) -> bool:
@@ -170,7 +174,7 @@ def _named(snapshot: Snapshot) -> Decision:
     if own.role is Role.LEADER:
         return Decision(Do.STAY, "leads, and a majority names it")
     leader = next((address for address, peer in snapshot.peers.items() if peer.role is Role.LEADER), None)
-    if own.role is Role.REPLICA and not leader and not snapshot.promoting and snapshot.contradicts_for >= STALE_AFTER:
+    if own.role is Role.REPLICA and not leader and not snapshot.promoting and snapshot.hangs_back_for >= STALE_AFTER:
         # Whom it follows was to be promoted, and was not: that one may follow this node.
         return Decision(
             Do.WAIT, f"a majority names it, and it follows {own.leader}, which does not lead: follows nobody"

@@ -151,8 +151,8 @@ FIXES = (
         (
             Edit(
                 "decision.py",
-                "snapshot.contradicts_for >= STALE_AFTER:\n        # Whom",
-                "snapshot.contradicts_for >= 1e9:\n        # Whom",
+                "snapshot.hangs_back_for >= STALE_AFTER:\n        # Whom",
+                "snapshot.hangs_back_for >= 1e9:\n        # Whom",
             ),
         ),
     ),

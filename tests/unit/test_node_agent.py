@@ -161,6 +161,20 @@ def test_the_clock_starts_anew_after_the_contradiction_has_ended(node: Node) -> 
     assert node.later(3).do is Do.STAY
 
 
+def test_a_time_before_it_was_named_counts_for_nothing_after_that_nor_the_other_way_round(node: Node) -> None:
+    """Else the Sentinels would have a moment, and not four seconds, to promote it or to have it follow."""
+    other = "10.40.32.4"
+    node.be(Role.REPLICA, other)
+    node.agent._servers.leading = {NAMED: Server(Role.REPLICA, ME), other: Server(Role.REPLICA, NAMED)}
+    node.later(0)
+    node.later(3)
+    node.agent._sentinels.leader = ME
+    assert [node.later(seconds).do for seconds in (0.1, 3.9, 0.1)] == [Do.STAY, Do.STAY, Do.WAIT]
+    node.agent._servers.leading[NAMED] = Server(Role.LEADER)
+    node.agent._sentinels.leader = NAMED
+    assert [node.later(seconds).do for seconds in (0.1, 3.9, 0.1)] == [Do.STAY, Do.STAY, Do.FOLLOW]
+
+
 class Told:
     """This node's Redis: what it says, and what it was told."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide, is_leaderless
+from holdfast_node.decision import Decision, Do, Role, Server, Snapshot, contradicts, decide, hangs_back, is_leaderless
 
 README = Path(__file__).parents[2] / "node" / "README.md"
 
@@ -118,15 +118,15 @@ ROWS = [
     ),
     (
         # It was to be promoted, and was frozen; now each of the two follows the other.
-        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}, contradicts_for=4.0),
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: REPLICA_OF_A}, hangs_back_for=4.0),
         Decision(Do.WAIT, "a majority names it, and it follows 10.40.16.4, which does not lead: follows nobody"),
     ),
     (
-        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=9.0),
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, peers={B: LEADER}, hangs_back_for=9.0),
         Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
     ),
     (
-        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, promoting=A, contradicts_for=9.0),
+        Snapshot(me=A, own=REPLICA_OF_B, votes=NAMED, sentinels=3, promoting=A, hangs_back_for=9.0),
         Decision(Do.STAY, "a majority names it: the Sentinels are promoting it"),
     ),
     (
@@ -214,7 +214,7 @@ def test_a_row_of_the_table(snapshot: Snapshot, decision: Decision) -> None:
         (WAITING, B, False),
         (DOWN, B, False),
         (LEADER, A, False),
-        (REPLICA_OF_B, A, True),
+        (REPLICA_OF_B, A, False),
         (WAITING, A, False),
         (LEADER, None, False),
     ],
@@ -223,6 +223,22 @@ def test_only_who_leads_or_follows_beside_the_named_leader_contradicts(
     own: Server, named: str | None, expected: bool
 ) -> None:
     assert contradicts(A, own, named) is expected
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "expected"),
+    [
+        (REPLICA_OF_B, A, True),
+        (LEADER, A, False),
+        (WAITING, A, False),
+        (REPLICA_OF_B, B, False),
+        (REPLICA_OF_B, None, False),
+    ],
+)
+def test_only_who_follows_somebody_though_it_is_named_hangs_back(
+    own: Server, named: str | None, expected: bool
+) -> None:
+    assert hangs_back(A, own, named) is expected
 
 
 @pytest.mark.parametrize(
@@ -274,6 +290,7 @@ def every_snapshot() -> Iterator[Snapshot]:
             holder=values[3][1],
             waits_for=values[6],
             contradicts_for=values[4],
+            hangs_back_for=values[4],
             promoting=values[5],
             leaderless_for=values[6],
         )
