@@ -5,6 +5,8 @@ import re
 from datetime import date
 from typing import Any
 
+import pytest
+
 from holdfast.ops.review import markdown, page, synthesis
 from holdfast.ops.review.checkov import Finding
 from holdfast.ops.review.details import Block
@@ -95,6 +97,38 @@ def test_the_worst_news_comes_first() -> None:
 
 def test_a_comment_starts_with_the_mark_by_which_it_is_found_again() -> None:
     assert markdown.render(report(facts())).startswith("<!-- holdfast review shop -->\n")
+
+
+EVIL = "<b>b</b> [all](http://x) ~~well~~ ![i](http://y) _so_ \n\n# done"
+
+
+def test_no_sentence_makes_markdown_of_what_others_wrote() -> None:
+    """Names, tags and values come from files and from the cloud."""
+    bad = change(f"aws_ebs_volume.{EVIL}", UPDATE, of("a", size=16), of("a", size=8))
+    override = OverrideSpec(rule=Risk.VOLUME_SHRUNK, reason=EVIL, expires=date(2026, 12, 31))
+    checked = Checked((Finding("CKV_AWS_79", f"a/`{EVIL}", EVIL),), "")
+    known = facts(zone("a", bad), status_unknown=EVIL)
+    text = markdown.render(make(known, [override], checked, PROVENANCE))
+    outside = re.sub(r"````.*?````|`[^`\n]*`", "", text, flags=re.DOTALL)
+    for taken in ("<b>", "[all](", "~~well", "![i](", " _so_", "\n# done"):
+        assert taken not in outside
+    assert r"Who leads now is unknown (\<b\>b\</b\> \[all\](http://x) \~\~well\~\~" in text
+    assert "CKV_AWS_79" in text, "an underscore within a word is none of Markdown's"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("**Changed**: `a_b` is `_c_`.", "**Changed**: `a_b` is `_c_`."),
+        ("3 nodes: shop-a1, shop-b1.", "3 nodes: shop-a1, shop-b1."),
+        ("1. one", r"1\. one"),
+        ("- one", r"\- one"),
+        ("a `lone* mark", r"a \`lone\* mark"),
+        ("two\n\nparagraphs", "two paragraphs"),
+    ],
+)
+def test_a_sentence_keeps_its_own_marks_alone(sentence: str, shown: str) -> None:
+    assert markdown.inline(sentence) == shown
 
 
 def test_a_comment_is_never_longer_than_it_may_be_and_says_where_it_was_cut() -> None:

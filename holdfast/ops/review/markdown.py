@@ -48,10 +48,10 @@ def render(report: Report, limit: int = LIMIT) -> str:
 def _head(report: Report) -> Iterator[str]:
     facts = report.facts
     yield marker(facts.environment)
-    yield f"## {SIGNS.get(report.verdict, '✅')} {report.headline}"
+    yield f"## {SIGNS.get(report.verdict, '✅')} {inline(report.headline)}"
     yield ""
     if note := label(report):
-        yield f"> **{note}**"
+        yield f"> **{inline(note)}**"
         yield ""
     yield "| stack | add | change | replace | destroy |"
     yield "| --- | ---: | ---: | ---: | ---: |"
@@ -72,15 +72,15 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     for section in report.meaning:
         if len(section.sentences) == 1:
-            yield f"- **{section.name}**: {section.sentences[0]}"
+            yield f"- **{section.name}**: {inline(section.sentences[0])}"
         elif section.sentences:
             yield f"- **{section.name}**:"
-            yield from (f"  - {sentence}" for sentence in section.sentences)
+            yield from (f"  - {inline(sentence)}" for sentence in section.sentences)
     yield ""
     if report.checked.sentences:
         yield "### New findings of checkov"
         yield ""
-        yield from _some([f"- {sentence}" for sentence in report.checked.sentences], SHOWN_OF_CHECKOV, "- ")
+        yield from _some([f"- {inline(sentence)}" for sentence in report.checked.sentences], SHOWN_OF_CHECKOV, "- ")
         yield ""
 
 
@@ -111,17 +111,35 @@ def _finding(finding: Finding) -> Iterator[str]:
     if finding.override:
         yield (
             f"- ~~blocking~~ **`{finding.rule}`**, overridden until {finding.override.expires}: "
-            f"“{_plain(finding.override.reason)}”"
+            f"“{escaped(finding.override.reason)}”"
         )
     else:
-        yield f"- **{'⛔ blocking' if finding.blocks else 'to know'}** `{finding.rule}`: {finding.reason}"
-    hits = [f"  - {f'`{where}`: ' if where else ''}{sentence}" for where, sentence in finding.hits]
+        yield f"- **{'⛔ blocking' if finding.blocks else 'to know'}** `{finding.rule}`: {inline(finding.reason)}"
+    hits = [f"  - {f'{_code(where)}: ' if where else ''}{inline(sentence)}" for where, sentence in finding.hits]
     yield from _some(hits, SHOWN_OF_A_FINDING, "  - ")
 
 
-def _plain(text: str) -> str:
-    """What a person wrote, in one line, and nothing of it Markdown or HTML."""
-    return re.sub(r"([\\`*_~<>\[\]&|!])", r"\\\1", " ".join(text.split()))
+MEANING = re.compile(r"[\\`*~<>\[\]&|!]|(?<![^\W_])_|_(?![^\W_])|^[#+-]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+"""What Markdown or HTML could take for its own; an underscore not where it is within a word."""
+
+
+def escaped(text: str) -> str:
+    """What others wrote, in one line, and nothing of it Markdown or HTML."""
+    return _literal(" ".join(text.split()))
+
+
+def inline(sentence: str) -> str:
+    """A sentence, which may hold what others wrote: `code` and **strong** count, as on the page, and nothing else."""
+    parts = re.split("(`[^`]+`|[*]{2})", " ".join(sentence.split()))
+    return "".join(part if number % 2 else _literal(part) for number, part in enumerate(parts))
+
+
+def _literal(text: str) -> str:
+    return MEANING.sub(r"\\\g<0>", text)
+
+
+def _code(text: str) -> str:
+    return f"`{' '.join(text.replace('`', '').split())}`"
 
 
 def _some(lines: list[str], number: int, bullet: str) -> Iterator[str]:
