@@ -20,6 +20,7 @@ from holdfast.topology import (
     load_environment,
     load_environments,
 )
+from stacks.access import check_policies
 from stacks.environment import add_environment
 
 
@@ -30,7 +31,7 @@ def chosen() -> list[Environment]:
 
 def usable(environment: Environment) -> Cluster:
     cluster = Cluster.of(environment)
-    if problems := rendering.check_user_data(cluster):
+    if problems := rendering.check_user_data(cluster) + check_policies(cluster):
         raise InvalidEnvironment(str(find_environment(environment.name)), problems)
     return cluster
 

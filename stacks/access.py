@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.topology import Cluster, Node, Role, names, users
+from holdfast.topology import Cluster, Node, Problem, Role, names, users
 from stacks.base import Stack
 from stacks.bindings.aws.iam_instance_profile import IamInstanceProfile
 from stacks.bindings.aws.iam_role import IamRole
 from stacks.bindings.aws.iam_role_policy import IamRolePolicy
 
 Statement = dict[str, Any]
+
+LIMIT, SPARE = 10_240, 512
+"""Characters of all policies that are in a role itself, whitespace aside; those kept for what an incident adds."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,23 @@ def policy(*statements: Statement) -> dict[str, Any]:
 def allow_service(service: str) -> dict[str, Any]:
     """By which a service of AWS takes on a role."""
     return policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
+
+
+def length(document: dict[str, Any]) -> int:
+    """Of a policy, as IAM counts."""
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def check_policies(cluster: Cluster) -> list[Problem]:
+    """A problem where IAM would refuse the policy of a node: it names every secret that the node may read."""
+    account, environment = "0" * 12, cluster.environment
+    key = f"arn:aws:kms:{environment.region}:{account}:key/{'0' * 36}"
+    sizes = {node.name: length(node_policy(Scope(cluster, node, key, account))) for node in cluster.nodes}
+    longest = max(sizes, key=lambda name: sizes[name])
+    if sizes[longest] <= LIMIT - SPARE:
+        return []
+    found = f"{len(environment.applications)}, with which the policy of {longest} has {sizes[longest]:,} characters"
+    return [Problem("applications", found, f"fewer or shorter names: {LIMIT - SPARE:,} characters fit")]
 
 
 def node_policy(scope: Scope) -> dict[str, Any]:
