@@ -41,6 +41,8 @@ def explain(environment: Environment, doing: str, error: BotoCoreError | ClientE
     hint = ""
     if isinstance(error, NoCredentialsError):
         hint = "; set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    elif environment.api_endpoint and isinstance(error, ClientError) and emulation.key() is None:
+        hint = f"; there is no key for the twin in {emulation.file()}, write it: `holdfast twin up`"
     elif environment.api_endpoint and not isinstance(error, ClientError):
         hint = "; is the twin up? `holdfast twin up`"
     return CloudError(f"{environment.name}: {doing} failed at {where}: {error}{hint}")

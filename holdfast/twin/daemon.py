@@ -10,6 +10,7 @@ import signal
 import socketserver
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class Daemon:
             "power_off": self._power_off,
             "power_on": self._power_on,
             "stop": self._stop,
+            "key": lambda _: asdict(self.api.key),
             "unused_permissions": lambda _: self.api.unused_permissions(),
         }
         """What the control socket takes: name → what answers a request."""

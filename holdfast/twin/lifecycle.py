@@ -32,6 +32,8 @@ Say = Callable[[str], None]
 def up(image_names: list[str], say: Say) -> bool:
     """Build the named images where they are missing, start the daemon where it does not run. False: it ran already.
 
+    Where it ran and the file with its key is gone, it is written again.
+
     Raises:
         HoldfastError: it does not start; with the end of its log.
     """
@@ -42,6 +44,8 @@ def up(image_names: list[str], say: Say) -> bool:
             images.ensure(image_named(name), say)
         # One that is busy is given its time: who ends it takes the answers of all that are asking it.
         if _daemons() and wait_until(answers, timeout=START_WITHIN, interval=0.1):
+            if not emulation.CREDENTIALS.exists():
+                _write_key(emulation.Key(**client.request("key")))
             return False
         say("starting the twin")
         _start()
@@ -146,8 +150,7 @@ def _start() -> None:
         _end(pid)
     make_own(STATE)
     if not emulation.CREDENTIALS.exists():
-        # Also for who became root to bring the twin up, and is not root when they deploy to it.
-        emulation.write(emulation.CREDENTIALS, emulation.Key.new(), int(os.environ.get("SUDO_UID", 0)))
+        _write_key(emulation.Key.new())
     keep = {
         name: value for name, value in os.environ.items() if name.lower().endswith("_proxy") or name == "SSL_CERT_FILE"
     }
@@ -165,6 +168,11 @@ def _start() -> None:
         raise HoldfastError(f"the twin's daemon does not answer after {START_WITHIN:g} s; {_log_end()}")
     if process.poll() is not None:
         raise HoldfastError(f"the twin's daemon ended with {process.returncode}; {_log_end()}")
+
+
+def _write_key(key: emulation.Key) -> None:
+    """Also for who became root to bring the twin up, and is not root when they deploy to it."""
+    emulation.write(emulation.CREDENTIALS, key, int(os.environ.get("SUDO_UID", 0)))
 
 
 def _log_end() -> str:

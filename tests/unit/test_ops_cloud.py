@@ -7,11 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from holdfast import cli
-from holdfast.ops import bootstrap, endpoints, images, reports
+from holdfast.ops import bootstrap, cloud, endpoints, images, reports
 from holdfast.ops.cloud import CloudError
-from holdfast.topology import Environment, load_environment, names, pins
+from holdfast.topology import Environment, emulation, load_environment, names, pins
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
 
@@ -35,6 +36,17 @@ def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_a
 def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
     local = load_environment(ENVIRONMENTS / "local.yaml")
     assert "nothing to create" in bootstrap.bootstrap(local)[0]
+
+
+def test_who_has_no_key_for_the_twin_is_told_how_to_have_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = load_environment(ENVIRONMENTS / "local.yaml")
+    monkeypatch.setenv(emulation.VARIABLE, str(tmp_path / "key"))
+    refused = ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "no"}}, "GetObject")
+    assert str(cloud.explain(local, "reading", refused)).endswith(
+        f"; there is no key for the twin in {tmp_path}/key, write it: `holdfast twin up`"
+    )
+    emulation.write(tmp_path / "key", emulation.Key.new())
+    assert "holdfast twin up" not in str(cloud.explain(local, "reading", refused))
 
 
 def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:

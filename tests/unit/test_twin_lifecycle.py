@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import stat
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 from holdfast.errors import HoldfastError
 from holdfast.topology import emulation
 from holdfast.twin import cgroups, client, lifecycle, netns, volumes
+from holdfast.twin.daemon import Daemon
 
 
 @pytest.fixture
@@ -77,6 +79,25 @@ def test_a_daemon_that_is_busy_is_waited_for_and_not_replaced(host: Path, monkey
     monkeypatch.setattr(lifecycle.limits, "lift", lambda: None)
     monkeypatch.setattr(client, "request", request)
     assert lifecycle.up([], lambda doing: None) is False
+
+
+def test_up_writes_the_key_of_a_twin_that_runs_again_where_its_file_is_gone(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = emulation.Key.new()
+    monkeypatch.setattr(lifecycle, "_daemons", lambda: [4711])
+    monkeypatch.setattr(lifecycle.limits, "lift", lambda: None)
+    monkeypatch.setattr(client, "request", lambda do, **_: asdict(held) if do == "key" else {})
+    emulation.CREDENTIALS.unlink()
+    for _ in range(2):
+        assert lifecycle.up([], lambda doing: None) is False
+        assert emulation.key() == held
+    assert stat.S_IMODE(emulation.CREDENTIALS.stat().st_mode) == 0o600
+
+
+def test_a_daemon_tells_the_key_that_its_api_takes() -> None:
+    daemon = Daemon(port=0)
+    assert emulation.Key(**daemon.commands["key"]({})) == daemon.api.key
 
 
 def test_a_daemon_that_never_answers_is_replaced(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
