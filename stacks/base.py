@@ -54,6 +54,12 @@ class Stack(TerraformStack):
         """`path` relative to the folder that Terraform runs in, so that the output names no place on this machine."""
         return os.path.relpath(path, self._folder.resolve())
 
+    @property
+    def _accounts(self) -> list[str] | None:
+        """Where it may be; None: anywhere."""
+        account = self.environment.cloud.account
+        return None if account is None else [account]
+
     def _keep_state(self) -> None:
         if self.environment.api_endpoint is not None:
             LocalBackend(self, path=self.from_here(names.LOCAL_STATE / names.state_key(self.name)))
@@ -63,7 +69,8 @@ class Stack(TerraformStack):
             bucket=names.state_bucket(self.environment),
             key=names.state_key(self.name),
             region=self.environment.region,
-            encrypt=True,
+            # Nothing about encryption: `encrypt` without a key is AES256, in place of the bucket's own key of KMS.
+            allowed_account_ids=self._accounts,
         )
         backend.add_override("use_lockfile", True)  # cdktf 0.21 has no argument for it
 
@@ -74,6 +81,7 @@ class Stack(TerraformStack):
             "aws",
             region=self.environment.region,
             default_tags=[AwsProviderDefaultTags(tags=names.tags(self.environment))],
+            allowed_account_ids=self._accounts,
             ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[RUN_TIME_TAGS])],
             **({} if endpoint is None else emulation.provider()),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import boto3
@@ -17,7 +18,47 @@ class CloudError(HoldfastError):
 
 
 def client(environment: Environment, service: str, attempts: int = 3) -> Any:
-    """A boto3 client for `service` in the environment's region."""
+    """A boto3 client for `service` in the environment's region.
+
+    Raises:
+        CloudError: the credentials are of another account than the environment is in.
+    """
+    account = environment.cloud.account
+    if account is not None:
+        _require_account(environment)
+    made = _client(environment, service, attempts)
+    if account is not None and service == "s3":
+        made.meta.events.register("provide-client-params.s3", partial(_expect_owner, account))
+    return made
+
+
+_confirmed: set[str] = set()
+"""Accounts that the credentials of this process are of."""
+
+
+def _require_account(environment: Environment) -> None:
+    """Asked once, before anything else is."""
+    if environment.cloud.account in _confirmed:
+        return
+    try:
+        found = _client(environment, "sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise explain(environment, "asking which account this is", error) from None
+    if found != environment.cloud.account:
+        raise CloudError(
+            f"{environment.name}: the credentials are of the account {found}, and cloud.account is "
+            f"{environment.cloud.account}; nothing was asked or changed there"
+        )
+    _confirmed.add(found)
+
+
+def _expect_owner(account: str, params: dict[str, Any], model: Any, **_: Any) -> None:
+    """A bucket's name may be another's by now: S3 then refuses, before it takes or gives anything."""
+    if "ExpectedBucketOwner" in model.input_shape.members:
+        params.setdefault("ExpectedBucketOwner", account)
+
+
+def _client(environment: Environment, service: str, attempts: int = 3) -> Any:
     endpoint = environment.api_endpoint
     config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": attempts, "mode": "standard"})
     if endpoint is None:

@@ -40,6 +40,8 @@ class Place:
     """None: a file on this machine."""
     endpoint: str | None
     """Of an emulation; None for AWS."""
+    account: str | None = None
+    """Where it may be; None: anywhere."""
 
 
 def destroy(place: Place, *, patience: float, lock: bool = True) -> None:
@@ -63,11 +65,12 @@ def destroy(place: Place, *, patience: float, lock: bool = True) -> None:
 def configuration(place: Place) -> dict[str, Any]:
     """The content of a `.tf.json`: backend and provider, and nothing else."""
     key = names.state_key(place.stack)
+    allowed = {} if place.account is None else {"allowed_account_ids": [place.account]}
     backend: dict[str, Any] = {"local": {"path": str(names.LOCAL_STATE / key)}}
     if place.bucket is not None:
         where = {"bucket": place.bucket, "key": key, "region": place.region}
-        backend = {"s3": {**where, "encrypt": True, "use_lockfile": True}}
-    provider: dict[str, Any] = {"region": place.region}
+        backend = {"s3": {**where, **allowed, "use_lockfile": True}}
+    provider: dict[str, Any] = {"region": place.region, **allowed}
     if place.endpoint is not None:
         provider |= emulation.provider() | {"endpoints": emulation.endpoints(place.endpoint)}
     required = {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}

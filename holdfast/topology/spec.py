@@ -345,7 +345,19 @@ class TlsSpec(Spec):
         return self.mode is not TlsMode.OFF
 
 
+def _account(value: Any) -> Any:
+    """YAML takes bare digits for a number, and loses the zeros that it begins with."""
+    if not (isinstance(value, str) and re.fullmatch("[0-9]{12}", value)):
+        raise ValueError('an account\'s id, as "123456789012": 12 digits, in quotes')
+    return value
+
+
 class CloudSpec(Spec):
+    account: Annotated[str, BeforeValidator(_account), WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"})] | (
+        None
+    ) = None
+    """The AWS account in which it is. With credentials of another one nothing is made or changed, and no bucket of
+    another one is used. Default: whichever account the credentials are of."""
     endpoint: HttpUrl | None = None
     """The cloud's API as operators reach it; unset means AWS itself. The twin: http://127.0.0.1:5599"""
     node_endpoint: HttpUrl | None = None

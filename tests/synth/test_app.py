@@ -22,9 +22,15 @@ def test_state_of_aws_lies_in_s3_with_a_lock_file(stacks: Stacks) -> None:
         "bucket": f"{bucket}-state",
         "key": "prod-zone-a.tfstate",
         "region": "eu-central-1",
-        "encrypt": True,
         "use_lockfile": True,
     }
+
+
+def test_the_account_of_the_file_is_the_only_one_for_state_and_resources(synth: Callable[..., Stacks]) -> None:
+    stacks = synth(cloud={"account": "012345678901"})
+    for stack in stacks.values():
+        assert stack["terraform"]["backend"]["s3"]["allowed_account_ids"] == ["012345678901"]
+        assert stack["provider"]["aws"][0]["allowed_account_ids"] == ["012345678901"]
 
 
 def test_state_of_an_emulated_cloud_lies_in_the_repository(stacks: Stacks, outdir: Path) -> None:

@@ -23,7 +23,6 @@ REQUIRED = {"aws": {"source": "hashicorp/aws", "version": PROVIDER_VERSION}}
                     "bucket": "states",
                     "key": "prod-zone-b.tfstate",
                     "region": "eu-central-1",
-                    "encrypt": True,
                     "use_lockfile": True,
                 }
             },
@@ -41,6 +40,12 @@ def test_only_the_state_and_the_cloud_are_configured(place: Place, backend: dict
         "terraform": {"backend": backend, "required_providers": REQUIRED},
         "provider": {"aws": [{"region": region}]},
     }
+
+
+def test_only_the_account_of_the_environments_file_is_touched() -> None:
+    made = configuration(Place("prod-zone-b", "eu-central-1", "states", None, "123456789012"))
+    assert made["terraform"]["backend"]["s3"]["allowed_account_ids"] == ["123456789012"]
+    assert made["provider"]["aws"] == [{"region": "eu-central-1", "allowed_account_ids": ["123456789012"]}]
 
 
 def test_an_emulation_is_reached_at_its_endpoint_and_never_sees_real_keys() -> None:

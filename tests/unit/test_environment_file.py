@@ -227,6 +227,17 @@ def test_other_patterns_of_channels_are_taken(tmp_path: Path, pattern: str) -> N
     assert load_environment(file).applications["shop"].channels == (pattern,)
 
 
+@pytest.mark.parametrize("account", [123456789012, 2747394, "12345678901", "1234567890123", "prod"])
+def test_an_account_has_twelve_digits_and_keeps_its_zeros(tmp_path: Path, account: Any) -> None:
+    """YAML reads 0012345678 as an octal number."""
+    said = problems(tmp_path, VALID | {"cloud": {"account": account}})
+    assert list(said) == ["cloud.account"]
+    assert said["cloud.account"].endswith('an account\'s id, as "123456789012": 12 digits, in quotes')
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(VALID | {"cloud": {"account": "001234567890"}}))
+    assert load_environment(file).cloud.account == "001234567890"
+
+
 def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -> None:
     found = problems(tmp_path, VALID | {"applications": {"My Shop": {}}})
     assert found.pop("applications.My Shop").startswith("'My Shop' | text that matches ^[a-z]")

@@ -14,6 +14,8 @@ from holdfast.ops import bootstrap, cloud, endpoints, images, reports
 from holdfast.ops.cloud import CloudError
 from holdfast.topology import Environment, emulation, load_environment, names, pins
 
+ACCOUNT = "123456789012"
+"""moto's."""
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
 
 
@@ -36,6 +38,32 @@ def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_a
 def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
     local = load_environment(ENVIRONMENTS / "local.yaml")
     assert "nothing to create" in bootstrap.bootstrap(local)[0]
+
+
+OTHER = "210987654321"
+
+
+def of(prod: Environment, account: str) -> Environment:
+    return prod.model_copy(update={"cloud": prod.cloud.model_copy(update={"account": account})})
+
+
+def test_nothing_is_made_with_credentials_of_another_account(prod: Environment) -> None:
+    with pytest.raises(CloudError, match=rf"of the account {ACCOUNT}, and cloud.account is {OTHER}; nothing was"):
+        bootstrap.bootstrap(of(prod, OTHER))
+    assert boto("s3").list_buckets()["Buckets"] == []
+    assert bootstrap.bootstrap(of(prod, ACCOUNT))[0].startswith("created")
+
+
+def test_every_call_about_a_bucket_says_whose_it_must_be(prod: Environment) -> None:
+    sent = []
+    s3 = cloud.client(of(prod, ACCOUNT), "s3")
+    s3.meta.events.register("before-send.s3", lambda request, **_: sent.append(request.headers))
+    s3.create_bucket(Bucket="states", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket="states", Key="it", Body=b"")
+    s3.head_bucket(Bucket="states")
+    list(s3.get_paginator("list_objects_v2").paginate(Bucket="states"))
+    owners = [headers.get("x-amz-expected-bucket-owner") for headers in sent]
+    assert owners == [None, *[ACCOUNT.encode()] * 3]
 
 
 def test_who_has_no_key_for_the_twin_is_told_how_to_have_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

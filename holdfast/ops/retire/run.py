@@ -31,7 +31,8 @@ def retire(environment: Environment, planned: Retirement, say: Callable[[str], N
         say(f"{doomed.name}: destroying")
         if doomed.name == names.identity_stack(environment):
             _empty(environment)
-        place = destroy.Place(doomed.name, environment.region, bucket, environment.api_endpoint)
+        account = environment.cloud.account
+        place = destroy.Place(doomed.name, environment.region, bucket, environment.api_endpoint, account)
         try:
             destroy.destroy(place, patience=TIMEOUT)
         except destroy.DestroyFailed as error:

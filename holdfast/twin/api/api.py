@@ -17,7 +17,7 @@ from holdfast.topology import names
 from holdfast.topology.emulation import Key
 from holdfast.twin.api import images, instances, s3, state
 from holdfast.twin.api.permissions import Permissions, wrongly_signed
-from holdfast.twin.api.serving import LOCK, Authorize, Call, Refusal, Request, Server, Service
+from holdfast.twin.api.serving import LOCK, Authorize, Call, Refusal, Request, Server, Service, refuse
 from holdfast.twin.api.viewing import look
 from holdfast.twin.view import CloudView
 
@@ -204,7 +204,11 @@ class Api:
         """To this host. Whoever has no key is refused, and a role what its policies do not allow."""
         if request.signature is None or request.signature.key_id != self.key.id:
             return self._permissions.refusal(request)
-        return None if request.signed_with(self.key.secret) else wrongly_signed(request)
+        if not request.signed_with(self.key.secret):
+            return wrongly_signed(request)
+        if request.bucket_owner not in (None, self.account):
+            return refuse(request.call, "AccessDenied", f"The bucket is not of the account {request.bucket_owner}.")
+        return None
 
     def _after(self, call: Call) -> None:
         if self._instant and call.service == "ec2":

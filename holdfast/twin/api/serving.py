@@ -63,6 +63,12 @@ class Request:
         return header
 
     @property
+    def bucket_owner(self) -> str | None:
+        """The header: the account that is to own the bucket, where the caller cares."""
+        header: str | None = self.environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+        return header
+
+    @property
     def parameters(self) -> dict[str, str]:
         """Of a service that takes a form."""
         return {name: values[0] for name, values in parse_qs(self.body.decode("latin-1")).items()}

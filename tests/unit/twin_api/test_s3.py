@@ -28,6 +28,13 @@ def test_a_bucket_that_wants_tls_is_reached(api: Api) -> None:
     assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"2") == "403"
 
 
+def test_a_bucket_is_not_anothers(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="kept", Key="one", Body=b"1", ExpectedBucketOwner=api.account)
+    assert refused(s3.get_object, Bucket="kept", Key="one", ExpectedBucketOwner="210987654321") == "AccessDenied"
+
+
 def test_only_the_first_conditional_write_wins(api: Api) -> None:
     s3 = client(api, "s3")
     s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
