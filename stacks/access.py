@@ -52,6 +52,11 @@ class Scope:
         tags = names.tags(self.cluster.environment) | more
         return {"StringEquals": {f"aws:ResourceTag/{name}": value for name, value in tags.items()}}
 
+    @property
+    def ours(self) -> dict[str, Any]:
+        """What is in this account: a bucket's name may be another's by now."""
+        return {"StringEquals": {"aws:ResourceAccount": self.account}}
+
     def through(self, *services: str) -> dict[str, Any]:
         return {"StringEquals": {"kms:ViaService": [f"{service}.{self.region}.amazonaws.com" for service in services]}}
 
@@ -131,14 +136,14 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     own = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
     own += [names.node_certificate(environment, node.name)] if environment.tls.on else []
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", [scope.secret(name) for name in own])
-    yield _allow("Read", "s3:GetObject", scope.objects(*read))
-    yield _allow("Write", "s3:PutObject", scope.objects(*write))
+    yield _allow("Read", "s3:GetObject", scope.objects(*read), scope.ours)
+    yield _allow("Write", "s3:PutObject", scope.objects(*write), scope.ours)
     if data:
         # Only a write that S3 refuses where there is one already: nobody may overwrite who began.
-        once = {"Null": {"s3:if-none-match": "false"}}
+        once = {"Null": {"s3:if-none-match": "false"}, **scope.ours}
         yield _allow("BeginOnce", "s3:PutObject", scope.objects(names.BOOTSTRAP_KEY), once)
     # Without it S3 answers 403 for an object that is not there, and a node could not tell that from a refusal.
-    yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket)
+    yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket, scope.ours)
     through = scope.through("s3", "secretsmanager")
     yield _allow("KeyThroughThose", ["kms:Decrypt", "kms:GenerateDataKey"], scope.key, through)
 

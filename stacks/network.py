@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import urlsplit
@@ -11,7 +13,9 @@ from cdktf import App
 from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
 from holdfast.topology.ranges import is_public
 from holdfast.topology.spec import TieredLayout
+from stacks import access
 from stacks.base import Stack
+from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.default_security_group import DefaultSecurityGroup
 from stacks.bindings.aws.eip import Eip
 from stacks.bindings.aws.internet_gateway import InternetGateway
@@ -76,6 +80,7 @@ class NetworkStack(Stack):
         for zone in cluster.zones:
             self._add_zone(zone)
         tables = [table.id for table in self.route_tables.values()]
+        self._account = DataAwsCallerIdentity(self, "account").account_id
         self._s3 = VpcEndpoint(
             self,
             "s3",
@@ -83,6 +88,7 @@ class NetworkStack(Stack):
             service_name=f"com.amazonaws.{self.environment.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=tables,
+            policy=self._own_bucket(),
             tags=self.tags("s3"),
         )
         self.node_group = self._group("nodes", "Holdfast nodes: Redis, Sentinel and HAProxy")
@@ -165,6 +171,21 @@ class NetworkStack(Stack):
                     gateway_id=internet.id,
                 )
 
+    def _own_bucket(self) -> str | None:
+        """What the network's way to S3 is for. A distribution may have its package mirrors in S3: None with these."""
+        if self.environment.images is Images.STOCK:
+            return None
+        bucket = f"arn:aws:s3:::{names.bucket(self.environment)}"
+        return self._allow("s3:*", [bucket, f"{bucket}/*"], {"aws:ResourceAccount": self._account})
+
+    def _by_our_account(self, service: str) -> str:
+        """With keys of another account, a node that was taken over could send it what it has."""
+        return self._allow(f"{service}:*", "*", {"aws:PrincipalAccount": self._account})
+
+    def _allow(self, action: str, resource: str | list[str], equal: Mapping[str, str]) -> str:
+        everybody = {"Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
+        return json.dumps(access.policy({**everybody, "Condition": {"StringEquals": equal}}))
+
     def _add_endpoints(self) -> None:
         """The APIs inside the network, and no way out of it."""
         group = self._group("endpoints", "The cloud's APIs inside the network")
@@ -178,6 +199,7 @@ class NetworkStack(Stack):
                 service_name=f"com.amazonaws.{self.environment.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
+                policy=self._by_our_account(service),
                 subnet_ids=[subnet.id for subnet in self._service_subnets.values()],
                 security_group_ids=[group.id],
                 tags=self.tags(service),

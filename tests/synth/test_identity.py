@@ -106,15 +106,23 @@ def test_each_machine_has_a_role_of_its_own_as_long_as_it_is_there(stacks: Stack
 
 def test_a_node_writes_only_its_own_report_and_reads_only_its_own_certificate(synth: Callable[..., Stacks]) -> None:
     stacks = synth(tls={"mode": "required"})
+    of_ours = {"aws:ResourceAccount": ACCOUNT}
     bucket = f"arn:aws:s3:::{stacks['local-identity']['resource']['aws_s3_bucket']['bucket']['bucket']}"
 
     def may(action: str, resource: str) -> bool:
-        return grant([{"Statement": policy(stacks, "local-b1")}], Need(action, resource)) is not None
+        return grant([{"Statement": policy(stacks, "local-b1")}], Need(action, resource, of_ours)) is not None
 
     for node, own in (("local-a1", False), ("local-b1", True), ("local-b10", False)):
         certificate = secret(f"tls/node/{node}", "local").replace("??????", "AbCdEf")
         assert may("s3:PutObject", f"{bucket}/reports/{node}.json") is own
         assert may("secretsmanager:GetSecretValue", certificate) is own
+
+
+@pytest.mark.parametrize("node", ["prod-a1", "tiered-gateway-b1"])
+def test_a_bucket_of_that_name_in_another_account_is_none_of_a_nodes(stacks: Stacks, node: str) -> None:
+    in_s3 = [it for it in policy(stacks, node) if "s3:" in str(it["Action"])]
+    assert {it["Sid"] for it in in_s3} >= {"Read", "Write", "TellMissingFromForbidden"}
+    assert {it["Condition"]["StringEquals"]["aws:ResourceAccount"] for it in in_s3} == {ACCOUNT}
 
 
 def test_a_node_attaches_only_its_own_volume_and_only_to_its_own_machine(stacks: Stacks) -> None:
@@ -143,7 +151,7 @@ def test_the_record_of_who_began_is_written_once(stacks: Stacks) -> None:
         if it["Action"] == "s3:PutObject" and "bootstrap/leader.json" in str(it["Resource"])
     )
     assert len(found["Resource"]) == 1
-    assert found["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+    assert found["Condition"]["Null"] == {"s3:if-none-match": "false"}
 
 
 def test_the_key_serves_a_node_only_through_the_services_it_uses(stacks: Stacks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +63,29 @@ def test_only_named_clients_reach_the_endpoints(synth: Callable[..., Stacks]) ->
     stacks = synth(network={"cidr": "10.40.0.0/16", "clients": ["10.8.0.0/16", "10.9.1.0/24"]})
     at_endpoints = {rule for rule in rules(stacks["local-network"]) if rule[2] == 6379}
     assert at_endpoints == {(NODES, "ingress", 6379, "10.8.0.0/16"), (NODES, "ingress", 6379, "10.9.1.0/24")}
+
+
+def test_the_ways_to_the_apis_lead_to_this_account_alone(synth: Callable[..., Stacks]) -> None:
+    stacks = synth(network={"cidr": "10.40.0.0/16", "egress": "endpoints"}, cloud={})
+    ways = {
+        name: json.loads(it["policy"]) for name, it in stacks["local-network"]["resource"]["aws_vpc_endpoint"].items()
+    }
+    (of_s3,) = ways.pop("s3")["Statement"]
+    bucket = f"arn:aws:s3:::{stacks['local-identity']['resource']['aws_s3_bucket']['bucket']['bucket']}"
+    account = "${data.aws_caller_identity.account.account_id}"
+    assert of_s3["Resource"] == [bucket, f"{bucket}/*"]
+    assert of_s3["Condition"] == {"StringEquals": {"aws:ResourceAccount": account}}
+    assert set(ways) == {"ec2", "secretsmanager"}
+    for service, policy in ways.items():
+        (statement,) = policy["Statement"]
+        assert statement["Action"] == f"{service}:*"
+        assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": account}}
+
+
+def test_package_mirrors_in_s3_are_not_shut_out(stacks: Stacks, synth: Callable[..., Stacks]) -> None:
+    assert "policy" not in stacks["prod-network"]["resource"]["aws_vpc_endpoint"]["s3"], "stock images"
+    baked = synth(images="baked", cloud={})["local-network"]
+    assert "policy" in baked["resource"]["aws_vpc_endpoint"]["s3"]
 
 
 def test_with_vpc_endpoints_nothing_leads_to_the_internet(synth: Callable[..., Stacks]) -> None:

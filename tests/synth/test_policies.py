@@ -19,8 +19,9 @@ LIMITS = {
     ("aws_iam_role_policy", "policy"): LIMIT - SPARE,
     ("aws_kms_key", "policy"): 32_768,
     ("aws_s3_bucket_policy", "policy"): 20_480,
+    ("aws_vpc_endpoint", "policy"): 20_480,
 }
-"""Characters; of a bucket's policy, bytes."""
+"""Characters; of a bucket's and an endpoint's, bytes."""
 
 
 def _longest(reference: re.Match[str]) -> str:

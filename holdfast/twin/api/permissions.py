@@ -99,10 +99,12 @@ class Permissions:
             yield Unknown(f"s3: {method} {path}")
             return
         action, of_key = S3_ACTIONS[method]
-        yield Need(action, f"arn:aws:s3:::{bucket}/{key}", once if method == "PUT" else {})
+        # moto has one account, so whatever is there is its own.
+        ours = {"aws:ResourceAccount": self._account}
+        yield Need(action, f"arn:aws:s3:::{bucket}/{key}", {**ours, **once} if method == "PUT" else ours)
         if method == "GET" and key not in stored.keys:
             # Else S3 does not tell that there is none.
-            yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", ours)
             return
         default = ((stored.encryption or {}).get("Rule") or {}).get("ApplyServerSideEncryptionByDefault") or {}
         if default.get("SSEAlgorithm") == "aws:kms":

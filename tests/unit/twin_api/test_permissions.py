@@ -90,6 +90,15 @@ def test_an_object_takes_the_permission_for_its_key(machine: Machine, bucket: An
     )
 
 
+def test_a_bucket_is_of_its_account(machine: Machine, bucket: Any) -> None:
+    s3, listed = machine.client("s3"), ("List", "s3:ListBucket", OBJECTS)
+    for account, code in ((ACCOUNT, "NoSuchKey"), ("210987654321", "AccessDenied")):
+        ours = {"StringEquals": {"aws:ResourceAccount": account}}
+        machine.may(("Read", "s3:GetObject", f"{OBJECTS}/*"), listed, Condition=ours)
+        assert refused(s3.get_object, Bucket="holdfast-local", Key="none") == code
+    assert refused(s3.get_object, Bucket="holdfast-local", Key="members.json") == "AccessDenied"
+
+
 def test_what_may_be_written_once_is_not_overwritten(machine: Machine, bucket: Any) -> None:
     s3, once = machine.client("s3"), {"Null": {"s3:if-none-match": "false"}}
     machine.may(("BeginOnce", "s3:PutObject", f"{OBJECTS}/bootstrap/leader.json"), Condition=once)
