@@ -2,7 +2,7 @@
 
 Exit codes: 0 all is well; 1 it is not (a status that is not healthy, a gate that stayed closed, an API that refused);
 2 what was given cannot be used (a wrong argument, an environment file with problems); 3 a review has blocking findings;
-130 interrupted.
+4 a deploy would do something else than what was approved; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ from holdfast.twin import commands as twin_commands
 
 BLOCKED = 3
 """Exit code of a review with a blocking finding that nothing overrides."""
+
+ANOTHER = 4
+"""Exit code of a review that would do something else than it is expected to."""
 
 WATCH_INTERVAL = 1.0
 """Seconds between two looks of `status --watch` and `status --wait`."""
@@ -118,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     found = with_json(command("review", _review, "what a deploy would do to the cluster, for a reviewer"))
     found.add_argument("--markdown", type=Path, metavar="FILE", help="write the Markdown there, not to standard output")
     found.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page too")
+    found.add_argument("--digest", type=Path, metavar="FILE", help="write the SHA-256 of what would be done there")
+    found.add_argument("--expect", metavar="SHA256", help="end with 4 where something else would be done than that")
     found.add_argument("--offline", action="store_true", help="without credentials: compare two commits' synth output")
     found.add_argument(
         "--base",
@@ -295,13 +300,21 @@ def _review(arguments: argparse.Namespace) -> int:
         arguments.html.write_text(page.render(made), encoding="utf-8")
     if arguments.markdown:
         arguments.markdown.write_text(markdown.render(made), encoding="utf-8")
+    if arguments.digest:
+        arguments.digest.write_text(made.digest + "\n", encoding="utf-8")
     if arguments.json:
         _print_json(made.as_json())
     elif arguments.markdown:
         out.print(made.headline, markup=False)
     else:
         print(markdown.render(made), end="")
-    return BLOCKED if made.blocked else 0
+    if made.blocked:
+        return BLOCKED
+    if arguments.expect not in (None, made.digest):
+        said = f"{environment.name}: a deploy would do {made.digest[:12]} now, and {arguments.expect[:12]} was approved"
+        err.print(f"{said}; review it anew, and have that approved", markup=False)
+        return ANOTHER
+    return 0
 
 
 def _expected(pairs: Sequence[str]) -> dict[str, str]:

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Deploys one environment, as a workflow runs it after the approval: deploy.sh ENV
-# Reviewed once more, since time has passed: a blocking finding stops here. Then zone by zone; the first gate that stays
-# closed ends it, and later zones are untouched.
+# Deploys one environment, as a workflow runs it after the approval: deploy.sh ENV DIGEST
+# Reviewed once more, since time has passed: a blocking finding stops here, and so does anything else than what was approved
+# (DIGEST, of the review before). Then zone by zone; the first gate that stays closed ends it, and later zones are untouched.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 environment=$1
+approved=$2
 summary=${GITHUB_STEP_SUMMARY:-/dev/stdout}
-scripts/ci/review.sh "$environment" || {
+scripts/ci/review.sh "$environment" --expect "$approved" || {
     code=$?
-    echo "**$environment was not deployed: its review does not pass (exit code $code).**" >>"$summary"
+    why="its review does not pass (exit code $code)"
+    ((code != 4)) || why="it would do something else by now than what was approved; run all jobs again, the review too"
+    echo "**$environment was not deployed: $why.**" >>"$summary"
     exit "$code"
 }
 source scripts/env.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # One environment's review, as a workflow runs it: review.sh ENV [OPTIONS OF holdfast review]
 # Leaves review/ENV.md and review/ENV.html. The Markdown goes to the job's summary and, with PULL_REQUEST set, into the one
-# comment that this environment has there. Exit code: that of the review.
+# comment that this environment has there. The SHA-256 of what would be done is the step's output `digest`. Exit code: that
+# of the review.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source scripts/env.sh
@@ -12,7 +13,7 @@ mkdir -p review
 report=review/$environment
 rm -f "$report".*
 code=0
-holdfast review "$environment" "$@" --markdown "$report.md" --html "$report.html" 2>"$report.err" || code=$?
+holdfast review "$environment" "$@" --markdown "$report.md" --html "$report.html" --digest "$report.digest" 2>"$report.err" || code=$?
 cat "$report.err" >&2
 if [[ ! -s $report.md ]]; then
     # An old comment must not stand there as if it were about this commit.
@@ -25,6 +26,9 @@ if [[ ! -s $report.md ]]; then
 fi
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
     cat "$report.md" >>"$GITHUB_STEP_SUMMARY"
+fi
+if [[ -n ${GITHUB_OUTPUT:-} && -s $report.digest ]]; then
+    echo "digest=$(<"$report.digest")" >>"$GITHUB_OUTPUT"
 fi
 if [[ -n ${PULL_REQUEST:-} ]]; then
     python scripts/ci/comment.py "$PULL_REQUEST" "$report.md"

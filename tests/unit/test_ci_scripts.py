@@ -90,6 +90,8 @@ def runner(tmp_path: Path) -> Runner:
 
 REVIEW = """
 while (($#)); do
+    [[ $1 == --digest ]] && echo "${DIGEST:-d1}" >"$2"
+    [[ $1 == --expect && $2 != "${DIGEST:-d1}" ]] && CODE=4
     [[ $1 == --markdown ]] && printf '<!-- holdfast review %s -->\\n%s\\n' shop "$SAYS" >"$2"
     shift
 done
@@ -158,17 +160,18 @@ def test_without_a_pull_request_nothing_is_posted(runner: Runner) -> None:
     runner.stand_in("holdfast", REVIEW)
     assert runner.run("review.sh", "shop", "--offline", "--base", "abc", SAYS="one node").returncode == 0
     assert runner.calls == [
-        "holdfast review shop --offline --base abc --markdown review/shop.md --html review/shop.html"
+        "holdfast review shop --offline --base abc --markdown review/shop.md --html review/shop.html "
+        "--digest review/shop.digest"
     ]
 
 
 def test_a_deploy_is_reviewed_then_made_and_then_looked_at(runner: Runner) -> None:
     runner.stand_in("holdfast", REVIEW)
     runner.stand_in("make", "echo deployed")
-    done = runner.run("deploy.sh", "shop", SAYS="one node")
+    done = runner.run("deploy.sh", "shop", "d1", SAYS="one node")
     assert done.returncode == 0, done.stderr
     assert [call.split(" --markdown")[0] for call in runner.calls] == [
-        "holdfast review shop",
+        "holdfast review shop --expect d1",
         "make --no-print-directory deploy ENV=shop YES=1",
         "holdfast status shop --wait 120",
     ]
@@ -177,15 +180,33 @@ def test_a_deploy_is_reviewed_then_made_and_then_looked_at(runner: Runner) -> No
 def test_a_blocked_review_stops_the_deploy_before_it_begins(runner: Runner) -> None:
     runner.stand_in("holdfast", REVIEW)
     runner.stand_in("make", "")
-    assert runner.run("deploy.sh", "shop", SAYS="blocked", CODE="3").returncode == 3
+    assert runner.run("deploy.sh", "shop", "d1", SAYS="blocked", CODE="3").returncode == 3
     assert not [call for call in runner.calls if call.startswith("make")]
     assert "shop was not deployed: its review does not pass (exit code 3)" in runner.summary
+
+
+@pytest.mark.parametrize("approved", ["d1", ""])
+def test_what_was_not_approved_is_not_deployed(runner: Runner, approved: str) -> None:
+    runner.stand_in("holdfast", REVIEW)
+    runner.stand_in("make", "")
+    assert runner.run("deploy.sh", "shop", approved, SAYS="two nodes", DIGEST="d2").returncode == 4
+    assert not [call for call in runner.calls if call.startswith("make")]
+    assert "shop was not deployed: it would do something else by now than what was approved" in runner.summary
+
+
+def test_a_review_tells_the_deploy_what_it_is_about(runner: Runner) -> None:
+    runner.stand_in("holdfast", REVIEW)
+    runner.run("review.sh", "shop", SAYS="one node", GITHUB_OUTPUT=str(runner.folder / "output"))
+    assert (runner.folder / "output").read_text() == "digest=d1\n"
+    runner.stand_in("holdfast", "exit 1")
+    runner.run("review.sh", "shop", GITHUB_OUTPUT=str(runner.folder / "output"))
+    assert (runner.folder / "output").read_text() == "digest=d1\n", "none where there is no review"
 
 
 def test_a_gate_that_stays_closed_ends_the_deploy_and_is_in_the_summary(runner: Runner) -> None:
     runner.stand_in("holdfast", REVIEW)
     runner.stand_in("make", "echo 'the gate stayed closed for 900 s, later zones are untouched'; exit 2")
-    assert runner.run("deploy.sh", "shop", SAYS="one node").returncode == 2
+    assert runner.run("deploy.sh", "shop", "d1", SAYS="one node").returncode == 2
     assert not [call for call in runner.calls if "status" in call]
     assert "the gate stayed closed for 900 s, later zones are untouched" in runner.summary
 

@@ -3,11 +3,13 @@
 import json
 import re
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from holdfast.ops.review import markdown, page, synthesis
+from holdfast import cli
+from holdfast.ops.review import markdown, page, run, synthesis
 from holdfast.ops.review.checkov import Finding
 from holdfast.ops.review.details import Block
 from holdfast.ops.review.facts import Facts
@@ -97,6 +99,55 @@ def test_the_worst_news_comes_first() -> None:
 
 def test_a_comment_starts_with_the_mark_by_which_it_is_found_again() -> None:
     assert markdown.render(report(facts())).startswith("<!-- holdfast review shop -->\n")
+
+
+def test_two_reviews_of_the_same_have_one_digest_whoever_leads_and_whenever_they_are_made() -> None:
+    first = report(facts(zone("a", replaced("a")), status=status("shop-a1")))
+    later = Provenance("c0ffee", "", PROVENANCE.versions, "2026-11-22 12:00 UTC")
+    again = make(facts(zone("a", replaced("a")), status=status("shop-b1")), [], Checked(), later)
+    assert re.fullmatch("[0-9a-f]{64}", first.digest)
+    assert first.digest == again.digest == first.as_json()["digest"]
+    assert f"does `{first.digest[:12]}`" in markdown.render(first)
+
+
+def test_whatever_else_would_be_done_has_another_digest() -> None:
+    topic = "aws_sns_topic.alarms"
+    different = [
+        facts(),
+        facts(stack("watch", change(topic, UPDATE, {"name": "a"}, {"name": "b"}))),
+        facts(stack("watch", change(topic, UPDATE, {"name": "a"}, {"name": "c"}))),
+        facts(stack("watch", change(topic, UPDATE, {"name": "x"}, {"name": "b"}))),
+        facts(stack("watch", change(topic, REPLACE, {"name": "a"}, {"name": "b"}))),
+        facts(stack("names", change(topic, UPDATE, {"name": "a"}, {"name": "b"}))),
+        facts(stack("watch", change("aws_sns_topic.others", UPDATE, {"name": "a"}, {"name": "b"}))),
+    ]
+    assert len({report(known).digest for known in different}) == len(different)
+
+
+@pytest.mark.parametrize(
+    ("expected", "known", "code"),
+    [
+        (report(facts()).digest, facts(), 0),
+        (report(facts()).digest, facts(zone("a", replaced("a"))), 4),
+        ("", facts(), 4),
+        (report(facts(zone("a", SHRUNK))).digest, facts(zone("a", SHRUNK)), 3),
+    ],
+    ids=["the same", "another", "nothing was approved", "the same, and blocked"],
+)
+def test_a_deploy_goes_on_only_with_what_was_approved(
+    expected: str,
+    known: Facts,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(run, "review", lambda *_: report(known))
+    file = tmp_path / "digest"
+    assert cli.main(["review", "prod", "--expect", expected, "--digest", str(file)]) == code
+    assert file.read_text() == f"{report(known).digest}\n"
+    said = f"a deploy would do {report(known).digest[:12]} now, and {expected[:12]} was approved"
+    assert (said in capsys.readouterr().err) is (code == 4)
 
 
 EVIL = "<b>b</b> [all](http://x) ~~well~~ ![i](http://y) _so_ \n\n# done"

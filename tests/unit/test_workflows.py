@@ -121,6 +121,22 @@ def test_a_deploy_waits_for_its_review_and_for_the_approval_of_its_environment()
     assert (deploy["needs"], deploy["environment"]) == ("review", "${{ inputs.name }}")
 
 
+def test_a_deploy_does_what_the_review_before_the_approval_said() -> None:
+    jobs = read(REPOSITORY / ".github" / "workflows" / "deploy-environment.yml")["jobs"]
+    (review,) = (step for step in jobs["review"]["steps"] if step.get("id") == "review")
+    assert review["run"] == 'scripts/ci/review.sh "$ENVIRONMENT"'
+    assert jobs["review"]["outputs"] == {"digest": "${{ steps.review.outputs.digest }}"}
+    deploy = jobs["deploy"]["steps"][-1]
+    assert deploy["run"] == 'scripts/ci/deploy.sh "$ENVIRONMENT" "$APPROVED"'
+    assert deploy["env"]["APPROVED"] == "${{ needs.review.outputs.digest }}"
+
+
+def test_certificates_are_renewed_with_a_role_of_each_environment() -> None:
+    """That trusts this GitHub environment alone: one role for all could read every authority's key."""
+    renew = read(REPOSITORY / ".github" / "workflows" / "renew.yml")["jobs"]["renew"]
+    assert renew["environment"] == "${{ matrix.name }}-certificates"
+
+
 def test_every_script_that_a_workflow_runs_is_there() -> None:
     named = {it for file in FILES for it in re.findall(r"scripts/ci/[\w.]+", file.read_text())}
     assert named == {

@@ -159,5 +159,5 @@ def _foot(report: Report) -> Iterator[str]:
     it = report.provenance
     versions = ", ".join(f"{name} {version}" for name, version in it.versions.items())
     yield ""
-    yield f"<sub>{report.facts.environment} at {it.commit}; {versions}; {it.made}</sub>"
+    yield f"<sub>{report.facts.environment} at {it.commit}; does `{report.digest[:12]}`; {versions}; {it.made}</sub>"
     yield ""

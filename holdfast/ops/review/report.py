@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -86,6 +88,24 @@ class Report:
         return any(stack.known_from is Planned.DIFF for stack in self.facts.stacks)
 
     @property
+    def digest(self) -> str:
+        """Of what would be done: two reviews with the same one would do the same. Not of who leads, or what time it is.
+
+        Of a value that Terraform holds for sensitive, whether it changes.
+        """
+        done = [
+            (
+                stack.name,
+                it.address,
+                it.action,
+                {name: (it.before.get(name), it.after.get(name)) for name in it.changed()},
+            )
+            for stack in self.facts.stacks
+            for it in stack.changes
+        ]
+        return hashlib.sha256(json.dumps(done, default=repr, sort_keys=True).encode()).hexdigest()
+
+    @property
     def verdict(self) -> Verdict:
         if self.blocked:
             return Verdict.BLOCKED
@@ -124,6 +144,7 @@ class Report:
             "headline": self.headline,
             "blocked": self.blocked,
             "offline": self.offline,
+            "digest": self.digest,
             "stacks": [
                 {"name": stack.name, "known_from": stack.known_from}
                 | {action.value: stack.count(action) for action in COUNTED}
