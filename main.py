@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from cdktf import App
 
 from holdfast import rendering
 from holdfast.errors import HoldfastError
+from holdfast.mirror import lock_provider
 from holdfast.topology import (
     Cluster,
     Environment,
@@ -40,12 +42,13 @@ def main() -> int:
     try:
         clusters = [usable(environment) for environment in chosen()]
         app = App()
-        for cluster in clusters:
-            add_environment(app, cluster)
+        stacks = [stack for cluster in clusters for stack in add_environment(app, cluster)]
     except HoldfastError as error:
         print(error, file=sys.stderr)
         return 2
     app.synth()
+    for stack in stacks:
+        lock_provider(Path(app.outdir) / "stacks" / stack.name)
     return 0
 
 

@@ -21,6 +21,8 @@ CLI_CONFIG = REPOSITORY / ".holdfast" / "terraformrc"
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 PROVIDER_VERSION = "5.100.0"
+CHECKSUMS = REPOSITORY / "stacks" / "bindings" / f"aws@{PROVIDER_VERSION}.lock.hcl"
+"""By which Terraform knows the provider, wherever it takes it from."""
 REGISTRY = "https://registry.terraform.io/.well-known/terraform.json"
 REGISTRY_TIMEOUT = 5.0
 """Seconds. The document has 100 bytes; a registry that needs longer does not serve a provider of 650 MB."""
@@ -48,6 +50,11 @@ def find_mirror(environ: Mapping[str, str] = os.environ) -> Path | None:
             f"expected {_folder(Path(named))} or a packed {_packed(Path(named)).name}"
         )
     return next((mirror for mirror in _candidates() if _has_provider(mirror)), None)
+
+
+def lock_provider(folder: Path) -> None:
+    """Have Terraform take no other provider in `folder` than that of `CHECKSUMS`."""
+    (folder / ".terraform.lock.hcl").write_bytes(CHECKSUMS.read_bytes())
 
 
 def write_cli_config(mirror: Path, file: Path = CLI_CONFIG) -> Path:

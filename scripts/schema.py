@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.mirror import PROVIDER, PROVIDER_VERSION, require_provider, terraform_environment
+from holdfast.mirror import PROVIDER, PROVIDER_VERSION, lock_provider, require_provider, terraform_environment
 
 BINDINGS = Path(__file__).resolve().parents[1] / "stacks" / "bindings"
 RESOURCES = BINDINGS / "resources.txt"
@@ -29,6 +29,7 @@ def whole_schema() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         requirement = {"aws": {"source": PROVIDER, "version": PROVIDER_VERSION}}
         Path(folder, "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": requirement}}))
+        lock_provider(Path(folder))
         _terraform(folder, "init", "-input=false")
         schemas: dict[str, Any] = json.loads(_terraform(folder, "providers", "schema", "-json"))
     return schemas

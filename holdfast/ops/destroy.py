@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.errors import HoldfastError
-from holdfast.mirror import PROVIDER_VERSION, REPOSITORY, tool_environment
+from holdfast.mirror import PROVIDER_VERSION, REPOSITORY, lock_provider, tool_environment
 from holdfast.ops.terraform import last
 from holdfast.topology import emulation, names
 
@@ -57,6 +57,7 @@ def destroy(place: Place, *, patience: float, lock: bool = True) -> None:
     with (FOLDER / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # one folder for all, since each would have its own copy of the provider
         (FOLDER / "main.tf.json").write_text(json.dumps(configuration(place), indent=2), encoding="utf-8")
+        lock_provider(FOLDER)
         _terraform(place.stack, patience, "init", "-reconfigure")
         locking = f"-lock-timeout={LOCK_PATIENCE}" if lock else "-lock=false"
         _terraform(place.stack, patience, "destroy", "-auto-approve", locking)

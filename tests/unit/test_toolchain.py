@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.mirror import CHECKSUMS, PROVIDER, PROVIDER_VERSION
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BINDINGS = REPOSITORY / "stacks" / "bindings"
 
@@ -29,6 +31,17 @@ def test_the_schema_was_cut_after_the_last_change_of_the_list() -> None:
     resources = [name.removeprefix("aws_") for name in schema["resource_schemas"]]
     sources = ["data_" + name for name in schema["data_source_schemas"]]
     assert sorted(resources + sources) == listed()
+
+
+def test_the_provider_is_locked_with_its_checksums_for_every_platform() -> None:
+    text = CHECKSUMS.read_text()
+    assert f'provider "{PROVIDER}"' in text
+    assert re.findall(r'(version|constraints) += "(.+)"', text) == [
+        ("version", PROVIDER_VERSION),
+        ("constraints", PROVIDER_VERSION),
+    ]
+    assert len(set(re.findall(r'"zh:[0-9a-f]{64}"', text))) == 15
+    assert re.findall(r'"h1:[A-Za-z0-9+/]{43}="', text), "for a mirror of unpacked providers"
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-checkov.lock"])
