@@ -19,7 +19,7 @@ source scripts/env.sh
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 code=0
-CI=true make --no-print-directory deploy "ENV=$environment" YES=1 2>&1 | tee "$log" || code=$?
+CI=true make --no-print-directory --old-file=setup deploy "ENV=$environment" YES=1 2>&1 | tee "$log" || code=$?
 if ((code)); then
     {
         echo "**The deploy of $environment stopped. What it said last:**"

@@ -172,7 +172,7 @@ def test_a_deploy_is_reviewed_then_made_and_then_looked_at(runner: Runner) -> No
     assert done.returncode == 0, done.stderr
     assert [call.split(" --markdown")[0] for call in runner.calls] == [
         "holdfast review shop --expect d1",
-        "make --no-print-directory deploy ENV=shop YES=1",
+        "make --no-print-directory --old-file=setup deploy ENV=shop YES=1",
         "holdfast status shop --wait 120",
     ]
 
@@ -230,6 +230,22 @@ def test_what_is_left_over_is_asked_for_when_the_reaper_fails_too(runner: Runner
     assert runner.run("reap.sh").returncode == 1
     runner.stand_in("holdfast", "")
     assert runner.run("reap.sh").returncode == 0
+
+
+def test_tools_reach_a_job_that_installs_nothing(runner: Runner, tmp_path: Path) -> None:
+    stamps = [".venv/.installed", "node_modules/.installed", "stacks/bindings/aws/.generated"]
+    for file in (*stamps, ".holdfast/bin/terraform"):
+        (runner.folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (runner.folder / file).write_text(file)
+        os.utime(runner.folder / file, (1, 1))
+    assert runner.run("tools.sh", "pack", "tools.tgz").returncode == 0
+    for folder in (".venv", "node_modules", "stacks", ".holdfast"):
+        shutil.rmtree(runner.folder / folder)
+    assert runner.run("tools.sh", "unpack", "tools.tgz").returncode == 0
+    assert (runner.folder / ".holdfast/bin/terraform").read_text() == ".holdfast/bin/terraform"
+    # Younger than the checkout: else make would install all of it again.
+    assert all((runner.folder / stamp).stat().st_mtime > 1 for stamp in stamps)
+    assert runner.run("tools.sh", "install", "tools.tgz").returncode == 2
 
 
 def test_certificates_that_are_due_are_renewed_and_one_that_is_not_taken_fails(runner: Runner) -> None:

@@ -16,13 +16,13 @@ WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 FILES = [*WORKFLOWS, *sorted((REPOSITORY / ".github" / "actions").glob("*/action.yml"))]
 
 READ = {"contents": "read"}
-ASSUME_ROLE = READ | {"id-token": "write"}
+ASSUME_ROLE = READ | {"actions": "read", "id-token": "write"}
 PERMISSIONS = {
     "checks": {"check": READ, "test": READ},
     "deploy": {"environments": READ, "each": ASSUME_ROLE},
     "deploy-environment": {"review": ASSUME_ROLE, "deploy": ASSUME_ROLE},
     "drift": {"environments": READ, "drift": ASSUME_ROLE},
-    "reap": {"reap": ASSUME_ROLE},
+    "reap": {"tools": READ, "reap": ASSUME_ROLE},
     "renew": {"environments": READ, "renew": ASSUME_ROLE},
     "review": {
         "environments": READ,
@@ -104,7 +104,7 @@ def test_no_expression_stands_in_a_shell_line_and_no_secret_is_named() -> None:
 
 def test_no_checkout_leaves_its_token_behind() -> None:
     checkouts = [step for file in FILES for step in steps(file) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 14
+    assert len(checkouts) == 15
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -137,10 +137,27 @@ def test_certificates_are_renewed_with_a_role_of_each_environment() -> None:
     assert renew["environment"] == "${{ matrix.name }}-certificates"
 
 
+def test_who_may_assume_a_role_installs_nothing() -> None:
+    """What a package runs when it is installed runs in a job without rights, and comes from there."""
+    equip, setups = "./.github/actions/equip", ("./.github/actions/setup", "./.github/actions/tools")
+    with_rights = {
+        (file, name): job for file, name, job in jobs() if "id-token" in job["permissions"] and "steps" in job
+    }
+    assert len(with_rights) == 6
+    for job in with_rights.values():
+        used = [step.get("uses") for step in job["steps"]]
+        assert equip in used and not set(setups) & set(used)
+        assert used.index(equip) < next(n for n, it in enumerate(used) if it and "configure-aws-credentials" in it)
+        assert not [step for step in job["steps"] if re.search(r"make|pip|npm", step.get("run", ""))]
+    assert "setup" not in str(steps(REPOSITORY / ".github/actions/equip/action.yml")).replace("actions/setup-node", "")
+    packed = {file for file, _, job in jobs() if any(step.get("uses") == setups[1] for step in job.get("steps", ()))}
+    assert packed | {"deploy-environment"} == {file for file, _ in with_rights} | {"deploy"}
+
+
 def test_every_script_that_a_workflow_runs_is_there() -> None:
     named = {it for file in FILES for it in re.findall(r"scripts/ci/[\w.]+", file.read_text())}
     assert named == {
         f"scripts/ci/{name}"
-        for name in ("deploy.sh", "drift.sh", "environments.py", "reap.sh", "renew.sh", "review.sh")
+        for name in ("deploy.sh", "drift.sh", "environments.py", "reap.sh", "renew.sh", "review.sh", "tools.sh")
     }
     assert [it for it in named if it.endswith(".sh") and not os.access(REPOSITORY / it, os.X_OK)] == []
