@@ -36,7 +36,7 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "haproxy.cfg": frozenset({Role.GATEWAY}),
     "keepalived.conf": frozenset({Role.GATEWAY}),
     "systemd/holdfast-kernel.service": frozenset({Role.DATA}),
-    "systemd/holdfast-begin.service": frozenset({Role.DATA}),
+    "systemd/holdfast-begin.service": frozenset({Role.DATA, Role.SENTINEL}),
     "systemd/holdfast-redis.service": frozenset({Role.DATA}),
     "systemd/holdfast-handover.service": frozenset({Role.DATA}),
     "systemd/holdfast-sentinel.service": frozenset({Role.SENTINEL}),
@@ -93,8 +93,6 @@ def _units() -> list[Path]:
 def _is_for(cluster: Cluster, node: Node, template: str) -> bool:
     if template in ELECTION and not cluster.elects:
         return False
-    if template == "systemd/holdfast-begin.service" and Role.SENTINEL in node.roles:
-        return False  # The Sentinel beside a Redis begins the cluster when it looks for its configuration.
     return bool(node.roles & NEEDED_BY.get(template, node.roles))
 
 

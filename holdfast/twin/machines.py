@@ -94,6 +94,8 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
         f"--kill-signal=SIGRTMIN+{POWER_OFF - signal.SIGRTMIN}",
         # nspawn gives it by itself only to machines whose network it makes.
         "--capability=CAP_NET_ADMIN",
+        # With which the systemd of a machine enforces IPAddressDeny=, as on a machine of its own.
+        "--system-call-filter=bpf",
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",

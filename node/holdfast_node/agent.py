@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 
 from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
+from holdfast_node.bootstrap import BEGAN
 from holdfast_node.cloud import Cloud
 from holdfast_node.cure import Cure
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, hangs_back, is_leaderless, observe
@@ -24,7 +25,6 @@ from holdfast_node.log import say
 from holdfast_node.membership import Membership
 from holdfast_node.notice import Notice
 from holdfast_node.report import Reporter
-from holdfast_node.sentinel_config import BEGAN
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence

@@ -7,7 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from holdfast_node import addresses, certificate, handover, identity, renewal, secrets, sentinel_config, volume
+from holdfast_node import (
+    addresses,
+    bootstrap,
+    certificate,
+    handover,
+    identity,
+    renewal,
+    secrets,
+    sentinel_config,
+    volume,
+)
 from holdfast_node.agent import Agent
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
@@ -49,20 +59,20 @@ def _renew(me: Identity) -> None:
 
 
 def _sentinel_config(me: Identity) -> None:
-    sentinel_config.prepare(me, Cloud(me), secrets.login(secrets.SENTINEL), secrets.login_at_sentinels(me))
+    sentinel_config.prepare(me)
 
 
 def _begin(me: Identity) -> None:
-    sentinel_config.begin(me, Cloud(me))
+    bootstrap.begin(me, Cloud(me), lambda: secrets.login_at_sentinels(me))
 
 
 def _run(me: Identity) -> None:
-    Agent(me, Cloud(me), lambda: secrets.login(secrets.NODE), lambda: secrets.login_at_sentinels(me)).run()
+    Agent(me, Cloud(me), secrets.login, lambda: secrets.login_at_sentinels(me)).run()
 
 
 def _hand_over(me: Identity) -> None:
     try:
-        handover.hand_over(me, secrets.login(secrets.NODE), secrets.login_at_sentinels(me))
+        handover.hand_over(me, secrets.login(), secrets.login_at_sentinels(me))
     except handover.Failed as failed:
         say(str(failed))
 

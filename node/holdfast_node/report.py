@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from holdfast_node import aside, certificate, notice, renewal, secrets
+from holdfast_node import aside, certificate, notice, renewal, secrets, told
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -89,9 +89,14 @@ class Reporter:
                 time.sleep(INTERVAL)
 
     def _look_who_there_is(self, now: float) -> None:
-        if now - self._members_at >= MEMBERS_INTERVAL:
-            self._members_at = now
-            self._membership.members = frozenset(self._cloud.members().values())
+        # A Sentinel that has been told something forged is restarted soon, with what is true.
+        forged = self._sentinels.strangers() or self._sentinels.absurd_epochs()
+        if now - self._members_at < MEMBERS_INTERVAL and not forged:
+            return
+        self._members_at, members = now, self._cloud.members()
+        self._membership.members = frozenset(members.values())
+        if self._identity.has("sentinel"):
+            told.tell(members, self._cloud.last_leader())
 
     def _obey(self) -> None:
         """Hand over, where this node leads and an operator has ordered it."""

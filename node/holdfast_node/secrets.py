@@ -34,6 +34,9 @@ NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
 """The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one
 with which it changes passwords."""
 
+LOGIN = "node.json"
+"""This program's own user and password."""
+
 Passwords = Mapping[str, Sequence[Password]]
 """User → the password that is used, then others that are accepted."""
 
@@ -51,11 +54,11 @@ def fetch(identity: Identity, cloud: Cloud) -> Passwords:
         write_private(FOLDER / "redis-auth.conf", login_of_replicas, "redis")
     if identity.has("sentinel") and identity.since_6_2:
         _write_users("sentinel-users.acl", found)
+    if identity.has("sentinel"):
+        write_private(FOLDER / "sentinel-auth.conf", logins_of_sentinel(identity, used), "redis")
     if identity.has("gateway"):
         write_private(FOLDER / "haproxy.map", haproxy_map(found), "haproxy")
-    for user in (NODE, SENTINEL):
-        if user in used:
-            write_private(_login_file(user), json.dumps([user, used[user]]), "redis")
+    write_private(FOLDER / LOGIN, json.dumps([NODE, used[NODE]]), "redis")
     say("fetched the passwords that this node needs")
     return found
 
@@ -80,6 +83,16 @@ def haproxy_map(passwords: Passwords) -> str:
     return "".join(f"{login} metrics\n" for login in logins)
 
 
+def logins_of_sentinel(identity: Identity, used: Mapping[str, str]) -> str:
+    """Lines of Sentinel's configuration: what it says to Redis and to the others, or from 6.2 on does not ask for."""
+    user, password, name = SENTINEL, used[SENTINEL], identity.environment
+    at_redis = f"sentinel auth-user {name} {user}\nsentinel auth-pass {name} {password}\n"
+    if identity.since_6_2:
+        return f"{at_redis}sentinel sentinel-user {user}\nsentinel sentinel-pass {password}\n"
+    # One password for all that any Sentinel is told.
+    return f"{at_redis}requirepass {used[NODE]}\n"
+
+
 def tell_which(passwords: Passwords) -> None:
     """Note which passwords all services here know by now: see `versions`."""
     known = {user: [password.version for password in passwords[user]] for user in passwords}
@@ -92,15 +105,15 @@ def versions() -> dict[str, list[str]]:
     return found
 
 
-def login(user: str) -> Credentials:
-    """Of one of our own users, as they were fetched last."""
-    name, password = json.loads(_login_file(user).read_text(encoding="utf-8"))
+def login() -> Credentials:
+    """This program's, as it was fetched last."""
+    name, password = json.loads((FOLDER / LOGIN).read_text(encoding="utf-8"))
     return Credentials(name, password, certificate.context())
 
 
 def login_at_sentinels(identity: Identity) -> Credentials:
     """This program's. Before 6.2 a Sentinel knows no users, only a password: that of the one called `default`."""
-    mine = login(NODE)
+    mine = login()
     return mine if identity.since_6_2 else mine._replace(user="default")
 
 
@@ -119,10 +132,6 @@ def _there(identity: Identity, cloud: Cloud) -> list[str]:
 
 def _write_users(file: str, passwords: Passwords) -> None:
     write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), "redis")
-
-
-def _login_file(user: str) -> Path:
-    return FOLDER / f"{user}.json"
 
 
 def _hash(password: str) -> str:

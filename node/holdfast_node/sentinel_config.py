@@ -3,6 +3,8 @@
 Sentinel writes its votes and epochs into its configuration file. It is kept on the data volume, so that a replaced
 machine does not forget that it has voted, and only its settings are renewed. What a forged greeting made it learn is
 not kept: strangers, a leader that is no node, and epochs that no election gave (see known.py).
+
+It runs as Sentinel does, which may not call the cloud: what the bucket tells it reads from files of the node program.
 """
 
 from __future__ import annotations
@@ -10,21 +12,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from holdfast_node import resp
-from holdfast_node.cloud import Cloud
+from holdfast_node import told
+from holdfast_node.bootstrap import FIRST_LEADER
 from holdfast_node.files import write_private
 from holdfast_node.identity import Identity
 from holdfast_node.known import ABSURD_EPOCH, Known
 from holdfast_node.log import say
 
 SETTINGS = Path("/etc/holdfast/sentinel.conf")
+LOGINS = Path("/run/holdfast/sentinel-auth.conf")
+"""What it says to Redis and to other Sentinels: see secrets.py."""
+
 KEPT = Path("/var/lib/holdfast/sentinel/sentinel.conf")
-BEGAN = Path("/var/lib/holdfast/sentinel/began")
-"""There when this very volume began the cluster; holds the bootstrap record's token."""
 
 RETRY = 1.0
-ANSWER_TIMEOUT = 0.2
-"""Seconds that another Sentinel has to answer."""
 
 LEARNT = (
     "sentinel monitor",
@@ -36,41 +37,16 @@ LEARNT = (
 )
 
 
-def prepare(identity: Identity, cloud: Cloud, login: resp.Credentials, at_sentinels: resp.Credentials) -> None:
-    """Write the configuration that Sentinel starts with.
-
-    `login`: with which it asks Redis and other Sentinels; `at_sentinels`: with which this program asks them.
-    """
+def prepare(identity: Identity) -> None:
+    """Write the configuration that Sentinel starts with."""
     kept = KEPT.read_text(encoding="utf-8") if KEPT.exists() else ""
-    known = _known(identity, cloud, kept)
+    known = _known(identity, kept)
     learnt = believable(kept, known, now=int(time.time()))
     if learnt != kept:
         say("a forged greeting had reached its Sentinel: keeps of what that has learnt only what can be true")
     if not _monitor(learnt):
-        learnt += _first_leader(identity, cloud, at_sentinels, known, forged=_monitor(kept) is not None)
-    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + _logins(identity, login, at_sentinels), learnt))
-
-
-def begin(identity: Identity, cloud: Cloud) -> None:
-    """Begin the cluster where nobody has: on a machine with data, but without a Sentinel that would have done it."""
-    while True:
-        try:
-            _from_record(identity, cloud)
-            return
-        except Exception as error:
-            say(f"the bootstrap record cannot be read yet: {error}")
-            time.sleep(RETRY)
-
-
-def _logins(identity: Identity, login: resp.Credentials, at_sentinels: resp.Credentials) -> str:
-    """Lines of configuration, of which the last ones are for other Sentinels."""
-    user, password = login.user, login.password
-    name = identity.environment
-    at_redis = f"sentinel auth-user {name} {user}\nsentinel auth-pass {name} {password}\n"
-    if identity.since_6_2:
-        return f"{at_redis}sentinel sentinel-user {user}\nsentinel sentinel-pass {password}\n"
-    # One password for all that any Sentinel is told.
-    return f"{at_redis}requirepass {at_sentinels.password}\n"
+        learnt += _first_leader(identity, known, forged=_monitor(kept) is not None)
+    write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + LOGINS.read_text(encoding="utf-8"), learnt))
 
 
 def merge(settings: str, kept: str) -> str:
@@ -132,13 +108,13 @@ def _may_be_true(words: list[str], known: Known, *, leader_is_true: bool) -> boo
     return True
 
 
-def _known(identity: Identity, cloud: Cloud, kept: str) -> Known:
-    """Who there is. The bucket is asked only where the leader is no slot: it may be of a newer layout."""
+def _known(identity: Identity, kept: str) -> Known:
+    """Who there is. What the bucket told is awaited only where the leader is no slot: it may be of a newer layout."""
     known = Known(identity)
     leaders = [words[3:5] for words in map(str.split, kept.splitlines()) if words[:2] == ["sentinel", "monitor"]]
     while not all(known.is_data(*leader) for leader in leaders):
         try:
-            known.deployed = frozenset(cloud.members().values())
+            known.deployed = frozenset(told.members().values())
             break
         except Exception as error:
             say(f"its Sentinel's leader is no slot, and which nodes there are cannot be read yet: {error}")
@@ -146,24 +122,22 @@ def _known(identity: Identity, cloud: Cloud, kept: str) -> Known:
     return known
 
 
-def _first_leader(
-    identity: Identity, cloud: Cloud, credentials: resp.Credentials, known: Known, *, forged: bool
-) -> str:
+def _first_leader(identity: Identity, known: Known, *, forged: bool) -> str:
     """Lines of configuration: whom a Sentinel monitors that knows no leader, or only a forged one.
 
-    Others may believe in the forged one too, and greet with it: so not they are asked then, and the last one that was
-    proven to lead gets an epoch that none of them has.
+    Others may believe in the forged one too, and greet with it: so the last one that was proven to lead gets an epoch
+    that none of them has.
     """
-    leader, epoch = (_last_leader(cloud, known), int(time.time())) if forged else (None, 0)
+    leader, epoch = (_last_leader(known), int(time.time())) if forged else (None, 0)
     if leader is None:
-        leader, epoch = _find_leader(identity, cloud, credentials, known), 0
+        leader, epoch = FIRST_LEADER.read_text(encoding="utf-8"), 0
     name = identity.environment
     return f"sentinel monitor {name} {leader} {identity.redis_port} 1\nsentinel config-epoch {name} {epoch}\n"
 
 
-def _last_leader(cloud: Cloud, known: Known) -> str | None:
+def _last_leader(known: Known) -> str | None:
     try:
-        leader = cloud.last_leader()
+        leader = told.last_leader()
     except Exception as error:
         say(f"who led last cannot be read: {error}")
         return None
@@ -172,52 +146,3 @@ def _last_leader(cloud: Cloud, known: Known) -> str | None:
 
 def _monitor(config: str) -> str | None:
     return next((line.split()[3] for line in config.splitlines() if line.startswith("sentinel monitor ")), None)
-
-
-def _find_leader(identity: Identity, cloud: Cloud, credentials: resp.Credentials, known: Known) -> str:
-    """Whom the other Sentinels name; where there are none, whom the bootstrap record names, which may be this node."""
-    while True:
-        leader = _ask_peers(identity, credentials, known)
-        if leader:
-            say(f"the other Sentinels name {leader}")
-            return leader
-        try:
-            return _from_record(identity, cloud)
-        except Exception as error:
-            say(f"no Sentinel answers, and the bootstrap record cannot be read yet: {error}")
-            time.sleep(RETRY)
-
-
-def _ask_peers(identity: Identity, credentials: resp.Credentials, known: Known) -> str | None:
-    """What most of the answering Sentinels say."""
-    answers: list[str] = []
-    for address in identity.other_sentinels():
-        try:
-            with resp.Client(address, identity.sentinel_port, credentials, timeout=ANSWER_TIMEOUT) as sentinel:
-                answer = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", identity.environment)
-        except (OSError, resp.Refused):
-            continue
-        if answer and known.is_data(*answer):
-            answers.append(answer[0])
-    return max(set(answers), key=answers.count) if answers else None
-
-
-def _from_record(identity: Identity, cloud: Cloud) -> str:
-    record = cloud.bootstrap_record()
-    if record is None:
-        if not identity.has("data"):
-            raise RuntimeError("nobody has begun this cluster; a node with data does")
-        mine = {"leader": identity.address, "node": identity.node, "token": f"{identity.volume_id}/{time.time_ns()}"}
-        BEGAN.write_text(mine["token"], encoding="utf-8")
-        if cloud.claim_bootstrap(mine):
-            say(f"nobody has begun this cluster: {identity.node} begins it")
-            return identity.address
-        record = cloud.bootstrap_record()
-        if record is None:
-            # Refused while another's write is under way: only a record that can be read says who it was.
-            raise RuntimeError("another node is just writing it")
-    # Only the volume that began the cluster may lead it empty; a crash between claim and answer keeps the same token.
-    if BEGAN.exists() and BEGAN.read_text(encoding="utf-8") != record["token"]:
-        BEGAN.unlink()
-    say(f"the bootstrap record names {record['leader']}")
-    return record["leader"]

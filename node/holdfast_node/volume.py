@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 def prepare(identity: Identity, cloud: Cloud) -> None:
-    """Attach this node's volume, mount it at /var/lib/holdfast and make the folders of Redis and Sentinel on it.
+    """Attach this node's volume, mount it at /var/lib/holdfast and make a folder on it for each who keeps something.
 
     Raises:
         Refused: it holds something else; nothing was changed.
@@ -61,7 +61,7 @@ def prepare(identity: Identity, cloud: Cloud) -> None:
         MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
         subprocess.run(["mount", "-o", MOUNT_OPTIONS, device, MOUNT_POINT], check=True)
         say(f"mounted {device} ({found}) at {MOUNT_POINT}")
-    for name in ("redis", "sentinel"):
+    for name in ("redis", "sentinel", "node"):
         _make_folder(MOUNT_POINT / name)
 
 

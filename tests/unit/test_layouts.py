@@ -293,6 +293,7 @@ DATA = {
     "holdfast-redis.service",
     "holdfast-handover.service",
     "holdfast-volume.service",
+    "holdfast-begin.service",
 }
 GATEWAY = {
     "/etc/holdfast/haproxy.cfg",
@@ -306,14 +307,14 @@ SENTINEL = {
     "/etc/holdfast/sentinel-users.acl",
     "holdfast-sentinel.service",
     "holdfast-volume.service",
+    "holdfast-begin.service",
 }
-BEGIN = {"holdfast-begin.service"}
 
 
 @pytest.mark.parametrize(
     ("content", "node", "files", "packages"),
     [
-        (TIERED, "shop-data-a1", DATA | BEGIN, "redis-server redis-tools"),
+        (TIERED, "shop-data-a1", DATA, "redis-server redis-tools"),
         (TIERED, "shop-gateway-a1", GATEWAY, "redis-tools haproxy keepalived"),
         (TIERED, "shop-sentinel-a1", SENTINEL, "redis-sentinel redis-tools"),
         (

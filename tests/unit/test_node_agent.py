@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from holdfast_node import handover, renewal, report, secrets
+from holdfast_node import handover, renewal, report, secrets, told
 from holdfast_node.agent import Agent
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
@@ -322,6 +322,24 @@ def reporter_of(
 ) -> Any:
     parts: Any = (cloud, hand_over, sentinels, servers)
     return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0], parts[0])
+
+
+def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_something_forged(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each Sentinel restarts soon then, with what its node has written down last."""
+    monkeypatch.setattr(told, "FILE", tmp_path / "told.json")
+    leaders, forged = iter((ME, NAMED, "10.40.32.4")), dict[str, object]()
+    cloud = SimpleNamespace(members=lambda: {"local-a1": ME}, last_leader=lambda: next(leaders))
+    parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), None, None]
+    reporter = Reporter(identity, *parts, membership=SimpleNamespace(), holders=parts[1])  # type: ignore[arg-type]
+    for now in (0.0, 1.0):
+        reporter._look_who_there_is(now)
+        assert (told.members(), told.last_leader()) == ({"local-a1": ME}, ME)
+    forged[ME] = {"10.9.9.9:26379"}
+    for now, leader in ((2.0, NAMED), (3.0, "10.40.32.4")):
+        reporter._look_who_there_is(now)
+        assert told.last_leader() == leader
 
 
 @pytest.fixture(autouse=True)

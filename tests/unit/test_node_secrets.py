@@ -65,13 +65,14 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     monkeypatch.setattr(shutil, "chown", lambda file, user, group: owners.update({Path(file).name: user}))
     secrets.fetch(identity, Cloud(failures=1))  # type: ignore[arg-type]
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()} == dict.fromkeys(
-        ("haproxy.map", "node.json", "redis-auth.conf", "sentinel-users.acl", "sentinel.json", "users.acl"), "0o600"
+        ("haproxy.map", "node.json", "redis-auth.conf", "sentinel-auth.conf", "sentinel-users.acl", "users.acl"),
+        "0o600",
     )
     of_redis = (
         ".node.json.new",
         ".redis-auth.conf.new",
+        ".sentinel-auth.conf.new",
         ".sentinel-users.acl.new",
-        ".sentinel.json.new",
         ".users.acl.new",
     )
     assert owners == dict.fromkeys(of_redis, "redis") | {".haproxy.map.new": "haproxy"}
@@ -79,13 +80,23 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
     login = base64.b64encode(b"metrics:of metrics").decode()
     assert (folder / "haproxy.map").read_text() == f"{login} metrics\n"
     assert json.loads((folder / "node.json").read_text()) == ["node", "of node"]
-    assert secrets.login(secrets.NODE) == Credentials("node", "of node")
-    assert secrets.login(secrets.SENTINEL) == Credentials("sentinel", "of sentinel")
+    assert secrets.login() == Credentials("node", "of node")
+    assert (folder / "sentinel-auth.conf").read_text() == (
+        "sentinel auth-user local sentinel\nsentinel auth-pass local of sentinel\n"
+        "sentinel sentinel-user sentinel\nsentinel sentinel-pass of sentinel\n"
+    )
     assert secrets.login_at_sentinels(identity) == Credentials("node", "of node")
     assert secrets.login_at_sentinels(dataclasses.replace(identity, since_6_2=False)) == Credentials(
         "default", "of node"
     )
     assert "of app" not in (folder / "users.acl").read_text()
+
+
+def test_redis_6_0_knows_one_password_at_sentinels_and_no_users(identity: Identity) -> None:
+    old = dataclasses.replace(identity, since_6_2=False)
+    assert secrets.logins_of_sentinel(old, {"sentinel": "correct horse", "node": "battery"}) == (
+        "sentinel auth-user local sentinel\nsentinel auth-pass local correct horse\nrequirepass battery\n"
+    )
 
 
 def test_an_application_that_was_removed_is_left_out_and_not_waited_for(
@@ -118,7 +129,7 @@ def test_where_nobody_says_which_users_there_are_all_are(
     [
         ("data", {"app", "replication", "node"}, {"node.json", "users.acl", "redis-auth.conf"}),
         ("gateway", {"metrics", "node"}, {"node.json", "haproxy.map"}),
-        ("sentinel", {"app", "sentinel", "node"}, {"node.json", "sentinel.json", "sentinel-users.acl"}),
+        ("sentinel", {"app", "sentinel", "node"}, {"node.json", "sentinel-auth.conf", "sentinel-users.acl"}),
     ],
 )
 def test_a_machine_gets_only_the_secrets_that_its_roles_need(

@@ -83,7 +83,7 @@ def test_a_blank_volume_is_formatted_with_the_nodes_id_and_mounted(
     volume.prepare(identity, machine.cloud)
     assert machine.tags["UUID"] == OWN
     assert machine.ran == ["mkfs.ext4", "mount"]
-    assert {folder.name for folder in (tmp_path / "mount").iterdir()} == {"redis", "sentinel"}
+    assert {folder.name for folder in (tmp_path / "mount").iterdir()} == {"redis", "sentinel", "node"}
 
 
 def used(machine: Machine) -> None:
@@ -199,7 +199,7 @@ def test_nothing_on_a_volume_becomes_root_a_device_or_a_program(identity: Identi
     assert {"nosuid", "nodev", "noexec"} <= machine.options
 
 
-@pytest.mark.parametrize("name", ["redis", "sentinel"])
+@pytest.mark.parametrize("name", ["redis", "sentinel", "node"])
 @pytest.mark.parametrize("left", ["link", "link to nothing", "file"])
 def test_what_a_machine_left_in_place_of_a_folder_is_refused_and_not_followed(
     identity: Identity, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: str

@@ -362,6 +362,20 @@ def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
     assert set(re.findall(r"node\.pyz (\S+)", units)) == set(COMMANDS)
 
 
+CALL_THE_CLOUD = {f"holdfast-{name}.service" for name in ("first-boot", "volume", "secrets", "renew", "begin", "node")}
+
+
+def test_no_unit_but_those_of_the_node_program_reaches_the_metadata_service() -> None:
+    """Of several lines systemd takes all, but those before an empty one."""
+    units = {Path(path).name: settings(content) for path, content in first(PROD).items() if path.endswith(".service")}
+    denied = {name: [line for line in lines if line.startswith("IPAddress")] for name, lines in units.items()}
+    reaches = {name for name, lines in denied.items() if lines != ["IPAddressDeny=169.254.169.254 fd00:ec2::254"]}
+    assert reaches == CALL_THE_CLOUD
+    assert {tuple(denied[name]) for name in reaches if denied[name]} == {
+        ("IPAddressDeny=169.254.169.254 fd00:ec2::254", "IPAddressDeny=")
+    }
+
+
 def test_a_gateway_does_not_wait_for_the_redis_beside_it() -> None:
     for unit in ("holdfast-node", "holdfast-haproxy"):
         lines = settings(first(PROD)[f"/etc/systemd/system/{unit}.service"])
