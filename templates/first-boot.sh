@@ -7,5 +7,8 @@ until apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg:
     sleep 5
 done
 {% endif %}
+# The node program's own user: no other service has it.
+id holdfast >/dev/null 2>&1 || useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin holdfast ||
+    exit 1
 /usr/local/sbin/holdfast-fetch || exit 1
 systemctl enable --now --no-block holdfast.target

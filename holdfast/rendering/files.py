@@ -26,7 +26,7 @@ PACKAGES: dict[str, frozenset[Role]] = {
     "haproxy": frozenset({Role.GATEWAY}),
     "keepalived": frozenset({Role.GATEWAY}),
 }
-"""What a stock image lacks, by the roles that need it. redis-tools makes the user that the node program runs as."""
+"""What a stock image lacks, by the roles that need it. redis-tools: redis-cli, for whoever looks."""
 
 NEEDED_BY: dict[str, frozenset[Role]] = {
     "redis.conf": frozenset({Role.DATA}),

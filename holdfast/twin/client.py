@@ -75,7 +75,7 @@ def connect_to_sentinel(node_name: str, address: str, timeout: float) -> socket.
     try:
         if (folder / "ca.pem").exists():
             tls = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-            tls.load_cert_chain(folder / "redis.pem")
+            tls.load_cert_chain(folder / "node.pem")
             connection = tls.wrap_socket(connection, server_hostname=address)
         connection.sendall(f"AUTH {user} {password}\r\n".encode())
         answer = connection.recv(256)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from holdfast_node import resp
 from holdfast_node.log import say
 
-FOLDER = Path("/var/lib/holdfast/redis/aside")
+FOLDER = Path("/var/lib/holdfast/aside")
 DUMP = Path("/var/lib/holdfast/redis/dump.rdb")
 
 BEGINS_AFTER = 1.0
@@ -76,14 +76,14 @@ def newest() -> dict[str, Any] | None:
     files = _files()
     if not files:
         return None
-    found = files[-1].stat()
+    found = files[-1].lstat()
     return {"file": str(files[-1]), "bytes": found.st_size, "at": found.st_mtime}
 
 
 def _take(*, append_only: bool) -> Path:
-    FOLDER.mkdir(exist_ok=True)
     file = FOLDER / time.strftime("%Y%m%dT%H%M%SZ.rdb", time.gmtime())
     file.unlink(missing_ok=True)
+    # It is Redis' file: the kernel lets link it who may read and write it, and no link in its place.
     file.hardlink_to(DUMP)
     if append_only:
         # Elsewhere Redis starts from it.
@@ -95,7 +95,7 @@ def _take(*, append_only: bool) -> Path:
 
 def _files() -> list[Path]:
     """In the order of their age; those that are too old go."""
-    found = {file: file.stat().st_mtime >= time.time() - DAYS * 86400 for file in sorted(FOLDER.glob("*.rdb"))}
+    found = {file: file.lstat().st_mtime >= time.time() - DAYS * 86400 for file in sorted(FOLDER.glob("*.rdb"))}
     for file, young in found.items():
         if not young:
             file.unlink()

@@ -1,6 +1,6 @@
 """This machine's certificate, and whom it believes: fetched onto tmpfs, and used for every connection to a peer.
 
-Redis, Sentinel and this program read one file, HAProxy another: certificate and key in each, readable by its user only.
+Redis and Sentinel read one file, HAProxy and this program one each: certificate and key in it, for its user only.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from holdfast_node.cloud import Certificate, Cloud, patiently
-from holdfast_node.files import write_for_all, write_private
+from holdfast_node.files import HAPROXY, PROGRAM, REDIS, write_for_all, write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
 FOLDER = Path("/run/holdfast")
-AUTHORITY, OWN, HAPROXY = "ca.pem", "redis.pem", "haproxy.pem"
+AUTHORITY, OF_REDIS, OF_HAPROXY, OWN = "ca.pem", "redis.pem", "haproxy.pem", "node.pem"
 KNOWN = "certificate.json"
 """Which certificate all services here use."""
 
@@ -38,10 +38,11 @@ def fetch(identity: Identity, cloud: Cloud) -> Certificate | None:
         "certificate", cloud.certificate, "this node has no certificate yet: `holdfast certs ensure` makes it"
     )
     write_for_all(FOLDER / AUTHORITY, found.authority)
-    # Every machine has this program, and so its user.
-    write_private(FOLDER / OWN, found.pem, "redis")
+    write_private(FOLDER / OWN, found.pem, PROGRAM)
+    if identity.has("data") or identity.has("sentinel"):
+        write_private(FOLDER / OF_REDIS, found.pem, REDIS)
     if identity.has("gateway"):
-        write_private(FOLDER / HAPROXY, found.pem, "haproxy")
+        write_private(FOLDER / OF_HAPROXY, found.pem, HAPROXY)
     say("fetched the certificate of this node")
     return found
 
@@ -49,7 +50,7 @@ def fetch(identity: Identity, cloud: Cloud) -> Certificate | None:
 def tell_which(certificate: Certificate) -> None:
     """Note that all services here use it by now: see `known`."""
     content = Known(certificate.version, certificate.ends, digest(certificate.authority))
-    write_private(FOLDER / KNOWN, json.dumps(content._asdict()), "redis")
+    write_private(FOLDER / KNOWN, json.dumps(content._asdict()), PROGRAM)
 
 
 def known() -> Known | None:

@@ -6,6 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+PROGRAM, REDIS, HAPROXY = "holdfast", "redis", "haproxy"
+"""The users of a machine that own such files: this program's, that of Redis and Sentinel, HAProxy's."""
+
 
 def write_private(file: Path, content: str, owner: str | None = None) -> None:
     """Replace `file` by `content`, mode 0600, for `owner` (default: whoever runs this)."""

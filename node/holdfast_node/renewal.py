@@ -104,7 +104,7 @@ def _tell_redis(redis: resp.Client, used: Mapping[str, str], certified: bool) ->
     redis.call("CONFIG", "SET", "masterauth", used["replication"])
     if certified:
         # Of the same name as before, but Redis reads it anew. Its key is in it.
-        redis.call("CONFIG", "SET", "tls-cert-file", certificate.FOLDER / certificate.OWN)
+        redis.call("CONFIG", "SET", "tls-cert-file", certificate.FOLDER / certificate.OF_REDIS)
 
 
 def _tell_sentinel(sentinel: resp.Client, identity: Identity, used: Mapping[str, str]) -> None:
@@ -148,7 +148,7 @@ def _restart(unit: str) -> None:
 
 def _replace_certificate(pem: str) -> None:
     """For new sessions, on both sides of HAProxy."""
-    file = certificate.FOLDER / certificate.HAPROXY
+    file = certificate.FOLDER / certificate.OF_HAPROXY
     try:
         said = _ask_haproxy(f"set ssl cert {file} <<\n{pem}")
     except NOT_RUNNING:

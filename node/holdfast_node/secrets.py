@@ -15,7 +15,7 @@ from pathlib import Path
 from holdfast_node import certificate
 from holdfast_node.aws import Refused
 from holdfast_node.cloud import USED, Cloud, Password, patiently
-from holdfast_node.files import write_private
+from holdfast_node.files import HAPROXY, PROGRAM, REDIS, write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.resp import Credentials
@@ -51,14 +51,14 @@ def fetch(identity: Identity, cloud: Cloud) -> Passwords:
     if identity.has("data"):
         _write_users("users.acl", found)
         login_of_replicas = f"masteruser replication\nmasterauth {used['replication']}\n"
-        write_private(FOLDER / "redis-auth.conf", login_of_replicas, "redis")
+        write_private(FOLDER / "redis-auth.conf", login_of_replicas, REDIS)
     if identity.has("sentinel") and identity.since_6_2:
         _write_users("sentinel-users.acl", found)
     if identity.has("sentinel"):
-        write_private(FOLDER / "sentinel-auth.conf", logins_of_sentinel(identity, used), "redis")
+        write_private(FOLDER / "sentinel-auth.conf", logins_of_sentinel(identity, used), REDIS)
     if identity.has("gateway"):
-        write_private(FOLDER / "haproxy.map", haproxy_map(found), "haproxy")
-    write_private(FOLDER / LOGIN, json.dumps([NODE, used[NODE]]), "redis")
+        write_private(FOLDER / "haproxy.map", haproxy_map(found), HAPROXY)
+    write_private(FOLDER / LOGIN, json.dumps([NODE, used[NODE]]), PROGRAM)
     say("fetched the passwords that this node needs")
     return found
 
@@ -96,7 +96,7 @@ def logins_of_sentinel(identity: Identity, used: Mapping[str, str]) -> str:
 def tell_which(passwords: Passwords) -> None:
     """Note which passwords all services here know by now: see `versions`."""
     known = {user: [password.version for password in passwords[user]] for user in passwords}
-    write_private(FOLDER / "versions.json", json.dumps(known), "redis")
+    write_private(FOLDER / "versions.json", json.dumps(known), PROGRAM)
 
 
 def versions() -> dict[str, list[str]]:
@@ -131,7 +131,7 @@ def _there(identity: Identity, cloud: Cloud) -> list[str]:
 
 
 def _write_users(file: str, passwords: Passwords) -> None:
-    write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), "redis")
+    write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), REDIS)
 
 
 def _hash(password: str) -> str:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from holdfast_node.cloud import Cloud
+from holdfast_node.files import PROGRAM, REDIS
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -24,7 +25,9 @@ ATTACH_INTERVAL = 1.0
 MOUNT_OPTIONS = "noatime,nosuid,nodev,noexec"
 """Volumes outlive machines: what one left on it must not become root, a device or a program of the next."""
 
-OWNER = "redis"
+FOLDERS = {"redis": (REDIS, 0o770), "sentinel": (REDIS, 0o700), "node": (PROGRAM, 0o755), "aside": (PROGRAM, 0o700)}
+"""Owner and mode of what is on it. Redis' group, in which the node program is too, takes files out of its folder; a new
+Sentinel reads in `node` whom to monitor."""
 
 UNCORRECTED = 4
 """e2fsck's exit code for damage that it left."""
@@ -61,14 +64,14 @@ def prepare(identity: Identity, cloud: Cloud) -> None:
         MOUNT_POINT.mkdir(mode=0o755, parents=True, exist_ok=True)
         subprocess.run(["mount", "-o", MOUNT_OPTIONS, device, MOUNT_POINT], check=True)
         say(f"mounted {device} ({found}) at {MOUNT_POINT}")
-    for name in ("redis", "sentinel", "node"):
-        _make_folder(MOUNT_POINT / name)
+    for name, (owner, mode) in FOLDERS.items():
+        _make_folder(MOUNT_POINT / name, owner, mode)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, owner: str, mode: int) -> None:
     """Never through a link: with `redis -> /etc` the machine before would have this one give its /etc away."""
     if not os.path.lexists(folder):
-        folder.mkdir(mode=0o750)
+        folder.mkdir(mode=0o700)
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
@@ -77,7 +80,8 @@ def _make_folder(folder: Path) -> None:
             "have been in other hands. Look at the volume, or replace it; nothing was changed"
         ) from None
     try:
-        shutil.chown(descriptor, OWNER, OWNER)
+        shutil.chown(descriptor, owner, owner)
+        os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
 

@@ -47,6 +47,7 @@ class Redis:
 def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Redis:
     monkeypatch.setattr(aside, "FOLDER", tmp_path / "aside")
     monkeypatch.setattr(aside, "DUMP", tmp_path / "dump.rdb")
+    aside.FOLDER.mkdir()
     return Redis(tmp_path)
 
 

@@ -212,6 +212,27 @@ def test_a_new_certificate_is_taken_by_all_and_a_sentinel_restarts_for_it(
     assert ran == []
 
 
+@pytest.mark.parametrize(
+    ("role", "files"),
+    [
+        ("data", {"redis.pem": "redis", "node.pem": "holdfast"}),
+        ("sentinel", {"redis.pem": "redis", "node.pem": "holdfast"}),
+        ("gateway", {"haproxy.pem": "haproxy", "node.pem": "holdfast"}),
+    ],
+)
+def test_each_service_has_the_key_in_a_file_of_its_own(
+    certified: tuple[Identity, list[list[str]]], monkeypatch: pytest.MonkeyPatch, role: str, files: dict[str, str]
+) -> None:
+    node, _ = certified
+    owners: dict[str, str] = {}
+    monkeypatch.setattr(shutil, "chown", lambda file, user, _: owners.update({Path(file).name: user}))
+    cloud: Any = Cloud()
+    certificate.fetch(dataclasses.replace(node, roles=[role]), cloud)
+    assert owners == {f".{file}.new": owner for file, owner in files.items()}
+    keys = [file for file in certificate.FOLDER.iterdir() if "its key" in file.read_text()]
+    assert {(file.name, oct(file.stat().st_mode & 0o777)) for file in keys} == {(file, "0o600") for file in files}
+
+
 def test_for_another_authority_haproxy_restarts_instead(certified: tuple[Identity, list[list[str]]]) -> None:
     node, ran = certified
     using("c1", "another authority's\n")

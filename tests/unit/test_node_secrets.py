@@ -69,13 +69,13 @@ def test_every_file_of_secrets_is_private_and_belongs_to_its_reader(
         "0o600",
     )
     of_redis = (
-        ".node.json.new",
         ".redis-auth.conf.new",
         ".sentinel-auth.conf.new",
         ".sentinel-users.acl.new",
         ".users.acl.new",
     )
-    assert owners == dict.fromkeys(of_redis, "redis") | {".haproxy.map.new": "haproxy"}
+    others = {".haproxy.map.new": "haproxy", ".node.json.new": "holdfast"}
+    assert owners == dict.fromkeys(of_redis, "redis") | others
     assert (folder / "redis-auth.conf").read_text() == "masteruser replication\nmasterauth of replication\n"
     login = base64.b64encode(b"metrics:of metrics").decode()
     assert (folder / "haproxy.map").read_text() == f"{login} metrics\n"

@@ -12,6 +12,7 @@ from holdfast_node import volume
 from holdfast_node.identity import Identity
 
 OWN = "11111111-2222-3333-4444-555555555555"
+FOLDERS = {"redis", "sentinel", "node", "aside"}
 
 
 class Cloud:
@@ -83,7 +84,7 @@ def test_a_blank_volume_is_formatted_with_the_nodes_id_and_mounted(
     volume.prepare(identity, machine.cloud)
     assert machine.tags["UUID"] == OWN
     assert machine.ran == ["mkfs.ext4", "mount"]
-    assert {folder.name for folder in (tmp_path / "mount").iterdir()} == {"redis", "sentinel", "node"}
+    assert {folder.name for folder in (tmp_path / "mount").iterdir()} == FOLDERS
 
 
 def used(machine: Machine) -> None:
@@ -194,12 +195,32 @@ def _paths_with_mounts(folder: Path, mounts: str) -> Any:
     return lambda path: Path(folder / "mounts" if path == "/proc/self/mounts" else path)
 
 
+def test_each_folder_has_its_owner_and_none_is_open_to_redis_but_its_own(
+    identity: Identity, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an older program left them, too."""
+    used(machine)
+    (tmp_path / "mount" / "node").mkdir(parents=True, mode=0o777)
+    given: dict[int, str] = {}
+    monkeypatch.setattr(shutil, "chown", lambda file, user, _: given.update({os.stat(file).st_ino: user}))
+    volume.prepare(identity, machine.cloud)
+    found = {
+        it.name: (given[it.stat().st_ino], oct(it.stat().st_mode & 0o777)) for it in (tmp_path / "mount").iterdir()
+    }
+    assert found == {
+        "redis": ("redis", "0o770"),
+        "sentinel": ("redis", "0o700"),
+        "node": ("holdfast", "0o755"),
+        "aside": ("holdfast", "0o700"),
+    }
+
+
 def test_nothing_on_a_volume_becomes_root_a_device_or_a_program(identity: Identity, machine: Machine) -> None:
     volume.prepare(identity, machine.cloud)
     assert {"nosuid", "nodev", "noexec"} <= machine.options
 
 
-@pytest.mark.parametrize("name", ["redis", "sentinel", "node"])
+@pytest.mark.parametrize("name", sorted(FOLDERS))
 @pytest.mark.parametrize("left", ["link", "link to nothing", "file"])
 def test_what_a_machine_left_in_place_of_a_folder_is_refused_and_not_followed(
     identity: Identity, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: str

@@ -38,7 +38,7 @@ REPORT: dict[str, Any] = {
         "leader": "10.60.0.4",
         "link": "up",
         "silent_s": 0.5,
-        "aside": {"file": "/var/lib/holdfast/redis/aside/20261125T181402Z.rdb", "bytes": 88214, "at": 1763600000.0},
+        "aside": {"file": "/var/lib/holdfast/aside/20261125T181402Z.rdb", "bytes": 88214, "at": 1763600000.0},
         "replicas": [{"address": "10.60.32.4", "offset": 1230, "state": "online", "lag_s": 0}],
     },
     "sentinel": {"leader": "10.60.0.4", "known": 3, "agreeing": 3, "tilt": False},
@@ -102,9 +102,7 @@ def test_a_nodes_own_report_is_read_and_unknown_fields_are_ignored() -> None:
     assert isinstance(found, Report)
     assert (found.node, found.role, found.offset, found.named_leader) == ("prod-b1", "replica", 1234, "10.60.0.4")
     assert found.replicas == (reports.Replica("10.60.32.4", 1230, True),)
-    assert found.aside == reports.Aside(
-        "/var/lib/holdfast/redis/aside/20261125T181402Z.rdb", bytes=88214, at=1763600000.0
-    )
+    assert found.aside == reports.Aside("/var/lib/holdfast/aside/20261125T181402Z.rdb", bytes=88214, at=1763600000.0)
     assert found.order == reports.OrderAnswer("7d0e4c5a", True, "handed over to 10.60.0.4")
     assert found.secrets == {"app": ["7d0e"], "node": ["91c2", "44fa"]}
     assert found.certificate == reports.Certificate("5b1f", "2027-11-26T05:00:00+00:00")

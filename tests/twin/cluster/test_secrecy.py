@@ -19,7 +19,7 @@ from holdfast.twin import machines
 
 ON_MACHINES = {
     "run/holdfast/node.json",
-    "run/holdfast/sentinel.json",
+    "run/holdfast/sentinel-auth.conf",
     "run/holdfast/redis-auth.conf",
     "run/holdfast/haproxy.map",
     # Sentinel rewrites its configuration, and has its password for Redis in it.

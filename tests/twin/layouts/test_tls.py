@@ -149,13 +149,14 @@ def test_a_client_of_another_authority_is_told_that_it_is_not_believed(
 def test_keys_are_where_services_read_them_and_nowhere_else(well: Cluster, topology: Topology) -> None:
     for node in topology.nodes:
         found = well.exec(node.name, "grep", "-rlE", "BEGIN (EC )?PRIVATE KEY", "/run", "/etc/holdfast", "/var/lib")
-        expected = {"/run/holdfast/redis.pem"} | (
-            {"/run/holdfast/haproxy.pem"} if Role.GATEWAY in node.roles else set()
-        )
-        assert set(found.split()) == expected
-        for file in expected:
-            service = Path(file).stem
-            assert well.exec(node.name, "stat", "--format", "%U %a", file).strip() == f"{service} 600"
+        owners = {"node": "holdfast"}
+        owners |= {"redis": "redis"} if node.roles & {Role.DATA, Role.SENTINEL} else {}
+        owners |= {"haproxy": "haproxy"} if Role.GATEWAY in node.roles else {}
+        assert set(found.split()) == {f"/run/holdfast/{name}.pem" for name in owners}
+        for name, owner in owners.items():
+            assert (
+                well.exec(node.name, "stat", "--format", "%U %a", f"/run/holdfast/{name}.pem").strip() == f"{owner} 600"
+            )
     folder = Path(well.environment).parent
     written = [file for file in folder.rglob("*") if file.is_file()]
     assert any(file.suffix == ".tfstate" for file in written)
