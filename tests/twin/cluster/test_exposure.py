@@ -9,6 +9,7 @@ BOUNDS = {
     "holdfast-sentinel.service": 2.0,
     "holdfast-haproxy.service": 2.0,
     "holdfast-node.service": 2.0,
+    "holdfast-begin.service": 2.0,
     "holdfast-handover.service": 2.0,
     "holdfast-secrets.service": 3.0,
     "holdfast-renew.service": 3.0,
