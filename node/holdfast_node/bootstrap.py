@@ -36,15 +36,17 @@ def begin(identity: Identity, cloud: Cloud, at_sentinels: Callable[[], resp.Cred
     if not identity.has("sentinel"):
         _patiently(lambda: _from_record(identity, cloud))
     elif not FIRST_LEADER.exists():
-        write_for_all(FIRST_LEADER, _patiently(lambda: _find_leader(identity, cloud, at_sentinels())))
+        _patiently(lambda: write_for_all(FIRST_LEADER, _find_leader(identity, cloud, at_sentinels())))
 
 
-def _patiently(find: Callable[[], str]) -> str:
+def _patiently(do: Callable[[], object]) -> None:
+    """Try for ever: a unit that failed once would leave the Sentinel that needs it dead."""
     while True:
         try:
-            return find()
+            do()
+            return
         except Exception as error:
-            say(f"the bootstrap record cannot be read yet: {error}")
+            say(f"who leads at first cannot be told yet: {error}")
             time.sleep(RETRY)
 
 

@@ -58,6 +58,23 @@ def test_a_new_volume_follows_whom_most_other_sentinels_name(
     assert (tmp_path / "first-leader").read_text() == "10.40.32.4"
 
 
+def test_a_disk_that_is_full_for_a_moment_does_not_leave_sentinel_dead(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, write = [OSError(28, "No space left on device")], bootstrap.write_for_all
+
+    def full(file: Path, content: str) -> None:
+        if failures:
+            raise failures.pop()
+        write(file, content)
+
+    monkeypatch.setattr(bootstrap, "write_for_all", full)
+    monkeypatch.setattr(resp, "Client", lambda *_, **__: OtherSentinel("10.40.32.4"))
+    unreachable: Any = None
+    bootstrap.begin(identity, unreachable, as_node)
+    assert (tmp_path / "first-leader").read_text() == "10.40.32.4"
+
+
 def test_a_new_volume_believes_no_sentinel_that_names_a_stranger(
     identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
