@@ -188,9 +188,9 @@ class NetworkStack(Stack):
 
     def _add_endpoints(self) -> None:
         """The APIs inside the network, and no way out of it."""
-        group = self._group("endpoints", "The cloud's APIs inside the network")
+        group = self._group("endpoints", "APIs of the cloud inside the network")
         self._ingress(group, "nodes", HTTPS, "API calls of the nodes", group_id=self.node_group.id)
-        self._egress("apis", HTTPS, "The cloud's APIs", group_id=group.id)
+        self._egress("apis", HTTPS, "APIs of the cloud", group_id=group.id)
         for service in NODE_APIS:
             VpcEndpoint(
                 self,
@@ -215,7 +215,7 @@ class NetworkStack(Stack):
                 self._ingress(self._groups[use.of], what, use.port, said, group_id=self._groups[user].id)
                 self._egress(what, use.port, said, group=self._groups[user], group_id=self._groups[use.of].id)
         if self.cluster.elects:
-            gateways, said = self._groups[Role.GATEWAY], "Election of the floating pair's holder"
+            gateways, said = self._groups[Role.GATEWAY], "Election of who holds the floating pair"
             self._ingress(gateways, "election", NO_PORT, said, group_id=gateways.id, protocol=VRRP)
             self._egress("election", NO_PORT, said, group=gateways, group_id=gateways.id, protocol=VRRP)
         for cidr in self.environment.network.clients or (self.environment.network.cidr,):
@@ -237,7 +237,7 @@ class NetworkStack(Stack):
     def _egress_to_apis(self) -> None:
         stock = self.environment.images is Images.STOCK
         if self.environment.network.egress is Egress.NAT:
-            self._egress("https", HTTPS, "The cloud's APIs and package mirrors", ANYWHERE)
+            self._egress("https", HTTPS, "APIs of the cloud, and package mirrors", ANYWHERE)
             if stock:
                 self._egress("http", HTTP, "Package mirrors, whose packages are signed", ANYWHERE)
         else:
@@ -246,9 +246,9 @@ class NetworkStack(Stack):
             return
         api = urlsplit(self.environment.node_api_endpoint)
         where = _only(api.hostname or "")
-        self._egress("emulated-apis", api.port or HTTPS, "The emulated cloud's APIs", where)
+        self._egress("emulated-apis", api.port or HTTPS, "APIs of the emulated cloud", where)
         if stock:
-            self._egress("emulated-mirrors", PACKAGE_PROXY, "The emulated cloud's package mirrors", where)
+            self._egress("emulated-mirrors", PACKAGE_PROXY, "Package mirrors of the emulated cloud", where)
 
     def _group(self, what: str, description: str) -> SecurityGroup:
         return SecurityGroup(

@@ -110,8 +110,10 @@ def _known_instance_type(name: str) -> str:
 
 def _domain(name: str) -> str:
     label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-    if name != NO_DOMAIN and not re.fullmatch(rf"{label}(\.{label})+", name):
-        raise ValueError(f"a domain such as prod.holdfast.internal, or {NO_DOMAIN}")
+    if name != NO_DOMAIN and not (re.fullmatch(rf"{label}(\.{label})+", name) and len(name) <= LONGEST_DOMAIN):
+        raise ValueError(
+            f"a domain such as prod.holdfast.internal, of {LONGEST_DOMAIN} letters at most, or {NO_DOMAIN}"
+        )
     return name
 
 
@@ -137,6 +139,8 @@ QUICKEST, QUICKEST_BEFORE_7_0, SLOWEST = 600, 2500, 30_000
 and a leader that is busy for longer loses its replicas (`repl-timeout`)."""
 
 NO_DOMAIN = NO_FLOATING = "none"
+LONGEST_DOMAIN = 200
+"""Letters. A name below it has 255 at most, of which a node's takes 33."""
 FLOATING_RANGE = IPv4Network("100.127.0.0/16")
 """The end of the range for carriers (RFC 6598): as private as 10/8, and the last place where anybody has a network."""
 FLOATING_PREFIX = 31

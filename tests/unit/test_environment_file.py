@@ -69,6 +69,7 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("redis.eviction", "never", "'never'", "'noeviction', 'allkeys-lru'"),
         ("region", 7, "7", "a valid string"),
         ("name", "Shop", "'Shop'", "text that matches"),
+        ("network.domain", f"{'d' * 63}.{'d' * 63}.{'d' * 63}.{'d' * 9}", "'ddd", "a domain such as prod"),
         ("network.cidr", "10.60.0.1/16", "'10.60.0.1/16'", "an IPv4 network such as 10.40.0.0/16"),
         ("network.cidr", "10.60.0.0/25", "10.60.0.0/25", "a network from /16 to /24"),
         ("network.cidr", "10.0.0.0/8", "10.0.0.0/8", "a network from /16 to /24"),

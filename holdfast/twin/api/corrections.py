@@ -14,6 +14,7 @@ from holdfast.twin.api import (
     routes,
     s3,
     secrets,
+    texts,
     unknown,
     volumes,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "routes",
     "s3",
     "secrets",
+    "texts",
     "unknown",
     "volumes",
 ]
