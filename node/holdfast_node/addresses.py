@@ -17,6 +17,9 @@ def take(identity: Identity) -> None:
     """Configure both endpoint addresses on the interface of the default route; harmless to repeat.
 
     And, where this is the only gateway that there can be, the floating pair's.
+
+    Raises:
+        OSError: there is no default route yet.
     """
     device = _default_device()
     for address in identity.endpoints():
@@ -31,6 +34,9 @@ def take(identity: Identity) -> None:
 
 
 def _default_device() -> str:
-    routes = json.loads(subprocess.check_output(["ip", "-json", "-4", "route", "show", "default"], text=True))
+    # Where there is no route, iproute2 says an empty list, or nothing.
+    routes = json.loads(subprocess.check_output(["ip", "-json", "-4", "route", "show", "default"], text=True) or "[]")
+    if not routes:
+        raise OSError("this machine has no default route yet, by which its interface is known")
     device: str = routes[0]["dev"]
     return device

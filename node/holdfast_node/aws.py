@@ -167,12 +167,21 @@ def _refusal(status: int, body: str) -> Refused:
 
 
 def credentials() -> Credentials:
-    """The instance role's; or those of the environment, where they are set, as boto3 takes them."""
+    """The instance role's; or those of the environment, where they are set, as boto3 takes them.
+
+    Raises:
+        OSError: there are none yet.
+    """
     key_id, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if key_id and secret:
         return Credentials(key_id, secret, os.environ.get("AWS_SESSION_TOKEN"))
-    role = metadata("meta-data/iam/security-credentials/").splitlines()[0]
-    found = json.loads(metadata(f"meta-data/iam/security-credentials/{role}"))
+    roles = metadata("meta-data/iam/security-credentials/").splitlines()
+    if not roles:
+        raise OSError("the metadata service names no role of this machine yet")
+    found = json.loads(metadata(f"meta-data/iam/security-credentials/{roles[0]}"))
+    if "AccessKeyId" not in found:
+        # IAM tells its own parts of a new role one after the other.
+        raise OSError(f"no credentials of {roles[0]} yet: {found.get('Code')}: {found.get('Message')}")
     expires = datetime.strptime(found["Expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires.timestamp())
 

@@ -146,3 +146,16 @@ def test_the_roles_credentials_come_from_the_metadata_service_and_are_renewed(mo
     answers = {prefix: "holdfast-local-node\n", f"{prefix}holdfast-local-node": json.dumps(found)}
     monkeypatch.setattr(aws, "metadata", answers.__getitem__)
     assert aws.credentials() == Credentials("ASIA", "s", "t", NOW.timestamp() + 6 * 3600)
+
+
+@pytest.mark.parametrize("roles", ["", "holdfast-local-node\n"])
+def test_credentials_that_are_not_there_yet_are_asked_for_again(monkeypatch: pytest.MonkeyPatch, roles: str) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    prefix = "meta-data/iam/security-credentials/"
+    failed = {"Code": "AssumeRoleUnauthorizedAccess", "Message": "EC2 cannot assume the role holdfast-local-node."}
+    answers = {prefix: roles, f"{prefix}holdfast-local-node": json.dumps(failed)}
+    monkeypatch.setattr(aws, "metadata", answers.__getitem__)
+    monkeypatch.setattr(aws, "BACKOFF", 0)
+    with pytest.raises(OSError, match="yet"):
+        Api("eu-central-1", "http://127.0.0.1:9").ec2("DescribeVolumes")
