@@ -117,6 +117,15 @@ def _domain(name: str) -> str:
     return name
 
 
+def _region(name: str) -> str:
+    if not re.fullmatch(r"(?!cn-)[a-z]{2}-[a-z]+-[0-9]", name):
+        raise ValueError(
+            "a region as eu-central-1; those of China, of GovCloud and of sovereign clouds are not supported, as "
+            "names and addresses of what is in them are others there"
+        )
+    return name
+
+
 def _floating(value: Any) -> Any:
     return value if value == NO_FLOATING else _network(value)
 
@@ -147,7 +156,7 @@ FLOATING_PREFIX = 31
 
 Domain = Annotated[str, AfterValidator(_domain)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$"), AfterValidator(_region)]
 UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:*?{}\[\]!^/@+=,-]{1,200}$")]
 """Of keys or channels, as Redis has them: without spaces and quotes."""

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
 
@@ -68,6 +69,13 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("redis.memory", 4096, "4096", "a size such as 512MB or 4GB"),
         ("redis.eviction", "never", "'never'", "'noeviction', 'allkeys-lru'"),
         ("region", 7, "7", "a valid string"),
+        (
+            "region",
+            "cn-north-1",
+            "'cn-north-1'",
+            "those of China, of GovCloud and of sovereign clouds are not supported",
+        ),
+        ("region", "us-gov-west-1", "'us-gov-west-1'", "a region as eu-central-1"),
         ("name", "Shop", "'Shop'", "text that matches"),
         ("network.domain", f"{'d' * 63}.{'d' * 63}.{'d' * 63}.{'d' * 9}", "'ddd", "a domain such as prod"),
         ("network.cidr", "10.60.0.1/16", "'10.60.0.1/16'", "an IPv4 network such as 10.40.0.0/16"),
@@ -106,6 +114,23 @@ def test_a_type_whose_interface_holds_two_addresses_is_refused(tmp_path: Path) -
     assert said == {
         "machines.node.type": "t3.micro, whose interface holds 2 addresses | a type that holds 3 (t3.small and larger)"
     }
+
+
+def test_every_region_of_aws_is_accepted_and_none_of_another_partition(tmp_path: Path) -> None:
+    session = botocore.session.get_session()
+    regions = {region: part for part in session.get_available_partitions() for region in regions_of(session, part)}
+    assert {"eu-central-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov"}.items() <= regions.items()
+    file = tmp_path / "shop.yaml"
+    for region, partition in regions.items():
+        file.write_text(yaml.safe_dump(changed("region", region)))
+        if partition == "aws":
+            assert load_environment(file).region == region
+        else:
+            assert "region" in problems(tmp_path, changed("region", region))
+
+
+def regions_of(session: Any, partition: str) -> list[str]:
+    return list(session.get_available_regions("ec2", partition))
 
 
 def test_zones_that_repeat_are_refused(tmp_path: Path) -> None:
