@@ -38,6 +38,8 @@ from stacks.bindings.aws.s3_object import S3Object
 from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
 
 OLD_VERSIONS_DAYS = 30
+OLD_REPORTS_DAYS = 1
+"""Each node writes one every 5 s: in a month half a million, all of which a retire would have to delete."""
 PROGRAMS = REPOSITORY / ".holdfast" / "programs"
 
 
@@ -165,7 +167,16 @@ class IdentityStack(Stack):
                     abort_incomplete_multipart_upload=[
                         S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
                     ],
-                )
+                ),
+                # Of two rules that fit, S3 takes the shorter time.
+                S3BucketLifecycleConfigurationRule(
+                    id="old-reports",
+                    status="Enabled",
+                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=names.REPORTS_PREFIX)],
+                    noncurrent_version_expiration=[
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_REPORTS_DAYS)
+                    ],
+                ),
             ],
             # Reports are overwritten every few seconds, and each overwrite leaves a version: from the first one on.
             depends_on=[versioning],

@@ -256,3 +256,12 @@ def test_without_tls_there_is_no_certificate(stacks: Stacks) -> None:
     resources = stacks["prod-identity"]["resource"]
     assert not any("tls" in name for name in resources["aws_secretsmanager_secret"])
     assert "certificates" not in resources["terraform_data"]
+
+
+def test_old_versions_go_after_a_month_and_those_of_reports_after_a_day(stacks: Stacks) -> None:
+    (lifecycle,) = stacks["prod-identity"]["resource"]["aws_s3_bucket_lifecycle_configuration"].values()
+    days = {
+        rule["filter"][0].get("prefix", ""): rule["noncurrent_version_expiration"][0]["noncurrent_days"]
+        for rule in lifecycle["rule"]
+    }
+    assert days == {"": 30, "reports/": 1}

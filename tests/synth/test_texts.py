@@ -43,7 +43,10 @@ FREE = {
         "comment": ("route53", "HostedZoneConfig", "Comment"),
     },
     "aws_s3_bucket": {"bucket": ("s3", "CreateBucketRequest", "Bucket")},
-    "aws_s3_bucket_lifecycle_configuration": {"rule.id": ("s3", "LifecycleRule", "ID")},
+    "aws_s3_bucket_lifecycle_configuration": {
+        "rule.id": ("s3", "LifecycleRule", "ID"),
+        "rule.filter.prefix": ("s3", "PutObjectRequest", "Key"),
+    },
     "aws_s3_bucket_policy": {"policy": ("s3", "PutBucketPolicyRequest", "Policy")},
     "aws_s3_object": {"key": ("s3", "PutObjectRequest", "Key")},
     "aws_secretsmanager_secret": {
