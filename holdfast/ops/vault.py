@@ -55,6 +55,17 @@ class Vault:
         versions = {label: version for version, labels in stages.items() for label in labels}
         return Described(versions, found.get("LastChangedDate") or found.get("CreatedDate"))
 
+    def is_reserved(self, name: str) -> bool:
+        """Whether a secret of that name is scheduled for deletion: until that is over, there is no other one."""
+        with self._explained(name, "looking for", unless="ResourceNotFoundException"):
+            return "DeletedDate" in self._api.describe_secret(SecretId=name)
+        return False
+
+    def release(self, name: str) -> None:
+        """Delete one that is scheduled for deletion now, for good."""
+        with self._explained(name, "deleting"):
+            self._api.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
     def read(self, name: str) -> str:
         """What is in use."""
         with self._explained(name, "reading"):

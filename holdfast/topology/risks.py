@@ -28,6 +28,7 @@ class Risk(StrEnum):
     PROTECTION_REMOVED = "protection-removed"
     ENVIRONMENT_RENAMED = "environment-renamed"
     MAJOR_DOWNGRADE = "major-downgrade"
+    SECRET_NAME_RESERVED = "secret-name-reserved"
     STATEFUL_RENAMED = "stateful-renamed"
     VOLUME_SHRUNK = "volume-shrunk"
     TLS_SWITCHED = "tls-switched"

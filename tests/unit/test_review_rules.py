@@ -119,6 +119,18 @@ def test_what_exists_only_once_is_destroyed(address: str, rule: str, hit: str) -
     assert hits(rule, facts(stack("identity", change(address, UPDATE, {}, {})))) == []
 
 
+def test_a_secret_whose_name_a_deleted_one_keeps() -> None:
+    new = change("aws_secretsmanager_secret.secret-app", CREATE, None, {"name": "holdfast/shop/app"})
+    there = change("aws_secretsmanager_secret.secret-app", NONE, {}, {"name": "holdfast/shop/app"})
+    kept = frozenset({"holdfast/shop/app"})
+    assert hits("secret-name-reserved", facts(stack("identity", new), reserved=kept)) == [
+        "shop-identity/secret-app: holdfast/shop/app is scheduled for deletion. "
+        "For a new password: `holdfast secrets release shop`"
+    ]
+    assert hits("secret-name-reserved", facts(stack("identity", new))) == []
+    assert hits("secret-name-reserved", facts(stack("identity", there), reserved=kept)) == []
+
+
 def test_a_stack_that_takes_several_zones() -> None:
     subnets = [
         change(f"aws_subnet.nodes-{letter}", REPLACE, {"availability_zone": f"eu-central-1{letter}"}, {})

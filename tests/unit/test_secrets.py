@@ -241,3 +241,19 @@ def test_an_application_that_there_is_not_is_refused_with_those_that_there_are(
 ) -> None:
     assert cli.main(["endpoints", "prod", "--user", "shop"]) == 2
     assert "prod has no application shop; accepted: app" in capsys.readouterr().err
+
+
+def test_names_of_deleted_secrets_are_free_again_when_a_person_says_so(
+    prod: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, deleted, foreign = (names.secret(prod, user) for user in ("admin", "app", "formerly"))
+    for name in (kept, deleted, foreign):
+        boto("secretsmanager").create_secret(Name=name, SecretString="{}")
+    for name in (deleted, foreign):
+        boto("secretsmanager").delete_secret(SecretId=name, RecoveryWindowInDays=30)
+    assert cli.main(["secrets", "release", "prod", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"released": [deleted]}
+    listed = boto("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    assert {secret["Name"] for secret in listed} == {kept, foreign}
+    assert cli.main(["secrets", "release", "prod"]) == 0
+    assert "no name that it needs is reserved" in capsys.readouterr().out

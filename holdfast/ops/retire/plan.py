@@ -79,8 +79,9 @@ def _left(environment: Environment, states: Mapping[str, State], today: date) ->
             elif kind == "aws_secretsmanager_secret" and values["recovery_window_in_days"]:
                 last = today + timedelta(days=values["recovery_window_in_days"])
                 yield (
-                    f"The secret {values['name']}, until {last}: until then no environment of this name can be "
-                    f"deployed. It can be brought back: aws secretsmanager restore-secret --secret-id {values['name']}"
+                    f"The secret {values['name']}, until {last}: until then, or until holdfast secrets release "
+                    f"{environment.name}, no environment of this name can be deployed. "
+                    f"It can be brought back: aws secretsmanager restore-secret --secret-id {values['name']}"
                 )
     if environment.api_endpoint is None:
         yield (

@@ -147,6 +147,8 @@ class Facts:
     """Why not."""
     abandoned: tuple[str, ...] = ()
     """Environments with a state, or a file at the base commit, and no file now."""
+    reserved: frozenset[str] = frozenset()
+    """Names of new secrets that Secrets Manager keeps for deleted ones."""
     left_behind: tuple[str, ...] = ()
     """Stacks of this environment with resources in their state that are not synthesised any more."""
 

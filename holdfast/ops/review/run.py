@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -17,9 +17,10 @@ from holdfast.ops import reports, status, terraform
 from holdfast.ops.review import base, checkov, report, states, synthesis
 from holdfast.ops.review.base import Base
 from holdfast.ops.review.checkov import CheckovFailed, Configuration
-from holdfast.ops.review.facts import Facts
+from holdfast.ops.review.facts import Action, Facts, Stack, text
 from holdfast.ops.review.report import Checked, Provenance, Report
 from holdfast.ops.review.terraform import plan_stack
+from holdfast.ops.vault import Vault
 from holdfast.topology import Cluster, Environment, environment_files, names
 
 FOLDER = REPOSITORY / ".holdfast" / "review"
@@ -48,9 +49,11 @@ def review(environment: Environment, file: Path, base_name: str) -> Report:
             pool.submit(plan_stack, environment.name, stack, outdir, environ, stateless=stateless) for stack in stacks
         ]
         running, unknown = asked.result()
+        planned_stacks = tuple(plan.result() for plan in planned)
         facts = Facts(
             environment=environment.name,
-            stacks=tuple(plan.result() for plan in planned),
+            stacks=planned_stacks,
+            reserved=_reserved(environment, planned_stacks),
             status=running,
             status_unknown=unknown,
             abandoned=found.result().abandoned,
@@ -136,6 +139,18 @@ def _status(environment: Environment) -> tuple[status.Status | None, str]:
     if not found:
         return None, "no node has ever reported"
     return status.work_out(Cluster.of(environment), found), ""
+
+
+def _reserved(environment: Environment, stacks: Iterable[Stack]) -> frozenset[str]:
+    """Of the secrets that the change makes, the names that deleted ones still have."""
+    vault = Vault(environment)
+    new = [
+        text(resource.after.get("name"))
+        for stack in stacks
+        for resource in stack.resources
+        if resource.kind == "aws_secretsmanager_secret" and resource.action is Action.CREATE
+    ]
+    return frozenset(name for name in new if name and vault.is_reserved(name))
 
 
 def _provenance(base_commit: str) -> Provenance:

@@ -12,9 +12,9 @@ from rich.table import Table
 from holdfast.arguments import about_environment, with_grace, with_json
 from holdfast.ops.secrets import rotation
 from holdfast.ops.secrets.store import Secret, Store
-from holdfast.ops.vault import LAST, NEXT, USED
+from holdfast.ops.vault import LAST, NEXT, USED, Vault
 from holdfast.plain import Terminal
-from holdfast.topology import Cluster, find_environment, load_environment, users
+from holdfast.topology import Cluster, find_environment, load_environment, names, users
 
 out = Terminal()
 err = Terminal(stderr=True)
@@ -28,6 +28,8 @@ def add_parser(subparsers: Any) -> None:
     command = partial(about_environment, commands)
     with_json(command("list", _list, "who has a password, for what, and since when; never the password"))
     with_json(command("ensure", _ensure, "make a password for every user that has none (run by every deploy)"))
+    text = "free the names of deleted secrets that the environment needs again: what was in them is gone for good"
+    with_json(command("release", _release, text))
     text = "change passwords without a failed command; goes on where it was interrupted"
     rotate = with_json(command("rotate", _rotate, text))
     rotate.add_argument("--user", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
@@ -81,13 +83,29 @@ def _ensure(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _release(arguments: argparse.Namespace) -> int:
+    environment = _cluster(arguments).environment
+    vault = Vault(environment)
+    wanted = [names.secret(environment, user.name) for user in users.of(environment)]
+    wanted += [names.authority(environment)] if environment.tls.on else []
+    released = [name for name in wanted if vault.is_reserved(name)]
+    for name in released:
+        vault.release(name)
+    if arguments.json:
+        print(json.dumps({"released": released}))
+    else:
+        said = f"free again: {', '.join(released)}" if released else "no name that it needs is reserved"
+        out.print(said, markup=False)
+    return 0
+
+
 def _rotate(arguments: argparse.Namespace) -> int:
     cluster, grace = _cluster(arguments), arguments.grace
     changing = rotation.chosen(cluster, arguments.user)
     rotation.rotate(cluster, changing, grace, lambda sentence: err.print(sentence, markup=False))
-    names = [user.name for user in changing]
+    changed = [user.name for user in changing]
     if arguments.json:
-        print(json.dumps({"changed": names}))
+        print(json.dumps({"changed": changed}))
     else:
-        out.print(f"changed: {', '.join(names)}", markup=False)
+        out.print(f"changed: {', '.join(changed)}", markup=False)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 
 from holdfast.twin.api import Api
 from tests.unit.twin_api.cloud import client, refused
@@ -29,3 +30,21 @@ def test_one_without_a_value_has_none(api: Api, name: str) -> None:
     secrets = client(api, "secretsmanager")
     secrets.create_secret(Name="empty")
     assert refused(secrets.get_secret_value, SecretId=name) == "ResourceNotFoundException"
+
+
+def test_a_deleted_one_keeps_its_name_until_it_is_gone_for_good(api: Api) -> None:
+    secrets = client(api, "secretsmanager")
+    secrets.create_secret(Name="one", SecretString="first")
+    secrets.delete_secret(SecretId="one", RecoveryWindowInDays=30)
+    with pytest.raises(ClientError) as error:
+        secrets.create_secret(Name="one", SecretString="second")
+    assert error.value.response["Error"] == {
+        "Code": "InvalidRequestException",
+        "Message": "You can't create this secret because a secret with this name is already scheduled for deletion.",
+    }
+    secrets.restore_secret(SecretId="one")
+    assert secrets.get_secret_value(SecretId="one")["SecretString"] == "first"
+    secrets.delete_secret(SecretId="one", RecoveryWindowInDays=30)
+    secrets.delete_secret(SecretId="one", ForceDeleteWithoutRecovery=True)
+    secrets.create_secret(Name="one", SecretString="second")
+    assert secrets.get_secret_value(SecretId="one")["SecretString"] == "second"

@@ -9,6 +9,7 @@ RULES: tuple[Rule, ...] = (
     lasting.data_destroyed,
     lasting.key_destroyed,
     lasting.identity_destroyed,
+    lasting.secret_name_reserved,
     lasting.stateful_renamed,
     planning.environment_renamed,
     cluster.several_zones_at_once,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from holdfast.ops.review.facts import Action, Facts, Resource, tag
+from holdfast.ops.review.facts import Action, Facts, Resource, tag, text
 from holdfast.ops.review.nodes import nodes
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
 from holdfast.topology.risks import Risk
@@ -49,6 +49,21 @@ def identity_destroyed(facts: Facts) -> Iterator[Hit]:
     for resource in facts.of_kind(*what):
         if resource.destroyed:
             yield Hit(resource.path, what[resource.kind])
+
+
+@blocking(
+    Risk.SECRET_NAME_RESERVED,
+    "Secrets Manager keeps the name of a deleted secret until its waiting period is over: the deploy would stop there, "
+    "half done.",
+)
+def secret_name_reserved(facts: Facts) -> Iterator[Hit]:
+    for secret in facts.of_kind("aws_secretsmanager_secret"):
+        name = text(secret.after.get("name"))
+        if secret.action is Action.CREATE and name in facts.reserved:
+            yield Hit(
+                secret.path,
+                f"{name} is scheduled for deletion. For a new password: `holdfast secrets release {facts.environment}`",
+            )
 
 
 @blocking(Risk.VOLUME_SHRUNK, "EC2 never shrinks a volume: the deploy would stop there, half done.")
