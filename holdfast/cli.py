@@ -158,6 +158,8 @@ def _validate(arguments: argparse.Namespace) -> int:
         zones = ", ".join(environment.region + zone for zone in environment.zones)
         count = len(Cluster.of(environment).nodes)
         out.print(f"{path}: valid. {environment.layout.kind}, {count} node{'s' * (count != 1)} over {zones}")
+        if taken := environment.elastic_ips:
+            out.print(f"It takes {taken} of the Elastic IPs that the account may have in {environment.region}.")
         if count > 1:
             longest = environment.longest_command / 1000
             out.print(

@@ -12,7 +12,7 @@ from cdktf import App
 
 from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
 from holdfast.topology.ranges import is_public
-from holdfast.topology.spec import TieredLayout
+from holdfast.topology.spec import Nat, TieredLayout
 from stacks import access
 from stacks.base import Stack
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -135,21 +135,15 @@ class NetworkStack(Stack):
         )
 
     def _add_nat(self) -> None:
-        """One NAT gateway in each zone: a zone's outage must not cut the others off from the APIs."""
+        """One NAT gateway in each zone, so that a zone's outage cuts no other off from the APIs; or one for all."""
         internet = InternetGateway(self, "internet", vpc_id=self.vpc.id, tags=self.tags("internet"))
         table = RouteTable(self, "service-routes", vpc_id=self.vpc.id, tags=self.tags("service"))
         Route(self, "service-out", route_table_id=table.id, destination_cidr_block=ANYWHERE, gateway_id=internet.id)
+        shared: NatGateway | None = None
         for letter, subnet in self._service_subnets.items():
             RouteTableAssociation(self, f"service-{letter}-routed", subnet_id=subnet.id, route_table_id=table.id)
-            address = Eip(self, f"nat-{letter}-address", domain="vpc", tags=self.tags(f"nat-{letter}"))
-            nat = NatGateway(
-                self,
-                f"nat-{letter}",
-                subnet_id=subnet.id,
-                allocation_id=address.id,
-                tags=self.tags(f"nat-{letter}"),
-                depends_on=[internet],
-            )
+            nat = shared or self._add_nat_gateway(letter, subnet, internet)
+            shared = nat if self.environment.network.nat is Nat.ONE else None
             Route(
                 self,
                 f"nodes-{letter}-out",
@@ -158,6 +152,17 @@ class NetworkStack(Stack):
                 nat_gateway_id=nat.id,
             )
         self._add_ways_back(internet)
+
+    def _add_nat_gateway(self, letter: str, subnet: Subnet, internet: InternetGateway) -> NatGateway:
+        address = Eip(self, f"nat-{letter}-address", domain="vpc", tags=self.tags(f"nat-{letter}"))
+        return NatGateway(
+            self,
+            f"nat-{letter}",
+            subnet_id=subnet.id,
+            allocation_id=address.id,
+            tags=self.tags(f"nat-{letter}"),
+            depends_on=[internet],
+        )
 
     def _add_ways_back(self, internet: InternetGateway) -> None:
         """To those clients alone that come to the public addresses: all else goes out by the NAT gateway."""

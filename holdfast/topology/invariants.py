@@ -25,6 +25,7 @@ from holdfast.topology.spec import (
     Environment,
     Images,
     MachineSpec,
+    Nat,
     Persistence,
     Role,
     SingleLayout,
@@ -297,6 +298,13 @@ def the_internet_has_a_gateway(environment: Environment) -> Iterator[Problem]:
     if environment.network.public and environment.network.egress is not Egress.NAT:
         found = "true, with network.egress: endpoints, which has no internet gateway"
         yield Problem("network.public", found, "false, or network.egress: nat")
+
+
+@_reads("network.nat", "network.egress")
+def endpoints_need_no_nat(environment: Environment) -> Iterator[Problem]:
+    network = environment.network
+    if network.nat is Nat.ONE and network.egress is not Egress.NAT:
+        yield Problem("network.nat", "one, with network.egress: endpoints, which has none", "nothing, or egress: nat")
 
 
 @_reads("network")

@@ -86,6 +86,16 @@ class Egress(StrEnum):
     ENDPOINTS = "endpoints"
 
 
+class Nat(StrEnum):
+    """How many NAT gateways there are, with `egress: nat`. `zonal`: one in each zone. `one`: in the first zone alone.
+
+    With `one`, an outage of that zone cuts the others off from the cloud's APIs too.
+    """
+
+    ZONAL = "zonal"
+    ONE = "one"
+
+
 class Images(StrEnum):
     """`stock`: a distribution's image, packages are installed at first boot. `baked`: everything is in the image."""
 
@@ -184,6 +194,7 @@ class NetworkSpec(Spec):
     cidr: Network
     """The whole private network, /16 to /24: it is cut into sixteen equal parts, two for each zone."""
     egress: Egress = Egress.NAT
+    nat: Nat = Nat.ZONAL
     clients: tuple[Network, ...] = ()
     """Who may use the endpoints. Empty: the network itself."""
     public: bool = False
@@ -506,6 +517,15 @@ class Environment(Spec):
         pairs = 2 ** (FLOATING_PREFIX - FLOATING_RANGE.prefixlen)
         number = int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % pairs
         return IPv4Network((FLOATING_RANGE.network_address + 2 * number, FLOATING_PREFIX))
+
+    @property
+    def elastic_ips(self) -> int:
+        """How many it takes of the region's: one for each NAT gateway, two for each gateway that is public."""
+        network = self.network
+        gateways = 0
+        if network.egress is Egress.NAT:
+            gateways = 1 if network.nat is Nat.ONE else len(self.zones)
+        return gateways + (2 * self.layout.counts()[Role.GATEWAY] if network.public else 0)
 
     @property
     def suffix(self) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.topology import environment_files, load_environment, load_environments
+from tests.synth.conftest import EXAMPLES
+
 Stacks = dict[str, dict[str, Any]]
 
 NODES = "${aws_security_group.nodes.id}"
@@ -201,3 +204,23 @@ def test_without_a_floating_pair_nobody_elects_and_every_interface_is_checked(sy
 def test_clients_come_to_the_ports_that_there_are(synth: Callable[..., Stacks], tls: str, ports: set[int]) -> None:
     found = rules(synth(tls=tls)["local-network"])
     assert {port for _, direction, port, peer in found if (direction, peer) == ("ingress", "10.40.0.0/16")} == ports
+
+
+def test_one_nat_gateway_serves_every_zone(stacks: Stacks) -> None:
+    found = stacks["staging-network"]["resource"]
+    assert set(found["aws_nat_gateway"]) == {"nat-a"} and set(found["aws_eip"]) == {"nat-a-address"}
+    ways_out = [route["nat_gateway_id"] for name, route in found["aws_route"].items() if name.startswith("nodes-")]
+    assert ways_out == ["${aws_nat_gateway.nat-a.id}"] * 3
+
+
+def test_an_environment_takes_as_many_elastic_ips_as_it_says(stacks: Stacks) -> None:
+    for file in [*environment_files(), *EXAMPLES]:
+        environment = load_environment(file)
+        mine = [content for name, content in stacks.items() if name.startswith(f"{environment.name}-")]
+        made = sum(len(content["resource"].get("aws_eip", {})) for content in mine)
+        assert (environment.name, made) == (environment.name, environment.elastic_ips)
+
+
+def test_the_environments_of_this_repository_have_room_in_one_account() -> None:
+    on_aws = [environment for environment in load_environments() if environment.api_endpoint is None]
+    assert sum(environment.elastic_ips for environment in on_aws) <= 5

@@ -77,6 +77,7 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ),
         ("region", "us-gov-west-1", "'us-gov-west-1'", "a region as eu-central-1"),
         ("name", "Shop", "'Shop'", "text that matches"),
+        ("network.nat", "none", "'none'", "'zonal' or 'one'"),
         ("network.domain", f"{'d' * 63}.{'d' * 63}.{'d' * 63}.{'d' * 9}", "'ddd", "a domain such as prod"),
         ("network.cidr", "10.60.0.1/16", "'10.60.0.1/16'", "an IPv4 network such as 10.40.0.0/16"),
         ("network.cidr", "10.60.0.0/25", "10.60.0.0/25", "a network from /16 to /24"),
@@ -131,6 +132,35 @@ def test_every_region_of_aws_is_accepted_and_none_of_another_partition(tmp_path:
 
 def regions_of(session: Any, partition: str) -> list[str]:
     return list(session.get_available_regions("ec2", partition))
+
+
+@pytest.mark.parametrize(
+    ("network", "layout", "taken"),
+    [
+        ({}, "compact", 3),
+        ({"nat": "one"}, "compact", 1),
+        ({"egress": "endpoints"}, "compact", 0),
+        ({"public": True, "clients": ["203.0.113.7/32"]}, "compact", 9),
+        ({"public": True, "clients": ["203.0.113.7/32"], "nat": "one"}, "single", 3),
+    ],
+)
+def test_an_environment_says_how_many_elastic_ips_it_takes(
+    tmp_path: Path, network: dict[str, Any], layout: str, taken: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = VALID | {"network": {"cidr": "10.60.0.0/16"} | network, "layout": layout, "tls": "required"}
+    content |= {"images": "baked", "zones": ["a"] if layout == "single" else ["a", "b", "c"]}
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert load_environment(file).elastic_ips == taken
+    assert cli.main(["validate", str(file)]) == 0
+    assert (f"It takes {taken} of the Elastic IPs" in capsys.readouterr().out) is (taken > 0)
+
+
+def test_one_nat_gateway_needs_the_way_out_that_has_any(tmp_path: Path) -> None:
+    content = changed("network", {"cidr": "10.60.0.0/16", "egress": "endpoints", "nat": "one"}) | {"images": "baked"}
+    assert problems(tmp_path, content) == {
+        "network.nat": "one, with network.egress: endpoints, which has none | nothing, or egress: nat"
+    }
 
 
 def test_zones_that_repeat_are_refused(tmp_path: Path) -> None:

@@ -35,6 +35,19 @@ def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_a
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+def test_bootstrap_says_whether_there_is_room_for_its_elastic_ips(prod: Environment) -> None:
+    said = (
+        "Elastic IPs: prod takes 3, and others in eu-central-1 have {}; an account may have 5 until AWS grants it more"
+    )
+    assert bootstrap.bootstrap(prod)[-1] == said.format(0)
+    tags = [{"Key": "Environment", "Value": "prod"}]
+    boto("ec2").allocate_address(TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}])
+    for _ in range(3):
+        boto("ec2").allocate_address()
+    asked = " (Service Quotas: EC2-VPC Elastic IPs), or take fewer: network.nat: one"
+    assert bootstrap.bootstrap(prod)[-1] == said.format(3) + asked
+
+
 def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
     local = load_environment(ENVIRONMENTS / "local.yaml")
     assert "nothing to create" in bootstrap.bootstrap(local)[0]

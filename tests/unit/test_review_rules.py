@@ -131,6 +131,14 @@ def test_a_secret_whose_name_a_deleted_one_keeps() -> None:
     assert hits("secret-name-reserved", facts(stack("identity", there), reserved=kept)) == []
 
 
+def test_elastic_ips_that_a_change_takes() -> None:
+    there, new = change("aws_eip.nat-a-address", NONE, {}, {}), change("aws_eip.nat-b-address", CREATE, None, {})
+    assert hits("elastic-ips-taken", facts(stack("network", there, new))) == [
+        "takes 1 more of the region's Elastic IPs, and 2 in all"
+    ]
+    assert hits("elastic-ips-taken", facts(stack("network", there))) == []
+
+
 def test_a_stack_that_takes_several_zones() -> None:
     subnets = [
         change(f"aws_subnet.nodes-{letter}", REPLACE, {"availability_zone": f"eu-central-1{letter}"}, {})
@@ -273,7 +281,7 @@ def test_a_public_address_that_goes_never_comes_back() -> None:
         "shop-zone-a/shop-a1-leader-address: public address shop-a1-leader-address is given back, and nobody gets it "
         "again"
     ]
-    assert names(facts(zone("a", public_address("a", CREATE)))) == []
+    assert names(facts(zone("a", public_address("a", CREATE)))) == ["elastic-ips-taken"]
     of_a_nat_gateway = change("aws_eip.nat-a-address", DELETE, {"tags": {"Name": "nat-a"}}, None)
     assert hits("address-changed", facts(stack("network", of_a_nat_gateway))) == []
 

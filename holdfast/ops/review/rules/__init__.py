@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     contact.published,
     contact.opened,
     contact.closed,
+    planning.elastic_ips_taken,
     planning.stale_inputs,
     planning.left_behind,
     planning.not_planned,

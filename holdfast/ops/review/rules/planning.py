@@ -33,6 +33,17 @@ def left_behind(facts: Facts) -> Iterator[Hit]:
 
 
 @caution(
+    "elastic-ips-taken",
+    "An account may have five Elastic IPs in a region until AWS grants it more: beyond that the deploy stops.",
+)
+def elastic_ips_taken(facts: Facts) -> Iterator[Hit]:
+    addresses = facts.of_kind("aws_eip")
+    before, after = sum(it.exists for it in addresses), sum(it.remains for it in addresses)
+    if after > before:
+        yield Hit("", f"takes {after - before} more of the region's Elastic IPs, and {after} in all")
+
+
+@caution(
     "stale-inputs",
     "A zone is planned with what its network and identity are today: once these change, its own change is larger.",
 )
