@@ -112,6 +112,8 @@ def emulated() -> Iterator[Api]:
     """The twin's API alone, with one image, and its key where clients look. Instances reach every state at once."""
     api = Api(port=0, instant=True)
     api.start()
+    # Of an account that has several environments, public ones among them.
+    api.grant({"elastic-ips": 50, "vpcs": 20, "internet-gateways": 20})
     api.register_image("ami-0a1b2c3d4e5f60718", "holdfast-debian-12-amd64-1", api.account, "x86_64")
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -27,6 +27,13 @@ def add_parser(subparsers: Any) -> None:
 
     up = commands.add_parser("up", help="start the twin; nothing happens where it runs")
     up.add_argument("--images", default="", metavar="NAMES", help="images to build first, as debian-12,debian-13-stock")
+    up.add_argument(
+        "--quota",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="grant the account more than AWS does at first, as elastic-ips=20 (may be repeated; also where it runs)",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="end it, and leave nothing of it but built images")
@@ -81,14 +88,24 @@ def _up(arguments: argparse.Namespace) -> int:
     from holdfast.twin import client, lifecycle
 
     names = [name for name in arguments.images.split(",") if name]
+    quotas = dict(_quota(given) for given in arguments.quota)
     with err.status("the twin") as status:
         started = lifecycle.up(names, lambda doing: status.update(doing))
+        if quotas:
+            client.request("grant", quotas=quotas)
     api = client.request("state")["api"]
     if arguments.json:
         _print_json({"started": started, "api": api})
     else:
         out.print(f"the twin {'is up' if started else 'was up already'}: its API is at {api}")
     return 0
+
+
+def _quota(given: str) -> tuple[str, int]:
+    name, _, number = given.partition("=")
+    if not number.isdecimal():
+        raise HoldfastError(f"--quota {given}: accepted is NAME=NUMBER, such as elastic-ips=20")
+    return name, int(number)
 
 
 def _down(arguments: argparse.Namespace) -> int:

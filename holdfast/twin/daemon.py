@@ -52,6 +52,7 @@ class Daemon:
             "cut": self._cut,
             "power_off": self._power_off,
             "power_on": self._power_on,
+            "grant": self._grant,
             "stop": self._stop,
             "key": lambda _: asdict(self.api.key),
             "unused_permissions": lambda _: self.api.unused_permissions(),
@@ -124,6 +125,10 @@ class Daemon:
     def _cut(self, _: Request) -> dict[str, Any]:
         """What is recorded of faults has changed."""
         self.reconciler.follow(faults.standing())
+        return {}
+
+    def _grant(self, request: Request) -> dict[str, Any]:
+        self.api.grant(request["quotas"])
         return {}
 
     def _power_off(self, request: Request) -> dict[str, Any]:

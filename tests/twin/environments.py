@@ -70,7 +70,8 @@ class Others:
 
 def twin() -> None:
     """The twin itself, without an environment; one that is up stays as it is."""
-    subprocess.run([HOLDFAST, "twin", "up", "--images", "debian-12"], cwd=REPOSITORY, check=True)
+    quotas = ("--quota", "elastic-ips=30", "--quota", "vpcs=10", "--quota", "internet-gateways=10")
+    subprocess.run([HOLDFAST, "twin", "up", "--images", "debian-12", *quotas], cwd=REPOSITORY, check=True)
 
 
 def down() -> None:

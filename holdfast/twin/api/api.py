@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -16,6 +16,7 @@ from holdfast.errors import HoldfastError
 from holdfast.topology import names
 from holdfast.topology.emulation import Key
 from holdfast.twin.api import images, instances, s3, state
+from holdfast.twin.api import quotas as granting
 from holdfast.twin.api.permissions import Permissions, wrongly_signed
 from holdfast.twin.api.serving import LOCK, Authorize, Call, Refusal, Request, Server, Service, refuse
 from holdfast.twin.api.viewing import look
@@ -109,6 +110,16 @@ class Api:
         """As StartInstances: one that is stopped becomes pending."""
         with LOCK:
             self._ec2().start_instances([instance_id])
+            self._changed()
+
+    def grant(self, quotas: Mapping[str, int]) -> None:
+        """More, or less, than AWS grants an account at first: by the names in `quotas`.
+
+        Raises:
+            HoldfastError: there is no quota of that name.
+        """
+        with LOCK:
+            granting.grant(self._ec2(), quotas)
             self._changed()
 
     def register_image(self, id: str, name: str, owner: str, arch: str) -> None:
