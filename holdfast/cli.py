@@ -250,7 +250,8 @@ def _endpoints(arguments: argparse.Namespace) -> int:
 
 
 def _bootstrap(arguments: argparse.Namespace) -> int:
-    done = bootstrap.bootstrap(_environment(arguments))
+    file = find_environment(arguments.environment)
+    done = bootstrap.bootstrap(load_environment(file), file)
     if arguments.json:
         _print_json({"done": done})
     else:

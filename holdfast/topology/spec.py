@@ -387,7 +387,8 @@ class CloudSpec(Spec):
     node_endpoint: HttpUrl | None = None
     """The same API as the machines reach it. Default: `endpoint`."""
     suffix: Annotated[str, Field(pattern=r"^[a-z0-9]{1,12}$")] | None = None
-    """Ends the bucket's name, which must be unique in the world. Default: derived from name and region."""
+    """Ends the buckets' names, which must be unique in the world: `holdfast bootstrap` writes it. Default: derived from
+    name and region, as of environments that were there before."""
 
 
 FORK_MS_PER_GIB = 25

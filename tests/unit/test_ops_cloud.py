@@ -1,6 +1,7 @@
 """The operator commands that talk to the cloud, against moto: what they create, read, and say when it fails."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.backends import get_backend
 
 from holdfast import cli
+from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, cloud, endpoints, images, reports
 from holdfast.ops.cloud import CloudError
 from holdfast.topology import Environment, emulation, load_environment, names, pins
@@ -23,10 +26,25 @@ def boto(service: str) -> Any:
     return boto3.client(service, region_name="eu-central-1")
 
 
-def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_again(prod: Environment) -> None:
-    assert bootstrap.bootstrap(prod)[0] == f"created the state bucket {names.state_bucket(prod)} in eu-central-1"
-    assert bootstrap.bootstrap(prod)[0] == f"the state bucket {names.state_bucket(prod)} was there already"
+@pytest.fixture
+def file(prod: Environment, tmp_path: Path) -> Path:
+    """Its file, which may be changed."""
+    return Path(shutil.copy(ENVIRONMENTS / "prod.yaml", tmp_path))
+
+
+def bootstrapped(file: Path) -> list[str]:
+    return bootstrap.bootstrap(load_environment(file), file)
+
+
+def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_again(file: Path) -> None:
+    wrote, created, *rest = bootstrapped(file)
+    prod = load_environment(file)
+    assert prod.cloud.suffix is not None and re.fullmatch("[0-9a-f]{8}", prod.cloud.suffix)
+    assert wrote.startswith(f'wrote cloud.suffix: "{prod.cloud.suffix}" into {file}: commit it')
     s3, bucket = boto("s3"), names.state_bucket(prod)
+    assert created == f"created the state bucket {bucket} in eu-central-1"
+    assert bootstrapped(file) == [f"the state bucket {bucket} was there already", *rest]
+    assert file.read_text().startswith((ENVIRONMENTS / "prod.yaml").read_text())
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
     rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
@@ -35,22 +53,81 @@ def test_bootstrap_creates_a_closed_versioned_encrypted_bucket_and_is_harmless_a
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-def test_bootstrap_says_whether_there_is_room_for_its_elastic_ips(prod: Environment) -> None:
+def test_an_environment_that_has_its_buckets_already_keeps_their_names(prod: Environment, file: Path) -> None:
+    bucket = names.state_bucket(prod)
+    boto("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    assert bootstrapped(file)[0] == f"the state bucket {bucket} was there already"
+    assert file.read_text() == (ENVIRONMENTS / "prod.yaml").read_text()
+
+
+def owned_by_a_stranger(bucket: str) -> Any:
+    stranger = get_backend("s3")["999999999999"]["aws"]
+    return stranger.create_bucket(bucket, "eu-central-1")
+
+
+def test_nothing_is_written_into_a_bucket_of_another_account(prod: Environment, file: Path) -> None:
+    for more in ("", "cloud: {suffix: taken}\n"):
+        text = (ENVIRONMENTS / "prod.yaml").read_text() + more
+        file.write_text(text)
+        environment = load_environment(file)
+        bucket = names.state_bucket(environment)
+        taken = owned_by_a_stranger(bucket)
+        with pytest.raises(CloudError) as refused:
+            bootstrapped(file)
+        assert str(refused.value) == (
+            f"prod: the bucket {bucket} is another account's, and nothing was written into it; "
+            f"accepted: that account's credentials, or another cloud.suffix than {environment.suffix}"
+        )
+        # Not even another name: with wrong credentials it would part the environment from its states.
+        assert file.read_text() == text
+        assert (taken.policy, taken.versioning_status, dict(taken.keys)) == (None, None, {})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "becomes"),
+    [
+        ("", 'cloud:\n  suffix: "SUFFIX" # ends the names of its buckets\n'),
+        ('cloud: {node_endpoint: "https://a"}\n', 'cloud: {suffix: "SUFFIX", node_endpoint: "https://a"}\n'),
+        ("cloud: {}\n", 'cloud: {suffix: "SUFFIX"}\n'),
+        (
+            "cloud: # where\n    node_endpoint: https://a\ntls: 'off'\n",
+            "cloud: # where\n    suffix: \"SUFFIX\"\n    node_endpoint: https://a\ntls: 'off'\n",
+        ),
+    ],
+)
+def test_the_suffix_is_written_beside_what_people_wrote(file: Path, cloud: str, becomes: str) -> None:
+    rest = (ENVIRONMENTS / "prod.yaml").read_text()
+    file.write_text(rest + cloud)
+    bootstrapped(file)
+    suffix = load_environment(file).cloud.suffix
+    assert suffix and file.read_text() == rest + becomes.replace("SUFFIX", suffix)
+
+
+def test_a_file_that_is_written_otherwise_is_left_to_its_author(file: Path) -> None:
+    text = (ENVIRONMENTS / "prod.yaml").read_text() + '"cloud": {node_endpoint: "https://a"}\n'
+    file.write_text(text)
+    with pytest.raises(HoldfastError, match="nothing was changed; write into it by hand, below cloud: suffix: "):
+        bootstrapped(file)
+    assert file.read_text() == text
+    assert boto("s3").list_buckets()["Buckets"] == []
+
+
+def test_bootstrap_says_whether_there_is_room_for_its_elastic_ips(file: Path) -> None:
     said = (
         "Elastic IPs: prod takes 3, and others in eu-central-1 have {}; an account may have 5 until AWS grants it more"
     )
-    assert bootstrap.bootstrap(prod)[-1] == said.format(0)
+    assert bootstrapped(file)[-1] == said.format(0)
     tags = [{"Key": "Environment", "Value": "prod"}]
     boto("ec2").allocate_address(TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}])
     for _ in range(3):
         boto("ec2").allocate_address()
     asked = " (Service Quotas: EC2-VPC Elastic IPs), or take fewer: network.nat: one"
-    assert bootstrap.bootstrap(prod)[-1] == said.format(3) + asked
+    assert bootstrapped(file)[-1] == said.format(3) + asked
 
 
 def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
     local = load_environment(ENVIRONMENTS / "local.yaml")
-    assert "nothing to create" in bootstrap.bootstrap(local)[0]
+    assert "nothing to create" in bootstrap.bootstrap(local, ENVIRONMENTS / "local.yaml")[0]
 
 
 OTHER = "210987654321"
@@ -60,11 +137,14 @@ def of(prod: Environment, account: str) -> Environment:
     return prod.model_copy(update={"cloud": prod.cloud.model_copy(update={"account": account})})
 
 
-def test_nothing_is_made_with_credentials_of_another_account(prod: Environment) -> None:
+def test_nothing_is_made_with_credentials_of_another_account(file: Path) -> None:
+    text = file.read_text()
+    file.write_text(f'{text}cloud: {{account: "{OTHER}"}}\n')
     with pytest.raises(CloudError, match=rf"of the account {ACCOUNT}, and cloud.account is {OTHER}; nothing was"):
-        bootstrap.bootstrap(of(prod, OTHER))
+        bootstrapped(file)
     assert boto("s3").list_buckets()["Buckets"] == []
-    assert bootstrap.bootstrap(of(prod, ACCOUNT))[0].startswith("created")
+    file.write_text(f'{text}cloud: {{account: "{ACCOUNT}"}}\n')
+    assert bootstrapped(file)[1].startswith("created")
 
 
 def test_every_call_about_a_bucket_says_whose_it_must_be(prod: Environment) -> None:

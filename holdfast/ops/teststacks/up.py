@@ -63,6 +63,7 @@ def deploy(environment: Environment, say: Say) -> None:
     Raises:
         HoldfastError: it is not deployed, or not whole.
     """
-    for done in bootstrap.bootstrap(environment):
+    file = files.path(environment.name)
+    for done in bootstrap.bootstrap(environment, file):
         say(done)
-    cdktf.deploy(environment, files.path(environment.name))
+    cdktf.deploy(environment, file)

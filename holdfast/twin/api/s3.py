@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.s3.models import FakeBucket, FakeDeleteMarker
+from moto.s3.exceptions import AccessDeniedByLock, BucketAlreadyExists, S3ClientError
+from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend, s3_backends
 
 from holdfast.twin.api.patching import Method, around
 
@@ -28,6 +29,28 @@ def _permission(original: Method, self: Any, action: str, resource: str) -> Any:
 def _about_tls(statement: dict[str, Any]) -> bool:
     wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
     return statement["Effect"] == "Deny" and str(wanted).lower() == "false"
+
+
+@around(S3Backend, "get_bucket")
+def _get_bucket(original: Method, self: Any, bucket_name: str) -> Any:
+    """moto lets every account into the buckets of all."""
+    if _is_anothers(self, bucket_name):
+        raise AccessDeniedByLock
+    return original(self, bucket_name)
+
+
+@around(S3Backend, "create_bucket")
+def _create_bucket(original: Method, self: Any, bucket_name: str, *args: Any, **kwargs: Any) -> Any:
+    if _is_anothers(self, bucket_name):
+        # moto's own class for it makes it look into the bucket.
+        raise S3ClientError("BucketAlreadyExists", BucketAlreadyExists(bucket_name).message)
+    return original(self, bucket_name, *args, **kwargs)
+
+
+def _is_anothers(s3: Any, bucket_name: str) -> bool:
+    """Whether another account than the backend's has it: names are unique in the world."""
+    owner = s3_backends.bucket_accounts.get(bucket_name)
+    return owner is not None and owner[1] != s3.account_id
 
 
 def keep_newest(s3: Any, bucket: str, key: str) -> None:

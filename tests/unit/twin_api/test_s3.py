@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from moto.backends import get_backend
+
 from holdfast.twin.api import Api
 from tests.unit.twin_api.cloud import REGION, client, refused
 
@@ -59,3 +61,15 @@ def test_a_versioned_bucket_with_delete_markers_is_emptied(api: Api) -> None:
         assert "Errors" not in s3.delete_objects(Bucket="kept", Delete={"Objects": one})
     s3.delete_bucket(Bucket="kept")
     assert s3.list_buckets()["Buckets"] == []
+
+
+def test_a_bucket_of_another_account_is_closed_and_its_name_taken(api: Api) -> None:
+    s3, here = client(api, "s3"), {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
+    stranger = get_backend("s3")["999999999999"]["aws"].create_bucket("taken", REGION)
+    assert refused(s3.create_bucket, Bucket="taken", **here) == "BucketAlreadyExists"
+    assert refused(s3.head_bucket, Bucket="taken") == "403"
+    assert refused(s3.put_object, Bucket="taken", Key="one", Body=b"1") == "AccessDenied"
+    assert refused(s3.list_objects_v2, Bucket="taken") == "AccessDenied"
+    assert not stranger.keys
+    s3.create_bucket(Bucket="ours", **here)
+    assert refused(s3.create_bucket, Bucket="ours", **here) == "BucketAlreadyOwnedByYou"
