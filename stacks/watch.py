@@ -1,4 +1,4 @@
-"""What looks at the environment from outside: alarms, refused connections, and how a deploy ends."""
+"""What looks at the environment from outside: where alarms go, refused connections, and how a deploy ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from cdktf import App
 from holdfast.topology import Cluster, names
 from stacks.base import Stack, run_holdfast
 from stacks.bindings.aws.cloudwatch_log_group import CloudwatchLogGroup
-from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.flow_log import FlowLog
 from stacks.bindings.aws.iam_role import IamRole
@@ -38,40 +37,18 @@ class WatchStack(Stack):
     ) -> None:
         """`instances`: node → its id. `public_addresses`: gateway → those of its endpoints, where there are any."""
         super().__init__(app, names.watch_stack(cluster.environment), cluster)
-        self._add_alarms(identity, instances)
+        SnsTopic(
+            self,
+            "alarms",
+            name=names.alarms(self.environment),
+            kms_master_key_id=identity.key.arn,
+            tags=self.tags("alarms"),
+        )
         self._log_refused_connections(network, identity)
         gate = whole_gate(self, instances)
         if public_addresses:
             # A machine takes its certificate when it boots: one that ran already has none for such an address.
             run_holdfast(self, "certificates", "certs rotate --due", public_addresses, after=[gate])
-
-    def _add_alarms(self, identity: IdentityStack, instances: Mapping[str, str]) -> None:
-        topic = SnsTopic(
-            self,
-            "alarms",
-            name=names.resource(self.environment, "alarms"),
-            kms_master_key_id=identity.key.arn,
-            tags=self.tags("alarms"),
-        )
-        for node, instance in instances.items():
-            CloudwatchMetricAlarm(
-                self,
-                f"{node}-status",
-                alarm_name=names.node_alarm(self.environment, self.cluster.node(node)),
-                alarm_description=f"The machine of {node} fails its status checks; look with: holdfast status",
-                namespace="AWS/EC2",
-                metric_name="StatusCheckFailed",
-                dimensions={"InstanceId": instance},
-                statistic="Maximum",
-                period=60,
-                evaluation_periods=2,
-                threshold=1,
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                treat_missing_data="breaching",
-                alarm_actions=[topic.arn],
-                ok_actions=[topic.arn],
-                tags={"Name": f"{node}-status", "Node": node},
-            )
 
     def _log_refused_connections(self, network: NetworkStack, identity: IdentityStack) -> None:
         """Only what the security groups refused: it is little, and it answers why a client cannot connect."""

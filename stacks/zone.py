@@ -10,6 +10,7 @@ from holdfast import rendering
 from holdfast.topology import Cluster, Node, Role, Volume, Zone, names, pins
 from stacks.access import Access
 from stacks.base import Stack, run_holdfast
+from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.ebs_volume import EbsVolume
 from stacks.bindings.aws.eip import Eip
@@ -56,6 +57,8 @@ class ZoneStack(Stack):
         """Gateway → the public addresses of its endpoints; empty without `network.public`."""
         certified = self._certify()
         self.instances = {node.name: self._add_node(node, certified).id for node in cluster.nodes_in(zone)}
+        for node in cluster.nodes_in(zone):
+            self._add_alarm(node)
         self._lead_floating_pair(first or self)
         zone_gate(self, self.instances)
 
@@ -145,6 +148,30 @@ class ZoneStack(Stack):
             user_data_replace_on_change=True,
             tags=names.node_tags(node) | names.image_tags(node),
             depends_on=[*volumes, access.policy, *certified],
+        )
+
+    def _add_alarm(self, node: Node) -> None:
+        """Here, so that it follows its machine within the same deploy: one that is gone says nothing, which alarms."""
+        # By its name: the topic comes with the last stack, and CloudWatch does not look for it before it has to.
+        topic = f"arn:aws:sns:{self.environment.region}:{self._account}:{names.alarms(self.environment)}"
+        CloudwatchMetricAlarm(
+            self,
+            f"{node.name}-status",
+            alarm_name=names.node_alarm(self.environment, node),
+            alarm_description=f"The machine of {node.name} fails its status checks; look with: holdfast status",
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed",
+            dimensions={"InstanceId": self.instances[node.name]},
+            statistic="Maximum",
+            period=60,
+            # A new machine has no status for its first minutes.
+            evaluation_periods=5,
+            threshold=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data="breaching",
+            alarm_actions=[topic],
+            ok_actions=[topic],
+            tags={"Name": f"{node.name}-status", "Node": node.name},
         )
 
     def _add_volume(self, node: Node, volume: Volume) -> EbsVolume:

@@ -68,7 +68,8 @@ def node_role(environment: Environment, node: Node) -> str:
 
 
 def node_alarm(environment: Environment, node: Node) -> str:
-    return f"{node_role(environment, node)}-status"
+    # `-status` it was in the watch stack, which would delete another stack's alarm of that name as its own.
+    return f"{node_role(environment, node)}-machine"
 
 
 def resource(environment: Environment, what: str) -> str:
@@ -77,6 +78,11 @@ def resource(environment: Environment, what: str) -> str:
     `what` has no hyphen where the name is the whole account's: then it tells where the environment's name ends.
     """
     return f"{PROJECT}-{environment.name}-{what}"
+
+
+def alarms(environment: Environment) -> str:
+    """The topic to which every alarm of the environment goes."""
+    return resource(environment, "alarms")
 
 
 def bucket(environment: Environment) -> str:

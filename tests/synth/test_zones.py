@@ -161,3 +161,17 @@ def test_an_image_that_is_not_pinned_is_refused_with_what_to_do(tmp_path: Path) 
     environment = load_environment(find_environment("prod"))
     with pytest.raises(UnpinnedImage, match="no image id for debian-12/stock/amd64; .* holdfast images update prod"):
         pins.image_id(environment, environment.machines["node"], tmp_path)
+
+
+def test_an_alarm_is_in_its_machine_s_stack_and_changes_with_it(stacks: Stacks) -> None:
+    assert "aws_cloudwatch_metric_alarm" not in stacks["prod-watch"]["resource"]
+    (topic,) = stacks["prod-watch"]["resource"]["aws_sns_topic"].values()
+    arn = f"arn:aws:sns:eu-central-1:${{data.aws_caller_identity.account.account_id}}:{topic['name']}"
+    for letter in "abc":
+        zone = stacks[f"prod-zone-{letter}"]
+        (alarm,) = zone["resource"]["aws_cloudwatch_metric_alarm"].values()
+        assert alarm["dimensions"] == {"InstanceId": f"${{aws_instance.prod-{letter}1.id}}"}
+        assert alarm["alarm_actions"] == alarm["ok_actions"] == [arn]
+        assert "watch" not in str(zone.get("data", {})), "it waits for no later stack"
+        # Of a machine that boots, nothing is known for some minutes.
+        assert (alarm["treat_missing_data"], alarm["period"] * alarm["evaluation_periods"]) == ("breaching", 300)

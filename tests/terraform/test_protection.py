@@ -137,7 +137,7 @@ def test_retire_does_nothing_without_the_environments_name(shielded: Terraform) 
     before = recorded(shielded)
     unasked = run(shielded, "holdfast", "retire", "shielded")
     assert unasked.returncode == 1
-    assert "shielded-zone-a    10 resources, with the data of shielded-a1 (4 GiB)" in unasked.stderr
+    assert "shielded-zone-a    11 resources, with the data of shielded-a1 (4 GiB)" in unasked.stderr
     assert "nothing was done. Say: --yes-really shielded" in unasked.stderr
     other = run(shielded, "holdfast", "retire", "shielded", "--yes-really", "planned")
     assert other.returncode == 2
