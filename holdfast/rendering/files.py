@@ -11,13 +11,28 @@ import jinja2
 
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import SOURCES, program
-from holdfast.topology import Cluster, Durability, Images, Node, Persistence, Role, channels, names, ports, users
+from holdfast.topology import (
+    Cluster,
+    Durability,
+    Images,
+    Node,
+    Persistence,
+    Role,
+    channels,
+    names,
+    ports,
+    sessions,
+    users,
+)
 from holdfast.topology.spec import ApplicationSpec, CommandGroup
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 MINIMUM_BACKLOG = 64
 """MiB of replication backlog; a tenth of the memory where that is more."""
+
+MINIMUM_UNREAD = 64
+"""MiB of answers that one client may leave unread; an eighth of the memory where that is more."""
 
 PACKAGES: dict[str, frozenset[Role]] = {
     "redis-server": frozenset({Role.DATA}),
@@ -46,11 +61,6 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "systemd/holdfast-keepalived.service": frozenset({Role.GATEWAY}),
 }
 """Which roles need a template; one that is not here is for every machine."""
-
-SESSIONS = 4000
-"""Of one gateway with the leader, and with replicas, at most: who uses the floating pair has them all there."""
-OTHER_CLIENTS = 1000
-"""Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""
 
 CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "sentinel-users.acl", "haproxy.cfg", "keepalived.conf")
 ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
@@ -113,8 +123,9 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         if Role.GATEWAY in node.roles
         else 0,
         "packages": _packages(cluster, node),
-        "sessions": SESSIONS,
-        "maxclients": SESSIONS * len(gateways) + OTHER_CLIENTS,
+        "sessions": sessions,
+        "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
+        "unread_mib": max(MINIMUM_UNREAD, settings.memory // 8),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,
         "append_only": settings.persistence is Persistence.AOF,
@@ -201,6 +212,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "lease_port": ports.LEASE,
         "endpoint_port": cluster.endpoint_port,
         "detection": environment.detection / 1000,
+        "crowded": sessions.CROWDED,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
     }

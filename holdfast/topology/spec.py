@@ -23,7 +23,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from holdfast.topology import channels
+from holdfast.topology import channels, sessions
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.risks import Risk
@@ -204,6 +204,8 @@ class NetworkSpec(Spec):
     name, in 100.127.0.0/16; `none`: no such pair."""
     domain: Domain | None = None
     """Private names of endpoints and nodes. Default: `<name>.holdfast.internal`; `none`: no names."""
+    sessions_per_address: Annotated[int, Field(ge=1, le=sessions.SESSIONS)] = sessions.OF_ONE_ADDRESS
+    """How many sessions one address may have at each endpoint of each gateway. Clients behind a NAT share one."""
     sentinel_clients: tuple[Network, ...] = ()
     """Who may ask the Sentinels, and reach Redis past the gateways. Empty: nobody."""
     peered: tuple[Network, ...] = ()

@@ -28,6 +28,7 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
+from holdfast_node.strangers import Strangers
 from holdfast_node.watchdog import Watchdog
 
 INTERVAL = 0.125
@@ -84,6 +85,7 @@ class Agent:
         self._waits, self._absent, self._empty = Since(), Since(), Since()
         self._eligibility = Eligibility()
         self._silence = Silence()
+        self._strangers = Strangers(identity.crowded)
         self._told_may: bool | None = None
         """What Redis was told last, until it says so itself."""
         self._told_lag = LAG
@@ -149,6 +151,13 @@ class Agent:
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()
+        self._end_strangers()
+
+    def _end_strangers(self) -> None:
+        own = self._servers.own() if self._identity.has("data") else None
+        command = self._strangers.due(own.details.clients, time.monotonic()) if own and own.details else ()
+        if own and command:
+            own.tell(_tell_ended, *command)
 
     def _is_poisoned(self) -> bool:
         """Whether forged greetings keep the Sentinels from their work.
@@ -328,6 +337,12 @@ class Since:
         elif self._since is None:
             self._since = now
         return now - self._since if self._since is not None else 0.0
+
+
+def _tell_ended(reply: resp.Reply) -> None:
+    _complain(reply)
+    if isinstance(reply, int) and reply:
+        say(f"Redis is crowded: ended {reply} connections that had not logged in")
 
 
 def _complain(reply: resp.Reply) -> None:

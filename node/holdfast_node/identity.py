@@ -46,6 +46,8 @@ class Identity:
     endpoint_port: int
     detection: float
     """Seconds for which a leader may not answer until it counts as lost."""
+    crowded: int
+    """Clients of one Redis, above which who has not logged in is ended."""
     since_6_2: bool
     """Whether this is Redis 6.2 or newer: permissions for channels, and a pause of writes alone."""
     since_7_0: bool

@@ -15,7 +15,7 @@ NOBODY = "127.0.0.1"
 """What a Redis that waits for its role is told to follow: a closed port of its own machine (see redis.conf)."""
 
 
-REST = ("redis_version", "loading")
+REST = ("redis_version", "loading", "connected_clients")
 
 STALE_AFTER = 10
 """Seconds without a word from its leader, after which a replica is read no more. Redis itself would serve on for
@@ -46,6 +46,8 @@ class Details:
     """A replica's `replica-priority`; None of a leader, which does not tell."""
     heard_ago: int = 0
     """Whole seconds since a replica last heard from its leader, which says something each second."""
+    clients: int = 0
+    """Who is connected, logged in or not."""
 
     def follows_in_sync(self, leader: str | None) -> bool:
         return self.server.leader == leader and self.server.role is Role.REPLICA and self.link_up and not self.syncing
@@ -56,7 +58,7 @@ class Details:
 
 
 def details(info: Mapping[str, str]) -> Details:
-    """The sections `replication`, `server`, `persistence` and `keyspace` of INFO, read."""
+    """The sections `replication`, `server`, `persistence`, `clients` and `keyspace` of INFO, read."""
     leads = info["role"] == "master"
     leader = None if leads else info.get("master_host")
     role = Role.LEADER if leads else Role.WAITING if leader in (None, NOBODY) else Role.REPLICA
@@ -77,6 +79,7 @@ def details(info: Mapping[str, str]) -> Details:
         followers=tuple(_follower(info[name]) for name in _followers(info)),
         priority=priority,
         heard_ago=int(info.get("master_last_io_seconds_ago", "0")),
+        clients=int(info.get("connected_clients", "0")),
     )
 
 

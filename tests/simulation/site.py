@@ -125,7 +125,7 @@ class Site:
             volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None,
             data=self.having(DATA), sentinels=self.having(SENTINEL), gateways=self.having(GATEWAY),
             redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
-            detection=0.6, since_6_2=True, since_7_0=True,
+            detection=0.6, crowded=1000, since_6_2=True, since_7_0=True,
         )  # fmt: skip
 
         def login() -> Credentials:

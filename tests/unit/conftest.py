@@ -45,6 +45,7 @@ def identity() -> Identity:
         endpoint_port=6379,
         certificate=None,
         detection=0.6,
+        crowded=1000,
         since_6_2=True,
         since_7_0=True,
     )

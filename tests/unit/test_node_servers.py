@@ -6,6 +6,7 @@ from holdfast_node.decision import Role, Server
 LEADER = {
     "redis_version": "7.0.15",
     "loading": "0",
+    "connected_clients": "17",
     "role": "master",
     "master_repl_offset": "900",
     "connected_slaves": "2",
@@ -37,6 +38,7 @@ def test_a_leader_with_its_replicas() -> None:
             servers.Follower("10.40.16.4", 890, "online", 1),
             servers.Follower("10.40.32.4", 0, "wait_bgsave", 0),
         ),
+        clients=17,
     )
 
 

@@ -140,14 +140,58 @@ def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, s
 def test_a_redis_has_room_for_all_that_its_gateways_let_in() -> None:
     """Of all slots, so that a gateway more changes nothing for the others."""
     files = first(PROD)
-    refuses = [line for line in settings(files[HAPROXY]) if "be_conn" in line]
-    assert [line.partition("be_conn")[2] for line in refuses] == [
-        "(leader) ge 4000 }",
-        "(replicas) ge 4000 }",
-        "(leader) ge 4000 }",
-    ]
+    leader, replica = frontends(PROD)
+    for frontend in (leader, replica):
+        assert "tcp-request connection reject if { fe_conn gt 4000 }" in frontend
+    # Nobody else leads to replicas; to the leader both do.
+    assert "tcp-request content reject if { be_conn(leader) ge 4000 }" in leader
+    assert "tcp-request content reject if { nbsrv(replicas) eq 0 } { be_conn(leader) ge 4000 }" in replica
+    assert "maxconn 8100" in settings(files[HAPROXY])
     assert "maxclients 21000" in settings(files[REDIS])
     assert "LimitNOFILE=65536" in settings(files["/etc/systemd/system/holdfast-redis.service"])
+
+
+def frontends(environment: Environment) -> list[list[str]]:
+    """The lines of both endpoints."""
+    sections = first(environment)[HAPROXY].split("\nfrontend ")
+    return [settings(section.partition("\n\n")[0])[1:] for section in sections[1:3]]
+
+
+@pytest.mark.parametrize("environment", [PROD, changed(PROD, tls="required")], ids=["plaintext", "TLS"])
+def test_who_says_nothing_has_ten_seconds_and_who_has_spoken_has_a_day(environment: Environment) -> None:
+    for frontend in frontends(environment):
+        # By this one a handshake ends too.
+        assert "timeout client 10s" in frontend
+        # Redis ends who does not log in; who stays connected to HAProxy nevertheless is ended here.
+        assert "timeout client-fin 10s" in frontend
+        assert "tcp-request inspect-delay 10s" in frontend
+        assert frontend.index("tcp-request content accept if { req.len gt 0 }") + 1 == frontend.index(
+            "tcp-request content reject"
+        )
+    assert "timeout tunnel 24h" in settings(first(environment)[HAPROXY])
+
+
+def test_two_leaders_at_once_are_noticed_when_a_client_speaks_and_not_only_when_it_connects() -> None:
+    for frontend in frontends(PROD):
+        two = frontend.index("tcp-request content reject if { nbsrv(leader) gt 1 }")
+        assert two < frontend.index("tcp-request content accept if { req.len gt 0 }")
+
+
+@pytest.mark.parametrize(("network", "most"), [({}, 2000), ({"sessions_per_address": 4000}, 4000)])
+def test_one_address_may_have_so_many_sessions_at_an_endpoint(network: dict[str, int], most: int) -> None:
+    for frontend in frontends(changed(PROD, network=network)):
+        counted = frontend.index("tcp-request connection track-sc0 src")
+        assert frontend[counted - 1 : counted + 2] == [
+            "stick-table type ip size 10k expire 1m store conn_cur",
+            "tcp-request connection track-sc0 src",
+            f"tcp-request connection reject if {{ sc0_conn_cur gt {most} }}",
+        ]
+
+
+@pytest.mark.parametrize(("memory", "unread"), [("256MB", "64mb"), ("4GB", "512mb")])
+def test_answers_that_nobody_reads_do_not_fill_the_memory(memory: str, unread: str) -> None:
+    lines = settings(first(changed(PROD, redis={"memory": memory}))[REDIS])
+    assert f"client-output-buffer-limit normal {unread} 0 0" in lines
 
 
 @pytest.mark.parametrize(

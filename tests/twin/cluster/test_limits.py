@@ -1,0 +1,101 @@
+"""Connections of somebody who never logs in take nothing from applications, and stop no failover."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from holdfast.drill.cluster import Cluster
+from holdfast.drill.steady import Application, applications
+from holdfast.drill.waiting import wait_until
+from holdfast.drill.writers import Gateway, Writers
+from holdfast.topology import sessions
+from holdfast.twin import client
+
+OPENED = 2500
+"""Connections of one host to one endpoint: more than one address may have."""
+
+SPARE = 5.0
+"""Seconds beside a deadline until somebody has noticed it."""
+
+
+@pytest.mark.timed
+def test_a_host_that_opens_thousands_of_connections_and_says_nothing_shuts_nobody_out(
+    healthy: Cluster, floating: Gateway
+) -> None:
+    gateway = healthy.gateways()[0]
+    with (
+        applications([Application(one) for one in healthy.gateways()]) as running,
+        strangers(floating.node, gateway, OPENED) as opened,
+    ):
+        wait_until_left(opened, sessions.OF_ONE_ADDRESS, SPARE)
+        wait_until_left(opened, 0, sessions.FIRST_WORD + SPARE)
+    assert [one.failures for one in running] == [[], [], []]
+    assert min(one.writes for one in running) > 50
+
+
+@pytest.mark.timed
+def test_who_speaks_and_does_not_log_in_is_ended_and_stops_no_failover(
+    healthy: Cluster, floating: Gateway, writers: Writers
+) -> None:
+    leader = healthy.status()["leader"]
+    gateway = next(one for one in healthy.gateways() if one.node != leader)
+    with (
+        applications([Application(one) for one in healthy.gateways()]) as running,
+        strangers(floating.node, gateway, sessions.CROWDED + 200, b"PING\r\n") as opened,
+    ):
+        wait_until_left(opened, 0, sessions.FIRST_WORD + SPARE)
+    assert [one.failures for one in running] == [[], [], []]
+    with strangers(floating.node, gateway, OPENED, b"PING\r\n"):
+        healthy.fault("kill", leader)
+        after = healthy.wait("another leader", lambda seen: seen["leader"] not in (None, leader), 20)
+        heir = next(one for one in healthy.gateways() if one.node == after["leader"])
+        with heir.connect(gateway.leader) as session:
+            assert session.set("limits", "after", ex=60)
+    assert writers.stop()
+
+
+@contextmanager
+def strangers(node: str, gateway: Gateway, number: int, says: bytes = b"") -> Iterator[list[socket.socket]]:
+    """Connections of one machine to a gateway's leader endpoint, none of which logs in."""
+    opened: list[socket.socket] = []
+    try:
+        for _ in range(number):
+            try:
+                connection = client.connect_from_node(node, gateway.leader, gateway.port, 2)
+                opened.append(connection)
+                connection.sendall(says)
+            except OSError:
+                continue
+        yield opened
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def wait_until_left(connections: list[socket.socket], most: int, seconds: float) -> None:
+    wait_until(
+        lambda: len(alive(connections)) <= most,
+        seconds,
+        lambda: f"after {seconds:g} s {len(alive(connections))} of {len(connections)} are open; accepted: {most}",
+    )
+
+
+def alive(connections: list[socket.socket]) -> list[socket.socket]:
+    """Those that the other side has not closed; closes the rest, as a client does."""
+    with selectors.DefaultSelector() as selector:
+        for connection in connections:
+            if connection.fileno() >= 0:
+                selector.register(connection, selectors.EVENT_READ, connection)
+        for key, _ in selector.select(0):
+            connection = key.data
+            try:
+                if not connection.recv(4096):
+                    connection.close()
+            except OSError:
+                connection.close()
+    return [connection for connection in connections if connection.fileno() >= 0]
