@@ -69,8 +69,16 @@ class Sentinel(Part):
     forged_epoch: Annotated[int, Field(ge=0, le=2**64 - 1)] | None = None
 
 
+class Route(Part):
+    table: Word
+    destination: Word
+    interface: Word
+    instance: Word | None = None
+
+
 class Gateway(Part):
     floating: bool = False
+    routes: Annotated[tuple[Route, ...], Field(max_length=100)] = ()
 
 
 class Order(Part):

@@ -58,6 +58,16 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Route:
+    """One of the environment's that leads to a network interface, as no deploy made it."""
+
+    table: str
+    destination: str
+    interface: str
+    instance: str | None
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -85,6 +95,8 @@ class Report:
     aside: Aside | None = None
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
+    routes: tuple[Route, ...] = ()
+    """What it found to lead to a network interface beside the floating pair."""
     order: OrderAnswer | None = None
     """What came of the last `holdfast failover` that this node was told."""
     secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -152,6 +164,7 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         forged_epoch=body.sentinel.forged_epoch,
         aside=Aside(**dict(redis.aside)) if redis and redis.aside else None,
         holds_floating=bool(body.gateway and body.gateway.floating),
+        routes=tuple(Route(**dict(route)) for route in body.gateway.routes) if body.gateway else (),
         order=OrderAnswer(**dict(body.order)) if body.order else None,
         secrets=body.secrets,
         certificate=Certificate(**dict(body.certificate)) if body.certificate else None,

@@ -40,6 +40,8 @@ def status_view(status: Status) -> RenderableType:
     if status.changing:
         users = ", ".join(status.changing)
         says.append(f"\npasswords of {users} are changing; to go on: holdfast secrets rotate {status.environment}")
+    for sentence in status.redirected:
+        says.append(f"\n{sentence}", style="bold red")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
 
 
@@ -71,6 +73,8 @@ def _verdict(status: Status) -> Text:
         sick += ", the floating pair"
     if status.forged:
         sick += ", what Sentinels believe"
+    if status.redirected:
+        sick += ", the routes"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
     return Text.assemble(
         (f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.ops.reports import Aside, Certificate, Report, Unreadable
+from holdfast.ops.reports import Aside, Certificate, Report, Route, Unreadable
 from holdfast.topology import Cluster, Node, Role
 from holdfast.topology.certificates import DUE
 
@@ -79,6 +79,9 @@ class Status:
     """None where the environment has no floating pair."""
     changing: tuple[str, ...] = ()
     """The users of whom some node accepts more than one password: a change of them is under way, or was interrupted."""
+    redirected: tuple[str, ...] = ()
+    """Routes that lead to a machine though no deploy made them so, one sentence each. Not among what ails: passwords
+    must be able to change where a gateway has done this."""
 
     @property
     def ailing(self) -> list[str]:
@@ -120,7 +123,7 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        return not self.ailing and not self.ended
+        return not self.ailing and not self.ended and not self.redirected
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"healthy": self.healthy, "ended": self.ended, "forged": self.forged}
@@ -150,12 +153,28 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable]) -> St
         },
         floating=floating,
         changing=_changing(fresh.values()),
+        redirected=_redirected(fresh),
     )
 
 
 def _changing(reports: Iterable[Report]) -> tuple[str, ...]:
     found = {user for report in reports for user, versions in report.secrets.items() if len(versions) > 1}
     return tuple(sorted(found))
+
+
+def _redirected(fresh: Mapping[str, Report]) -> tuple[str, ...]:
+    """With who says so: it may be the one that lies. `of`: the node whose machine it is, where it is one of ours."""
+    nodes = {report.instance_id: name for name, report in fresh.items()}
+    said: dict[Route, list[str]] = {}
+    for name, report in fresh.items():
+        for route in report.routes:
+            said.setdefault(route, []).append(name)
+    return tuple(
+        f"route {route.destination} of {route.table} leads to {route.interface}"
+        + (f" of {nodes.get(route.instance, route.instance)}" if route.instance else "")
+        + f", where no deploy had it lead (says {', '.join(names)})"
+        for route, names in said.items()
+    )
 
 
 def _floating(cluster: Cluster, fresh: Mapping[str, Report]) -> FloatingStatus | None:

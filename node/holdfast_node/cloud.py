@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from xml.etree.ElementTree import Element
 
 from holdfast_node import aws
 from holdfast_node.identity import Identity
@@ -53,6 +54,30 @@ class Certificate:
     pem: str
 
 
+@dataclass(frozen=True)
+class Route:
+    """One that leads to a network interface, and to no address of the floating pair: no deploy makes such a one."""
+
+    table: str
+    destination: str
+    interface: str
+    instance: str | None
+    """Whose interface it is; None where it has no machine."""
+
+    def __str__(self) -> str:
+        of = f" of {self.instance}" if self.instance else ""
+        return f"{self.destination} in {self.table} leads to {self.interface}{of}"
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Of all route tables with the environment's tag, of whatever subnet."""
+
+    elsewhere: list[tuple[str, str]]
+    """Table and destination of every route to the floating pair that does not lead to this machine."""
+    foreign: list[Route]
+
+
 class Cloud:
     """The environment's bucket, secrets, volumes and routes, for one thread.
 
@@ -91,29 +116,32 @@ class Cloud:
             return f"{volume} is being attached"
         return f"waits for {volume}, which {holders[0]} still has"
 
-    def routes_elsewhere(self, addresses: Sequence[str]) -> list[tuple[str, str]]:
-        """Route table and address, of every route to these addresses that does not lead to this machine.
-
-        In all tables with the environment's tag, of whatever subnet.
+    def routes(self, pair: Sequence[str]) -> Routes:
+        """Where the addresses of the floating pair lead, and what else leads to a machine.
 
         Raises:
             LookupError: no table has such a route.
         """
         self._interface = self._interface or aws.interface_id()
-        wanted = [f"{address}/32" for address in addresses]
+        wanted = [f"{address}/32" for address in pair]
         parameters = {"Filter.1.Name": "tag:Environment", "Filter.1.Value.1": self._identity.environment}
-        parameters["Filter.2.Name"] = "route.destination-cidr-block"
-        parameters |= {f"Filter.2.Value.{number}": route for number, route in enumerate(wanted, 1)}
         tables = self._api.ec2("DescribeRouteTables", **parameters).findall("./routeTableSet/item")
-        routes = [
-            (table.findtext("routeTableId", ""), destination, route.findtext("networkInterfaceId"))
+        found = [
+            (table.findtext("routeTableId", ""), _destination(route), route)
             for table in tables
             for route in table.findall("./routeSet/item")
-            if (destination := route.findtext("destinationCidrBlock", "")) in wanted
         ]
-        if not routes:
+        leading = [(table, to, route.findtext("networkInterfaceId")) for table, to, route in found if to in wanted]
+        if not leading:
             raise LookupError(f"no route table of the environment has a route to {' or '.join(wanted)}")
-        return [(table, destination) for table, destination, interface in routes if interface != self._interface]
+        return Routes(
+            elsewhere=[(table, to) for table, to, interface in leading if interface != self._interface],
+            foreign=[
+                Route(table, to, interface, route.findtext("instanceId"))
+                for table, to, route in found
+                if to not in wanted and (interface := route.findtext("networkInterfaceId"))
+            ],
+        )
 
     def lead_here(self, table: str, destination: str) -> None:
         """Have a route lead to this machine."""
@@ -212,6 +240,11 @@ class Cloud:
                 return None
             raise
         return content
+
+
+def _destination(route: Element) -> str:
+    kinds = ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
+    return next((text for kind in kinds if (text := route.findtext(kind))), "")
 
 
 T = TypeVar("T")

@@ -2,6 +2,9 @@
 
 keepalived elects, and takes the addresses on; this module has the cloud lead them here. Neither does anything for a
 gateway that is of no use: keepalived is told of that through a file.
+
+A gateway may move every route of these tables, as IAM knows no condition for where a route leads. So each gateway looks
+whether another one has moved more than the pair.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from holdfast_node.cloud import Cloud
+from holdfast_node.cloud import Cloud, Route, Routes
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -26,6 +29,8 @@ LOOK = 0.1
 """Seconds between two looks at the election."""
 CHECK = 5.0
 """Seconds between two checks that the addresses still lead here."""
+WATCH = 60.0
+"""The same of a gateway that is not elected: only to notice what the others have moved."""
 RETRY, RETRY_AT_MOST = 0.2, 5.0
 """Seconds until the next attempt when the API does not answer; twice as long after each."""
 CONTESTED, CONTESTED_AT_MOST = 5.0, 300.0
@@ -40,7 +45,9 @@ class Floating:
         self._identity, self._cloud, self._heard = identity, cloud, heard
         self.holds = False
         """Whether the addresses led here when they were last looked at, and it is elected."""
-        self._due = self._held_since = 0.0
+        self.foreign: list[Route] = []
+        """What else than the pair led to a machine, when the tables were last looked at."""
+        self._watch_due = self._due = self._held_since = 0.0
         self._retry, self._contested = RETRY, CONTESTED
         self._told: bool | None = None
 
@@ -60,6 +67,7 @@ class Floating:
         """Do what is due at `now` (monotonic seconds)."""
         if not self._may():
             self.holds, self._due, self._retry, self._contested = False, 0.0, RETRY, CONTESTED
+            self._watch(now)
         elif now >= self._due:
             try:
                 self._due = now + self._lead_here(now)
@@ -69,6 +77,25 @@ class Floating:
                 say(f"cannot lead the floating pair here: {error!r}; tries again in {self._retry:g} s")
                 self._due = now + self._retry
                 self._retry = min(2 * self._retry, RETRY_AT_MOST)
+
+    def _watch(self, now: float) -> None:
+        if now < self._watch_due:
+            return
+        self._watch_due = now + WATCH
+        try:
+            self._routes()
+        except Exception as error:
+            say(f"cannot look where the environment's routes lead: {error!r}; tries again in {WATCH:g} s")
+
+    def _routes(self) -> Routes:
+        found = self._cloud.routes(self._identity.floating)
+        if found.foreign != self.foreign:
+            for route in found.foreign:
+                say(f"a route that no deploy made so: {route}")
+            if not found.foreign:
+                say("all routes lead where a deploy had them lead")
+            self.foreign = found.foreign
+        return found
 
     @property
     def _elects(self) -> bool:
@@ -80,7 +107,7 @@ class Floating:
 
     def _lead_here(self, now: float) -> float:
         """One step of it; seconds until the next one."""
-        elsewhere = self._cloud.routes_elsewhere(self._identity.floating)
+        elsewhere = self._routes().elsewhere
         if not elsewhere:
             if not self.holds:
                 say(f"holds the floating pair: {' and '.join(self._identity.floating)} lead here")

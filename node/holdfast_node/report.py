@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from holdfast_node import aside, certificate, notice, renewal, secrets, told
@@ -33,6 +34,9 @@ MEMBERS_INTERVAL = 60.0
 """Seconds between two looks at which nodes there are."""
 
 CONNECT_TIMEOUT = 0.2
+
+MOST_ROUTES = 20
+"""Of those that lead where none should: the report has a limit."""
 
 Report = dict[str, Any]
 
@@ -156,7 +160,12 @@ class Reporter:
                 "strangers": sorted(self._sentinels.strangers().get(identity.address, ()))[: notice.SHOWN],
                 "forged_epoch": self._sentinels.absurd_epochs().get(identity.address),
             },
-            "gateway": {"proven_leader": leader, "haproxy": haproxy, "floating": self._floating.holds}
+            "gateway": {
+                "proven_leader": leader,
+                "haproxy": haproxy,
+                "floating": self._floating.holds,
+                "routes": [asdict(route) for route in self._floating.foreign[:MOST_ROUTES]],
+            }
             if identity.has("gateway")
             else None,
             "order": self._order,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from holdfast_node import handover, renewal, report, secrets, told
 from holdfast_node.agent import Agent
+from holdfast_node.cloud import Route
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
@@ -392,9 +393,15 @@ def test_a_node_is_ready_when_all_its_parts_mean_the_same_leader(
     monkeypatch.setattr(report, "_is_up", lambda _: haproxy)
     reporter = reporter_of(identity, sentinels, Servers(redis))
     reporter._floating.holds = True
+    reporter._floating.foreign = [Route("rtb-a", "0.0.0.0/0", "eni-b", None)]
     made = reporter.make("i-0123456789abcdef0")
     assert made["ready"] is ready
-    assert made["gateway"] == {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": True}
+    assert made["gateway"] == {
+        "proven_leader": sentinels.leader,
+        "haproxy": haproxy,
+        "floating": True,
+        "routes": [{"table": "rtb-a", "destination": "0.0.0.0/0", "interface": "eni-b", "instance": None}],
+    }
 
 
 def test_a_node_reports_what_its_own_sentinel_believes_and_is_not_so(identity: Identity) -> None:
@@ -430,7 +437,7 @@ def test_a_node_without_redis_is_ready_by_the_roles_that_it_has(
     assert made["ready"] is ready
     assert made["roles"] == roles
     assert made["redis"] is None
-    gateway = {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": False}
+    gateway = {"proven_leader": sentinels.leader, "haproxy": haproxy, "floating": False, "routes": []}
     assert made["gateway"] == (gateway if "gateway" in roles else None)
 
 

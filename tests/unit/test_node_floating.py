@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from holdfast_node import aws, floating
+from holdfast_node.cloud import Route, Routes
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 
@@ -25,15 +26,16 @@ class Tables:
     def __init__(self) -> None:
         self.elsewhere = list(EVERY_ROUTE)
         self.moved: list[tuple[str, str]] = []
+        self.foreign: list[Route] = []
         self.looks = 0
         self.refuses: Exception | None = None
 
-    def routes_elsewhere(self, addresses: Sequence[str]) -> list[tuple[str, str]]:
-        assert addresses == PAIR
+    def routes(self, pair: Sequence[str]) -> Routes:
+        assert pair == PAIR
         self.looks += 1
         if self.refuses:
             raise self.refuses
-        return list(self.elsewhere)
+        return Routes(list(self.elsewhere), list(self.foreign))
 
     def lead_here(self, table: str, destination: str) -> None:
         self.moved.append((table, destination))
@@ -75,7 +77,7 @@ def test_the_elected_moves_every_route_and_holds_the_pair_when_a_look_confirms_i
 
 def test_who_is_not_elected_moves_nothing(node: Node) -> None:
     node.floating.look(100.0)
-    assert (node.tables.looks, node.tables.moved) == (0, [])
+    assert node.tables.moved == []
 
 
 def test_who_has_half_of_the_pair_moves_nothing(node: Node) -> None:
@@ -83,7 +85,7 @@ def test_who_has_half_of_the_pair_moves_nothing(node: Node) -> None:
     node.elected()
     node.table.write_text(node.table.read_text().replace("100.127.0.3", "100.127.0.30"))
     node.floating.look(100.0)
-    assert node.tables.looks == 0
+    assert node.tables.moved == []
 
 
 def test_the_kernel_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +99,7 @@ def test_the_elected_without_a_majority_of_sentinels_moves_nothing(node: Node) -
     node.elected()
     node.heard = False
     node.floating.look(100.0)
-    assert node.tables.looks == 0
+    assert node.tables.moved == []
 
 
 def test_an_election_that_ends_in_the_middle_ends_the_moving(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +197,46 @@ def test_who_loses_the_election_holds_nothing(node: Node) -> None:
     node.elected(False)
     node.floating.look(100.2)
     assert node.floating.holds is False
+
+
+REDIRECTED = Route("rtb-a", "10.40.0.0/16", "eni-taken", "i-taken")
+
+
+@pytest.mark.parametrize("elected", [True, False])
+def test_what_another_gateway_has_moved_beside_the_pair_is_said_once(
+    node: Node, capsys: pytest.CaptureFixture[str], elected: bool
+) -> None:
+    node.elected(elected)
+    node.tables.foreign = [REDIRECTED]
+    for second in range(200):
+        node.floating.look(100.0 + second)
+    assert node.floating.foreign == [REDIRECTED]
+    said = "a route that no deploy made so: 10.40.0.0/16 in rtb-a leads to eni-taken of i-taken\n"
+    assert capsys.readouterr().err.count(said) == 1
+    node.tables.foreign = []
+    for second in range(200, 300):
+        node.floating.look(100.0 + second)
+    assert node.floating.foreign == []
+    assert "all routes lead where a deploy had them lead\n" in capsys.readouterr().err
+
+
+def test_who_is_not_elected_looks_where_routes_lead_once_a_minute(node: Node) -> None:
+    looked = []
+    for second in range(200):
+        before = node.tables.looks
+        node.floating.look(100.0 + second)
+        if node.tables.looks > before:
+            looked.append(second)
+    assert looked == [0, 60, 120, 180]
+
+
+def test_an_api_that_is_away_keeps_nobody_from_taking_the_pair_later(node: Node) -> None:
+    node.tables.refuses = OSError("timed out")
+    node.floating.look(100.0)
+    node.tables.refuses = None
+    node.elected()
+    node.floating.look(100.1)
+    assert node.tables.moved == EVERY_ROUTE
 
 
 def test_the_only_gateway_needs_no_election(node: Node, identity: Identity) -> None:

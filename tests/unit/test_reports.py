@@ -42,7 +42,12 @@ REPORT: dict[str, Any] = {
         "replicas": [{"address": "10.60.32.4", "offset": 1230, "state": "online", "lag_s": 0}],
     },
     "sentinel": {"leader": "10.60.0.4", "known": 3, "agreeing": 3, "tilt": False},
-    "gateway": {"proven_leader": "10.60.0.4", "haproxy": True, "floating": False},
+    "gateway": {
+        "proven_leader": "10.60.0.4",
+        "haproxy": True,
+        "floating": False,
+        "routes": [{"table": "rtb-1", "destination": "10.60.0.0/16", "interface": "eni-1", "instance": "i-1"}],
+    },
     "order": {"id": "7d0e4c5a", "done": True, "says": "handed over to 10.60.0.4"},
     "secrets": {"app": ["7d0e"], "node": ["91c2", "44fa"]},
     "certificate": {"version": "5b1f", "ends": "2027-11-26T05:00:00+00:00"},
@@ -103,6 +108,7 @@ def test_a_nodes_own_report_is_read_and_unknown_fields_are_ignored() -> None:
     assert (found.node, found.role, found.offset, found.named_leader) == ("prod-b1", "replica", 1234, "10.60.0.4")
     assert found.replicas == (reports.Replica("10.60.32.4", 1230, True),)
     assert found.aside == reports.Aside("/var/lib/holdfast/aside/20261125T181402Z.rdb", bytes=88214, at=1763600000.0)
+    assert found.routes == (reports.Route("rtb-1", "10.60.0.0/16", "eni-1", "i-1"),)
     assert found.order == reports.OrderAnswer("7d0e4c5a", True, "handed over to 10.60.0.4")
     assert found.secrets == {"app": ["7d0e"], "node": ["91c2", "44fa"]}
     assert found.certificate == reports.Certificate("5b1f", "2027-11-26T05:00:00+00:00")

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from holdfast.ops.gate import waiting_for
-from holdfast.ops.reports import Certificate, Replica, Report, read
+from holdfast.ops.reports import Certificate, Replica, Report, Route, read
 from holdfast.ops.show import status_view
 from holdfast.ops.status import Status, work_out
 from holdfast.topology import Cluster, load_environment
@@ -319,6 +319,19 @@ def test_a_cluster_with_a_certificate_that_has_ended_is_not_healthy_though_nothi
     status = certified(c1=-timedelta(hours=1))
     assert (status.ailing, status.ended, status.healthy) == ([], ["local-c1"], False)
     assert "local is not healthy: local-a1 leads, not well: local-c1, 3 of 3 Sentinels agree" in rendered(status)
+
+
+def test_a_route_that_leads_to_a_machine_is_shown_with_its_node_and_lets_passwords_change() -> None:
+    reports = healthy()
+    taken = Route("rtb-a", "10.40.0.0/16", "eni-c", "i-local-c1")
+    for name in ("local-a1", "local-b1"):
+        reports[name] = replace(reports[name], routes=(taken,))
+    status = work_out(CLUSTER, reports)
+    sentence = "route 10.40.0.0/16 of rtb-a leads to eni-c of local-c1, where no deploy had it lead"
+    assert status.redirected == (f"{sentence} (says local-a1, local-b1)",)
+    assert (status.ailing, status.healthy) == ([], False)
+    assert sentence in rendered(status)
+    assert "not well: none of the nodes, the routes" in rendered(status)
 
 
 def rendered(status: Status) -> str:

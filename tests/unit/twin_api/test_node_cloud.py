@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from holdfast_node import aws, cloud
-from holdfast_node.cloud import Certificate, Cloud, Password
+from holdfast_node.cloud import Certificate, Cloud, Password, Route
 from holdfast_node.identity import Identity
 
 from holdfast.twin.api import Api
@@ -121,15 +121,35 @@ def test_a_node_leads_the_environments_routes_to_itself_and_no_others(
 ) -> None:
     monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
     cloud = Cloud(node)
-    elsewhere = cloud.routes_elsewhere(PAIR)
+    elsewhere = cloud.routes(PAIR).elsewhere
     assert sorted(elsewhere) == sorted((tables[name], f"{address}/32") for name in "ab" for address in PAIR)
     cloud.lead_here(*elsewhere[0])
-    assert cloud.routes_elsewhere(PAIR) == elsewhere[1:]
+    assert cloud.routes(PAIR).elsewhere == elsewhere[1:]
     for route in elsewhere[1:]:
         cloud.lead_here(*route)
-    assert cloud.routes_elsewhere(PAIR) == []
+    assert cloud.routes(PAIR).elsewhere == []
     (other,) = client(instant, "ec2").describe_route_tables(RouteTableIds=[tables["other"]])["RouteTables"]
     assert {route.get("NetworkInterfaceId") for route in other["Routes"]} == {None, tables["first"]}
+
+
+def test_a_route_that_leads_to_a_machine_and_is_not_of_the_pair_is_found_in_every_table_of_the_environment(
+    node: Identity, instant: Api, tables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a gateway that was taken over can make it: it may move every route that is there."""
+    monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
+    ec2 = client(instant, "ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.40.0.0/16"]}])["Vpcs"][0]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    tags = [{"ResourceType": "route-table", "Tags": [{"Key": "Environment", "Value": "local"}]}]
+    # One without a route to the pair, as that of NAT gateways.
+    out = ec2.create_route_table(VpcId=vpc, TagSpecifications=tags)["RouteTable"]["RouteTableId"]
+    for table in (tables["a"], tables["other"], out):
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    assert Cloud(node).routes(PAIR).foreign == []
+    for table in (tables["other"], out):
+        ec2.replace_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NetworkInterfaceId=tables["first"])
+    assert Cloud(node).routes(PAIR).foreign == [Route(out, "0.0.0.0/0", tables["first"], None)]
 
 
 def test_a_pair_that_no_table_has_a_route_to_is_said(
@@ -137,4 +157,4 @@ def test_a_pair_that_no_table_has_a_route_to_is_said(
 ) -> None:
     monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
     with pytest.raises(LookupError, match=r"no route table .* has a route to 100.127.0.4/32 or 100.127.0.5/32"):
-        Cloud(node).routes_elsewhere(("100.127.0.4", "100.127.0.5"))
+        Cloud(node).routes(("100.127.0.4", "100.127.0.5"))
