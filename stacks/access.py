@@ -160,6 +160,6 @@ def _attach_volume(scope: Scope) -> Iterator[Statement]:
 
 def _move_floating_pair(scope: Scope) -> Iterator[Statement]:
     yield _allow("FindFloatingPair", "ec2:DescribeRouteTables", "*")
-    # IAM can ask for a table by its id, tags and network; not for a route, nor for where it shall lead. The gateways watch
-    # each other for that: see node/holdfast_node/floating.py.
+    # IAM tells tables apart, by their tags; not routes, nor where one shall lead. So gateways watch each other: see
+    # node/holdfast_node/floating.py.
     yield _allow("MoveFloatingPair", "ec2:ReplaceRoute", scope.ec2("route-table"), scope.tagged())
