@@ -103,5 +103,6 @@ class Body(Part):
     sentinel: Sentinel
     gateway: Gateway | None = None
     order: Order | None = None
+    sessions: Order | None = None
     secrets: Annotated[Mapping[Word, Annotated[list[Word], Field(max_length=10)]], Field(max_length=200)] = {}
     certificate: Certificate | None = None

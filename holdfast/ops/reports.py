@@ -99,6 +99,8 @@ class Report:
     """What it found to lead to a network interface beside the floating pair."""
     order: OrderAnswer | None = None
     """What came of the last `holdfast failover` that this node was told."""
+    sessions: OrderAnswer | None = None
+    """The same of the last order to end sessions."""
     secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """User → versions of its password that all services of this node know, the one in use first."""
     certificate: Certificate | None = None
@@ -166,6 +168,7 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         holds_floating=bool(body.gateway and body.gateway.floating),
         routes=tuple(Route(**dict(route)) for route in body.gateway.routes) if body.gateway else (),
         order=OrderAnswer(**dict(body.order)) if body.order else None,
+        sessions=OrderAnswer(**dict(body.sessions)) if body.sessions else None,
         secrets=body.secrets,
         certificate=Certificate(**dict(body.certificate)) if body.certificate else None,
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from holdfast_node import aside, certificate, notice, renewal, secrets, told
+from holdfast_node import aside, certificate, notice, renewal, secrets, sessions, told
 from holdfast_node.aws import instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -64,7 +64,9 @@ class Reporter:
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
         self._renewed: str | None = None
-        """The last order to renew that was passed on."""
+        """The last order to renew, or to end sessions, that was passed on or obeyed."""
+        self._ended: Report | None = None
+        """The last order to end sessions, and what came of it."""
         self.decision = Decision(Do.STAY, "starts")
 
     def run(self) -> None:
@@ -121,14 +123,17 @@ class Reporter:
             self._order = {"id": order["id"], "done": False, "says": str(failed)}
 
     def _renew(self, now: float) -> None:
-        """Have passwords and certificate fetched anew, where it is this node's turn."""
+        """Have passwords and certificate fetched anew, or end sessions, where it is this node's turn."""
         if now - self._looked_for_renewal < RENEWAL_INTERVAL:
             return
         self._looked_for_renewal = now
         order = self._cloud.renewal()
         if order is not None and order["node"] == self._identity.node and order["id"] != self._renewed:
             self._renewed = order["id"]
-            renewal.ask(order)
+            if order.get("what") == sessions.SESSIONS:
+                self._ended = sessions.end(self._identity, secrets.login(), order)
+            else:
+                renewal.ask(order)
 
     def make(self, machine: str) -> Report:
         """The report of this moment; `machine` is the instance id. See node/README.md."""
@@ -169,6 +174,7 @@ class Reporter:
             if identity.has("gateway")
             else None,
             "order": self._order,
+            "sessions": self._ended,
             "secrets": secrets.versions(),
             "certificate": _certificate(),
         }

@@ -523,6 +523,28 @@ def test_nobody_else_obeys(
     assert found.make("i-0")["order"] is None
 
 
+def test_a_node_ends_sessions_once_when_it_is_told_to_and_says_so(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obeyed: list[str] = []
+
+    def end(_: object, login: object, order: dict[str, str]) -> dict[str, Any]:
+        assert login == ("node", "secret")
+        obeyed.append(order["users"])
+        return {"id": order["id"], "done": True, "says": "ended 2 sessions of app"}
+
+    monkeypatch.setattr(report.sessions, "end", end)
+    monkeypatch.setattr(secrets, "login", lambda: ("node", "secret"))
+    monkeypatch.setattr(renewal, "ask", lambda _: pytest.fail("fetched passwords"))
+    order = {"id": "1", "node": "local-a1", "what": "sessions", "users": "app"}
+    found = reporter(identity, monkeypatch, LEADS, order)
+    assert found.make("i-0")["sessions"] is None
+    for now in (0, 10, 20):
+        found._renew(now)
+    assert obeyed == ["app"]
+    assert found.make("i-0")["sessions"] == {"id": "1", "done": True, "says": "ended 2 sessions of app"}
+
+
 def test_a_node_passes_on_an_order_for_new_passwords_once_and_says_which_it_knows(
     identity: Identity, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, versions: dict[str, list[str]]
 ) -> None:

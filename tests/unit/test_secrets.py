@@ -14,7 +14,7 @@ import pytest
 from holdfast import cli
 from holdfast.errors import HoldfastError
 from holdfast.ops import renewal, reports, vault
-from holdfast.ops.reports import Report
+from holdfast.ops.reports import OrderAnswer, Report
 from holdfast.ops.secrets import rotation
 from holdfast.ops.secrets.store import PASSWORD_LENGTH, Store
 from holdfast.ops.vault import USED
@@ -35,6 +35,9 @@ class Nodes:
         self.cluster, self.environment = cluster, cluster.environment
         self.store = Store(self.environment)
         self.deaf = set[str]()
+        self.ended: dict[str, list[str]] = {}
+        self.answers: dict[str, OrderAnswer] = {}
+        self.obeys = True
         self.fetched = 0
         self.interrupted_at: int | None = None
         self.known = {node.name: self.labelled(node.name) for node in cluster.nodes}
@@ -53,14 +56,23 @@ class Nodes:
         listed = boto("s3").list_objects_v2(Bucket=names.bucket(self.environment), Prefix="orders/")
         for one in listed.get("Contents", []):
             order = json.load(boto("s3").get_object(Bucket=names.bucket(self.environment), Key=one["Key"])["Body"])
-            if order["node"] not in self.deaf:
+            if order["node"] in self.deaf:
+                continue
+            if order["what"] == renewal.SESSIONS:
+                ended = self.ended.setdefault(order["node"], [])
+                if order["users"] not in ended:
+                    ended.append(order["users"])
+                self.answers[order["node"]] = OrderAnswer(
+                    order["id"], self.obeys, f"ended 3 sessions of {order['users']}"
+                )
+            else:
                 self.known[order["node"]] = self.labelled(order["node"])
         self.check()
         return {name: self.report(name) for name in self.known}
 
     def report(self, name: str) -> Report:
         made = report(name, str(self.cluster.node(name).address), "replica")
-        return Report(**{**vars(made), "secrets": self.known[name]})
+        return Report(**{**vars(made), "secrets": self.known[name], "sessions": self.answers.get(name)})
 
     def check(self) -> None:
         """What a node says, every node accepts; and so what an application reads from the secret."""
@@ -195,6 +207,24 @@ def test_applications_get_time_and_our_own_parts_need_none(
     assert waited == [420]
     rotation.rotate(cluster, rotation.chosen(cluster, ["sentinel"]), timedelta(minutes=7), lambda _: None)
     assert waited == [420]
+
+
+def test_sessions_stay_unless_they_shall_end_and_then_only_those_of_whose_password_changed(
+    cluster: Cluster, nodes: Nodes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotate = ["secrets", "rotate", "prod", "--user", "app", "--user", "node", "--grace", "0s"]
+    assert cli.main(rotate) == 0
+    assert nodes.ended == {}
+    assert cli.main([*rotate, "--end-sessions"]) == 0
+    # Our own parts say their new passwords already.
+    assert nodes.ended == {node.name: ["app"] for node in cluster.nodes}
+    assert "prod-a1 ended 3 sessions of app" in capsys.readouterr().err
+
+
+def test_a_redis_that_does_not_end_them_is_named(cluster: Cluster, nodes: Nodes) -> None:
+    nodes.obeys = False
+    with pytest.raises(rotation.NotTaken, match="prod-a1: ended 3 sessions of app; to try again"):
+        rotation.end_sessions(cluster, rotation.chosen(cluster, ["app"]), lambda _: None)
 
 
 def test_a_cluster_that_is_not_healthy_changes_nothing(

@@ -34,6 +34,8 @@ def add_parser(subparsers: Any) -> None:
     rotate = with_json(command("rotate", _rotate, text))
     rotate.add_argument("--user", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     with_grace(rotate, "for how long applications' and people's old passwords are accepted too")
+    text = "then end the sessions of applications and people whose passwords changed: all have to log in anew"
+    rotate.add_argument("--end-sessions", action="store_true", help=text)
 
 
 def _cluster(arguments: argparse.Namespace) -> Cluster:
@@ -103,6 +105,8 @@ def _rotate(arguments: argparse.Namespace) -> int:
     cluster, grace = _cluster(arguments), arguments.grace
     changing = rotation.chosen(cluster, arguments.user)
     rotation.rotate(cluster, changing, grace, lambda sentence: err.print(sentence, markup=False))
+    if arguments.end_sessions:
+        rotation.end_sessions(cluster, changing, lambda sentence: err.print(sentence, markup=False))
     changed = [user.name for user in changing]
     if arguments.json:
         print(json.dumps({"changed": changed}))

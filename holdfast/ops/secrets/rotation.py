@@ -105,6 +105,18 @@ def rotate(cluster: Cluster, changing: Sequence[User], grace: timedelta, say: Sa
     _tell(cluster, store, "accepts the new passwords only", say)
 
 
+def end_sessions(cluster: Cluster, changed: Sequence[User], say: Say) -> None:
+    """End the sessions of applications and people, who log in anew; those of our own parts stay.
+
+    Raises:
+        NotTaken: a node did not.
+        CloudError: the API refused.
+    """
+    outside = [user.name for user in changed if user.outside]
+    for node in cluster.having(Role.DATA) if outside else ():
+        say(f"{node.name} {renewal.end_sessions(cluster, node, outside)}")
+
+
 def _tell(cluster: Cluster, store: Store, what: str, say: Say) -> None:
     """Have every node know the passwords that have a label now, one after the other."""
     environment = cluster.environment

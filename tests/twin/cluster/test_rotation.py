@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
+import redis
 from holdfast_node import resp
 
 from holdfast.drill.cluster import HOLDFAST, Cluster
@@ -124,6 +125,29 @@ def test_one_alone_changes(healthy: Cluster, user: str) -> None:
     healthy.holdfast("secrets", "rotate", healthy.name, "--user", user, "--grace", "0s")
     after = passwords()
     assert {name for name in before if before[name] != after[name]} == {user}
+
+
+def test_sessions_of_a_password_that_leaked_end_where_that_is_asked_for(healthy: Cluster) -> None:
+    rotate = ("secrets", "rotate", healthy.name, "--user", "reports", "--grace", "0s")
+    leaked = password(ENVIRONMENT, "reports")
+    thief = [healthy.client(kind, username="reports", password=leaked) for kind in ("leader", "replica")]
+    sessions = [one.connection_pool.get_connection() for one in thief]
+    others = [gateway.connect(gateway.leader) for gateway in healthy.gateways()]
+    for other in others:
+        assert other.ping()
+    leader = healthy.status()["leader"]
+    healthy.holdfast(*rotate)
+    for session in sessions:
+        session.send_command("PING")
+        assert session.read_response() == "PONG", "none ends by itself"
+    said = healthy.holdfast(*rotate, "--end-sessions").stderr
+    assert "ended 1 sessions of reports" in said
+    for session in sessions:
+        with pytest.raises(redis.ConnectionError):
+            session.send_command("PING")
+            session.read_response()
+    assert all(other.ping() for other in others), "nobody else's"
+    assert healthy.status()["leader"] == leader
 
 
 def test_a_machine_that_boots_when_an_application_was_removed_does_not_wait_for_it(healthy: Cluster) -> None:
