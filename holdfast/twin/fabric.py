@@ -255,14 +255,19 @@ def _connect(router: Router, view: CloudView, interface: Interface) -> None:
             f"neighbour replace {primary} lladdr {interface.mac} dev {name} nud permanent",
         ],
     )
-    default = [f"route replace default via {gateway(subnet)} dev {inside}"] if not interface.device_index else []
+    # As cloud-init has the distributions' images do it: all secondary addresses, in the order of their text, then the
+    # lease, with the primary one and a default route that has it as source. So the kernel speaks as a secondary address
+    # within the subnet and to its own machine, and as the primary one elsewhere.
+    addresses = [*sorted(map(str, interface.addresses[1:])), str(primary)]
+    out = f"route replace default via {gateway(subnet)} dev {inside} src {primary}"
+    default = [out] if not interface.device_index else []
     # Else the kernel waits up to 0.8 s before it answers for somebody else.
     netns.call(router.namespace, lambda: _set(f"ipv4/neigh/{name}/proxy_delay", "0"))
     netns.ip(
         machine,
         [
             "link set lo up",
-            f"address add {primary}/{subnet.cidr.prefixlen} dev {inside}",
+            *(f"address add {address}/{subnet.cidr.prefixlen} dev {inside}" for address in addresses),
             f"link set {inside} up",
             *default,
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from holdfast.drill import application
 from holdfast.drill.checker import Verdict
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.writers import Gateway, Writers
+from holdfast.twin import machines
 from tests.twin import environments
 from tests.twin.turns import turn
 
@@ -76,13 +78,25 @@ def healthy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluste
         cluster.wait_healthy(5, f"a healthy cluster, which it has not been since {ill_since}")
     cluster.wait_healthy()
     request.config.stash[ILL_SINCE] = request.node.name
+    began = time.time()
     yield cluster
     cluster.heal()
     cluster.wait_healthy()
     request.config.stash[ILL_SINCE] = None
+    assert address_switches(cluster, began) == []
 
 
 ILL_SINCE = pytest.StashKey[str | None]()
+
+
+def address_switches(cluster: Cluster, since: float) -> list[str]:
+    """What Sentinels said of others that they found at another address than before: each has one for good.
+
+    `since`: seconds since 1970.
+    """
+    journal = ["journalctl", "--quiet", "--no-pager", f"--since=@{since:.0f}", "--unit=holdfast-sentinel"]
+    said = [line for machine in cluster.instances().values() for line in machines.output(machine, journal).splitlines()]
+    return [line for line in said if "+sentinel-address-switch" in line]
 
 
 @pytest.fixture

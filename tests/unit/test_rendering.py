@@ -137,6 +137,20 @@ def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, s
     assert f"sentinel down-after-milliseconds prod {down_after}" in settings(files[SENTINEL])
 
 
+@pytest.mark.parametrize("image", Distribution)
+def test_whoever_speaks_to_another_node_is_known_by_its_own_address(image: str) -> None:
+    """An image's kernel prefers an endpoint: it is configured first. Redis 6.0 speaks from what it binds first."""
+    files = first(on(PROD, image))
+    redis, sentinel = settings(files[REDIS]), settings(files[SENTINEL])
+    assert "replica-announce-ip 10.60.0.4" in redis
+    assert "sentinel announce-ip 10.60.0.4" in sentinel
+    for lines in (redis, sentinel):
+        assert ("bind-source-addr 10.60.0.4" in lines) is (image is not Distribution.UBUNTU_22_04)
+        assert "bind 10.60.0.4 127.0.0.1" in lines
+    assert "source 10.60.0.4" in settings(files[HAPROXY].partition("\nfrontend ")[0])
+    assert "unicast_src_ip 10.60.0.4" in settings(files["/etc/holdfast/keepalived.conf"])
+
+
 def test_a_redis_has_room_for_all_that_its_gateways_let_in() -> None:
     """Of all slots, so that a gateway more changes nothing for the others."""
     files = first(PROD)

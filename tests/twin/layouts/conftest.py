@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from holdfast.drill import application
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.writers import Gateway
 from tests.twin import environments
+from tests.twin.conftest import address_switches
 from tests.twin.environments import Others
 
 
@@ -39,9 +41,11 @@ def single(others: Others) -> Cluster:
 @pytest.fixture
 def well(tiered: Cluster) -> Iterator[Cluster]:
     tiered.wait_healthy()
+    began = time.time()
     yield tiered
     tiered.heal()
     tiered.wait_healthy()
+    assert address_switches(tiered, began) == []
 
 
 @pytest.fixture(scope="package")

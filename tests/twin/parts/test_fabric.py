@@ -6,6 +6,7 @@ Touches no namespace but its own, so that it may run beside a twin.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -15,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from holdfast.rendering.files import TEMPLATES
 from holdfast.twin import client, netns, outside
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut, Loss, Severed
@@ -67,7 +69,7 @@ def _node(instance_id: str, subnet: str, addresses: list[str], *, check: bool = 
 def cloud() -> CloudView:
     """Zone a has a NAT gateway; zone b has none, but a route to an overlay address on the first node."""
     nodes = [
-        _node(A1, "s-a", ["10.40.0.4", "10.40.0.5"], check=False),
+        _node(A1, "s-a", ["10.40.0.4", "10.40.0.5", "10.40.0.6"], check=False),
         _node(A2, "s-a", ["10.40.0.7"]),
         _node(B1, "s-b", ["10.40.16.4"]),
     ]
@@ -97,11 +99,11 @@ def cloud() -> CloudView:
 
 
 def moved(view: CloudView) -> CloudView:
-    """The first node's secondary address, given to the second node."""
+    """The first node's last address, given to the second node."""
     first, second = view.interfaces["eni-feed00a1"], view.interfaces["eni-feed00a2"]
     interfaces = {
-        first.id: replace(first, addresses=first.addresses[:1]),
-        second.id: replace(second, addresses=(*second.addresses, first.addresses[1])),
+        first.id: replace(first, addresses=first.addresses[:2]),
+        second.id: replace(second, addresses=(*second.addresses, first.addresses[2])),
     }
     return replace(view, interfaces=view.interfaces | interfaces)
 
@@ -167,7 +169,7 @@ def network() -> Iterator[Network]:
     network = Network(Fabric())
     network.fabric.apply(cloud(), Cut())
     listeners = []
-    for instance_id, address in ((A1, "10.40.0.5"), (A1, OVERLAY), (A2, "10.40.0.5")):
+    for instance_id, address in ((A1, OVERLAY), (A2, "10.40.0.6")):
         # What a gateway configures by itself.
         netns.call(netns.name_of(instance_id), lambda to=address: run(["ip", "addr", "add", f"{to}/32", "dev", "eth0"]))
     for who in (A1, A2, B1):
@@ -182,6 +184,37 @@ def network() -> Iterator[Network]:
         listener.close()
     network.fabric.apply(CloudView("123456789012", "eu-central-1"), Cut())
     assert [name for name in netns.names() if "feed00" in name] == []
+
+
+def test_a_machine_has_its_addresses_as_an_image_configures_them(network: Network) -> None:
+    """Secondary ones first, all with the subnet's prefix: unless it says otherwise, it speaks as one of them there."""
+    assert addresses_of(A1) == ["10.40.0.5", "10.40.0.6", "10.40.0.4"]
+    assert network.reach(A1, "10.40.0.4", 6380) == "10.40.0.4 to 10.40.0.5"
+    assert network.reach(A1, "10.40.0.7", 6380) == "10.40.0.7 to 10.40.0.5"
+    assert network.reach(A1, "10.40.0.7", 6380, source="10.40.0.4") == "10.40.0.7 to 10.40.0.4"
+    assert network.reach(A1, "10.40.16.4", 6380) == "10.40.16.4 to 10.40.0.4"
+
+
+def test_an_endpoint_that_goes_takes_no_other_address_of_the_subnet_along(network: Network) -> None:
+    """With the settings that a machine gets; the kernel's own are otherwise."""
+    name = "net.ipv4.conf.all.promote_secondaries"
+    lines = (TEMPLATES / "sysctl.conf").read_text(encoding="utf-8").splitlines()
+    ours = next(line.partition(" = ")[2] for line in lines if line.startswith(name))
+
+    def lose() -> None:
+        run(["sysctl", "-q", f"{name}={ours}", "net.ipv4.conf.eth0.promote_secondaries=0"])
+        run(["ip", "address", "delete", "10.40.0.5/20", "dev", "eth0"])
+
+    netns.call(netns.name_of(A1), lose)
+    assert addresses_of(A1) == ["10.40.0.6", "10.40.0.4"]
+
+
+def addresses_of(instance_id: str) -> list[str]:
+    """Those with the subnet's prefix, in the kernel's order: it prefers the first."""
+    listing = netns.call(
+        netns.name_of(instance_id), lambda: run(["ip", "-json", "-4", "address", "show", "dev", "eth0"])
+    )
+    return [one["local"] for one in json.loads(listing)[0]["addr_info"] if one["prefixlen"] == 20]
 
 
 def test_security_groups_let_in_what_they_name_and_nothing_else(network: Network) -> None:
@@ -237,18 +270,18 @@ def test_a_machine_is_on_the_internet_under_its_public_address_or_not_at_all(net
 
 
 def test_a_moved_address_works_at_its_new_place_at_once(network: Network) -> None:
-    assert network.reach(B1, "10.40.0.5", 6379) == "10.40.0.5 to 10.40.16.4"
+    assert network.reach(B1, "10.40.0.6", 6379) == "10.40.0.6 to 10.40.16.4"
     network.fabric.apply(moved(cloud()), Cut())
-    with network.connect(B1, "10.40.0.5", 6379) as connection:
+    with network.connect(B1, "10.40.0.6", 6379) as connection:
         connection.recv(100)
         listing = netns.call(netns.name_of(A2), lambda: run(["ss", "-Htn", "state", "established"]))
         assert "10.40.16.4" in listing
 
 
 def test_a_machine_cannot_speak_for_an_address_that_is_not_its_own(network: Network) -> None:
-    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") is None
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.6") is None
     network.fabric.apply(moved(cloud()), Cut())
-    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") == "10.40.16.4 to 10.40.0.5"
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.6") == "10.40.16.4 to 10.40.0.6"
 
 
 def test_a_cut_zone_keeps_metadata_and_loses_established_connections(network: Network) -> None:
@@ -267,7 +300,7 @@ def test_a_cut_zone_keeps_metadata_and_loses_established_connections(network: Ne
 
 def test_within_a_cut_zone_nodes_reach_each_other(network: Network) -> None:
     network.fabric.apply(cloud(), ZONE_A)
-    assert network.reach(A1, "10.40.0.7", 6380) == "10.40.0.7 to 10.40.0.4"
+    assert network.reach(A1, "10.40.0.7", 6380) == "10.40.0.7 to 10.40.0.5"
     assert network.reach(A1, "198.51.100.1", 5599) is None
 
 
@@ -302,7 +335,7 @@ def test_a_service_alone_can_be_cut(network: Network) -> None:
     network.fabric.apply(cloud(), Cut(severed=frozenset({Severed(A1, A2, 6380)})))
     assert network.reach(A1, "10.40.0.7", 6380) is None
     assert network.reach(A2, "10.40.0.4", 6380) is None
-    assert network.reach(A1, "10.40.0.7", 6379) == "10.40.0.7 to 10.40.0.4"
+    assert network.reach(A1, "10.40.0.7", 6379) == "10.40.0.7 to 10.40.0.5"
 
 
 def test_a_one_way_cut_lets_the_other_way_through(network: Network) -> None:
@@ -312,7 +345,7 @@ def test_a_one_way_cut_lets_the_other_way_through(network: Network) -> None:
             network.connect(who, address, 6380)
     # Asked, and its answer was lost; the other has not been asked at all.
     asked = {who: netns.call(netns.name_of(who), lambda: run(["ss", "-Htn", "state", "syn-recv"])) for who in (A1, A2)}
-    assert "10.40.0.4:" in asked[A2]
+    assert "10.40.0.5:" in asked[A2]
     assert asked[A1] == ""
 
 
@@ -366,5 +399,5 @@ def test_a_change_that_failed_half_way_is_made_the_next_time(network: Network, m
         network.fabric.apply(changed, Cut())
     monkeypatch.undo()
     network.fabric.apply(changed, Cut())
-    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.5") == "10.40.16.4 to 10.40.0.5"
+    assert network.reach(A2, "10.40.16.4", 6379, source="10.40.0.6") == "10.40.16.4 to 10.40.0.6"
     assert network.reach(B1, OVERLAY, 6379) is None
