@@ -80,6 +80,9 @@ def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
     values = _values(cluster, node)
     places = {
         **{f"/etc/holdfast/{name}": name for name in CONFIGURATIONS},
+        # The last file wins.
+        "/etc/apt/apt.conf.d/zz-holdfast": "apt.conf",
+        "/etc/needrestart/conf.d/holdfast.conf": "needrestart.conf",
         "/etc/sysctl.d/60-holdfast.conf": "sysctl.conf",
         "/etc/security/limits.d/60-holdfast.conf": "limits.conf",
         "/usr/local/sbin/holdfast-fetch": "fetch.py",

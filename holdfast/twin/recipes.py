@@ -28,6 +28,7 @@ BASE_PACKAGES = (
     "sudo",
     "curl",
     "less",
+    "unattended-upgrades",
 )
 
 SERVICE_PACKAGES = ("redis-server", "redis-sentinel", "redis-tools", "haproxy", "keepalived")
@@ -37,8 +38,6 @@ PACKAGED_UNITS = ("redis-server.service", "redis-sentinel.service", "haproxy.ser
 """The distribution's own services: a baked image must not start them beside Holdfast's."""
 
 POINTLESS_UNITS = (
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
     "cloud-init-hotplugd.socket",
     "dpkg-db-backup.timer",
     "e2scrub_all.timer",

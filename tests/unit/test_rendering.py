@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,42 @@ def test_whoever_speaks_to_another_node_is_known_by_its_own_address(image: str) 
         assert "bind 10.60.0.4 127.0.0.1" in lines
     assert "source 10.60.0.4" in settings(files[HAPROXY].partition("\nfrontend ")[0])
     assert "unicast_src_ip 10.60.0.4" in settings(files["/etc/holdfast/keepalived.conf"])
+
+
+@pytest.mark.skipif(shutil.which("apt-config") is None, reason="shows what apt makes of it, where there is apt")
+@pytest.mark.parametrize("image", Distribution)
+@pytest.mark.parametrize("images", ["stock", "baked"])
+def test_on_a_machine_that_runs_no_timer_changes_packages(image: str, images: str, tmp_path: Path) -> None:
+    files = first(changed(on(PROD, image), images=images))
+    ours = {Path(path).name: content for path, content in files.items() if path.startswith("/etc/apt/apt.conf.d/")}
+    of_images = {
+        "10periodic": 'APT::Periodic::Enable "1";\n',
+        "20auto-upgrades": 'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n',
+        "50unattended-upgrades": "",
+        "99needrestart": "",
+    }
+    parts = tmp_path / "apt.conf.d"
+    parts.mkdir()
+    for name, content in (of_images | ours).items():
+        (parts / name).write_text(content)
+    (tmp_path / "apt.conf").write_text(f'Dir::Etc::parts "{parts}";\n')
+    said = subprocess.run(
+        ["apt-config", "shell", "ENABLED", "APT::Periodic::Enable"],
+        env=os.environ | {"APT_CONFIG": str(tmp_path / "apt.conf")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # The first thing that apt.systemd.daily asks, of both timers: it ends if so.
+    assert said.stdout == "ENABLED='0'\n"
+
+
+def test_needrestart_restarts_nothing_that_a_leader_hands_over_for() -> None:
+    content = first(PROD)["/etc/needrestart/conf.d/holdfast.conf"]
+    found = re.findall(r"^\$nrconf\{override_rc\}\{qr\((.+)\)\} = 0;$", content, re.MULTILINE)
+    units = [unit.name for unit in (ROOT / "templates" / "systemd").iterdir() if unit.suffix == ".service"]
+    assert len(found) == 1
+    assert [unit for unit in units if not re.search(found[0], unit)] == []
 
 
 def test_a_redis_has_room_for_all_that_its_gateways_let_in() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import HoldfastError
+from holdfast.rendering.files import TEMPLATES
 from holdfast.twin import cgroups, images, machines, volumes
 from holdfast.twin.run import CommandFailed, mounts, run, wait_until
 
@@ -150,6 +151,24 @@ def test_cloud_init_does_what_the_user_data_says_and_speaks_imdsv2(machine: Mach
     assert machine.sh("cloud-init query platform") == "ec2\n"
     assert machine.sh("cloud-init query cloud_name") == "aws\n"
     assert machine.sh("systemctl list-units --failed --no-legend") == ""
+
+
+def test_the_distributions_timers_are_there_and_with_the_file_of_user_data_they_change_nothing(
+    machine: Machine,
+) -> None:
+    """An upgrade that is not asked for leaves a log, and so it does here without that file."""
+    timers, services = (f"apt-daily.{kind} apt-daily-upgrade.{kind}" for kind in ("timer", "service"))
+    file, log = "/etc/apt/apt.conf.d/zz-holdfast", "/var/log/unattended-upgrades/unattended-upgrades.log"
+    assert machine.sh(f"systemctl is-enabled {timers}; systemctl is-active {timers}").split() == [
+        *("enabled", "enabled"),
+        *("active", "active"),
+    ]
+    machine.sh(f"rm -f {log}; cat > {file} <<'END'\n{(TEMPLATES / 'apt.conf').read_text(encoding='utf-8')}END")
+    machine.sh(f"systemctl start {services}")
+    assert machine.sh(f"ls /var/lib/apt/periodic; test -e {log} || echo none") == "none\n"
+    # The other one waits for a mirror, which there is not.
+    machine.sh(f"rm {file}; systemctl start apt-daily-upgrade.service")
+    assert machine.sh(f"test -e {log} && echo upgraded") == "upgraded\n"
 
 
 def test_a_reboot_keeps_the_root_volume_and_does_not_run_the_user_data_again(machine: Machine) -> None:
