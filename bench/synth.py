@@ -26,6 +26,7 @@ network: {{cidr: 10.{number}.0.0/16}}
 machines:
   node: {{type: m6i.large, image: debian-12}}
 redis: {{memory: 1GB}}
+tls: off
 """
 
 

@@ -41,6 +41,7 @@ from holdfast.topology import (
 from holdfast.topology.pins import Pin
 from holdfast.topology.risks import expired_overrides
 from holdfast.topology.schema import json_schema
+from holdfast.topology.spec import IN_PLAINTEXT
 from holdfast.twin import commands as twin_commands
 
 BLOCKED = 3
@@ -165,6 +166,8 @@ def _validate(arguments: argparse.Namespace) -> int:
             out.print(
                 f"A command of the leader may take {longest:g} s; a longer one ends sessions, and costs a failover."
             )
+        if not environment.tls.on:
+            out.print(f"Without TLS (tls: off), {IN_PLAINTEXT}.")
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from urllib.parse import urlsplit
 
-from cdktf import App
+from cdktf import App, TerraformDataSource
 
 from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
 from holdfast.topology.ranges import is_public
@@ -37,6 +37,10 @@ VRRP = "112"
 NO_PORT = -1
 PACKAGE_PROXY = 3142
 """Where an emulated cloud offers the distributions' mirrors to its stock images (apt-cacher's port)."""
+UNSAID = (
+    "{environment} is deployed, and clients come to it without TLS; its file does not say whether that shall change. "
+    "Write `tls: off` to keep it so. What `tls: required` and `tls: optional` take is in docs/environment.md, TLS."
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class NetworkStack(Stack):
         self.node_group = self._group("nodes", "Holdfast nodes: Redis, Sentinel and HAProxy")
         self._groups = self._add_role_groups()
         self._allow_nodes()
+        self._keep_what_the_file_leaves_out()
         if self.environment.network.egress is Egress.NAT:
             self._add_nat()
         else:
@@ -228,7 +233,7 @@ class NetworkStack(Stack):
             # Nor before the file says `public`, or when it does not any more: the addresses come last, and go last.
             in_plaintext = not (self.environment.tls.on and is_public(cidr))
             if self.cluster.plaintext_port is not None and in_plaintext:
-                what = f"endpoint-from-{_slug(cidr)}"
+                what = _endpoint_from(_slug(cidr))
                 self._ingress(self._groups[Role.GATEWAY], what, self.cluster.plaintext_port, said, str(cidr))
             if self.environment.tls.on:
                 what = f"tls-endpoint-from-{_slug(cidr)}"
@@ -238,6 +243,30 @@ class NetworkStack(Stack):
                 said = "Sentinel-aware clients, past the gateways"
                 self._ingress(self._groups[role], f"{what}-from-{_slug(cidr)}", port, said, str(cidr))
         self._egress_to_apis()
+
+    def _keep_what_the_file_leaves_out(self) -> None:
+        """Where `required` is but a default, have Terraform plan nothing while clients come in plaintext.
+
+        An environment that was deployed when `off` was the default would lose its clients here, before any gate: this
+        stack comes first, and closes their port.
+        """
+        environment = self.environment
+        if environment.says_tls or not environment.tls.on:
+            return
+        plaintext = TerraformDataSource(
+            self, "plaintext-endpoints", terraform_resource_type="aws_vpc_security_group_rules"
+        )
+        name = names.resource(environment, f"{_endpoint_from('*')}-in")
+        plaintext.add_override(
+            "filter",
+            [{"name": f"tag:{tag}", "values": [it]} for tag, it in {**names.tags(environment), "Name": name}.items()],
+        )
+        # Where it finds none, the provider gives null for them.
+        refusal = {
+            "condition": "${try(length(self.ids), 0) == 0}",
+            "error_message": UNSAID.format(environment=environment.name),
+        }
+        plaintext.add_override("lifecycle.postcondition", [refusal])
 
     def _egress_to_apis(self) -> None:
         stock = self.environment.images is Images.STOCK
@@ -314,6 +343,10 @@ class NetworkStack(Stack):
             description=description,
             tags=self.tags(f"{what}-out"),
         )
+
+
+def _endpoint_from(where: str) -> str:
+    return f"endpoint-from-{where}"
 
 
 def _slug(cidr: IPv4Network) -> str:

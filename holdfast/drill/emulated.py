@@ -39,6 +39,7 @@ images: baked
 machines:
   node: {{type: t3.small, image: debian-12}}
 redis: {{memory: {memory}}}
+tls: off
 cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}"}}
 protected: false
 """

@@ -20,7 +20,6 @@ def json_schema() -> str:
     # `tls: required` is short for `tls: {mode: required}`, and YAML takes a bare `off` for false.
     schema["properties"]["tls"] = {
         "anyOf": [{"enum": [*TlsMode, False]}, {"$ref": "#/$defs/TlsSpec"}],
-        "default": "off",
-        "description": "What is encrypted.",
+        "description": "What is encrypted. Default: `required`; `off` in the layout `single`.",
     }
     return json.dumps(schema, indent=2) + "\n"

@@ -349,6 +349,10 @@ class TlsMode(StrEnum):
     REQUIRED = "required"
 
 
+IN_PLAINTEXT = "passwords and data are readable for whoever can read the network"
+"""What `off` means, for whoever reads it in a sentence."""
+
+
 def _tls_mode(value: Any) -> Any:
     """YAML takes a bare `off` for false."""
     return TlsMode.OFF if value is False else value
@@ -362,7 +366,7 @@ def _tls(value: Any) -> Any:
 class TlsSpec(Spec):
     """Certificates come from a private authority of the environment: `holdfast certs`."""
 
-    mode: Annotated[TlsMode, BeforeValidator(_tls_mode)] = TlsMode.OFF
+    mode: Annotated[TlsMode, BeforeValidator(_tls_mode)]
     mutual: bool = False
     """Whether clients need a certificate too. Takes `required`: a plaintext port would be a way around it."""
 
@@ -376,6 +380,12 @@ def _account(value: Any) -> Any:
     if not (isinstance(value, str) and re.fullmatch("[0-9]{12}", value)):
         raise ValueError('an account\'s id, as "123456789012": 12 digits, in quotes')
     return value
+
+
+def _default_tls(validated: Mapping[str, Any]) -> TlsSpec:
+    """Where the file does not say it. `single` has nobody to speak to but its clients, and is for what matters less."""
+    single = isinstance(validated.get("layout"), SingleLayout)
+    return TlsSpec(mode=TlsMode.OFF if single else TlsMode.REQUIRED)
 
 
 class CloudSpec(Spec):
@@ -467,13 +477,19 @@ class Environment(Spec):
     """Users of Redis for applications, by name: each has a password of its own."""
     failover: FailoverSpec = FailoverSpec()
     backup: BackupSpec = BackupSpec()
-    tls: Annotated[TlsSpec, BeforeValidator(_tls)] = TlsSpec()
+    tls: Annotated[TlsSpec, BeforeValidator(_tls)] = Field(default_factory=_default_tls)
+    """Default: `required`; `off` in the layout `single`."""
     cloud: CloudSpec = CloudSpec()
     review: ReviewSpec = ReviewSpec()
     teststack: TeststackSpec | None = None
     """Only of test stacks: `holdfast teststack up` writes it."""
     protected: bool = True
     """Termination protection, and no destruction of data with the stacks."""
+
+    @property
+    def says_tls(self) -> bool:
+        """Whether the file itself has `tls`, and not its default."""
+        return "tls" in self.model_fields_set
 
     @property
     def durability(self) -> Durability:

@@ -49,7 +49,7 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
     assert {statement["Effect"] for statement in policy(stacks, "prod-a1")} == {"Allow"}
     assert allowed == {
-        *(("secretsmanager:GetSecretValue", secret(user)) for user in USERS),
+        *(("secretsmanager:GetSecretValue", secret(user)) for user in (*USERS, "tls/node/prod-a1")),
         ("s3:GetObject", f"{bucket}/node/*.pyz"),
         ("s3:GetObject", f"{bucket}/bootstrap/leader.json"),
         ("s3:GetObject", f"{bucket}/orders/failover.json"),
@@ -84,7 +84,8 @@ def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
         assert [it["Sid"] for it in policy(stacks, node)] == sids
         reads_holders = any(one.endswith("/holders.json") for one in statement(stacks, node, "Read")["Resource"])
         assert reads_holders is ("FindOwnVolume" in sids)
-        assert statement(stacks, node, "OwnSecrets")["Resource"] == [secret(user, "tiered") for user in users]
+        read = statement(stacks, node, "OwnSecrets")["Resource"]
+        assert read == [secret(it, "tiered") for it in (*users, f"tls/node/{node}")]
 
 
 @pytest.mark.parametrize("environment", ["prod", "tiered"])
@@ -253,7 +254,7 @@ def test_a_machine_reads_its_own_certificate_and_nobody_reads_the_authority(synt
 
 
 def test_without_tls_there_is_no_certificate(stacks: Stacks) -> None:
-    resources = stacks["prod-identity"]["resource"]
+    resources = stacks["local-identity"]["resource"]
     assert not any("tls" in name for name in resources["aws_secretsmanager_secret"])
     assert "certificates" not in resources["terraform_data"]
 

@@ -44,7 +44,7 @@ BETWEEN_NODES = {
 
 def test_prod_opens_exactly_the_ports_that_are_used(stacks: Stacks) -> None:
     assert rules(stacks["prod-network"]) == BETWEEN_NODES | {
-        (NODES, "ingress", 6379, "10.60.0.0/16"),
+        (NODES, "ingress", 6390, "10.60.0.0/16"),
         (NODES, "egress", 443, "0.0.0.0/0"),
         (NODES, "egress", 80, "0.0.0.0/0"),
     }
@@ -131,7 +131,7 @@ def test_roles_on_their_own_machines_reach_exactly_the_ports_that_they_use(stack
     assert rules(stacks["tiered-network"]) == {
         *((group(server), "ingress", port, group(user)) for user, server, port in used),
         *((group(user), "egress", port, group(server)) for user, server, port in used),
-        (group("gateway"), "ingress", 6379, "10.71.0.0/16"),
+        (group("gateway"), "ingress", 6390, "10.71.0.0/16"),
         (NODES, "egress", 443, "0.0.0.0/0"),
         (NODES, "egress", 80, "0.0.0.0/0"),
     }
@@ -224,3 +224,30 @@ def test_an_environment_takes_as_many_elastic_ips_as_it_says(stacks: Stacks) -> 
 def test_the_environments_of_this_repository_have_room_in_one_account() -> None:
     on_aws = [environment for environment in load_environments() if environment.api_endpoint is None]
     assert sum(environment.elastic_ips for environment in on_aws) <= 5
+
+
+UNSAID = {
+    "condition": "${try(length(self.ids), 0) == 0}",
+    "error_message": "local is deployed, and clients come to it without TLS; its file does not say whether that shall "
+    "change. Write `tls: off` to keep it so. What `tls: required` and `tls: optional` take is in docs/environment.md, "
+    "TLS.",
+}
+
+
+def test_a_default_closes_no_port_that_clients_use(synth: Callable[..., Stacks]) -> None:
+    (looked,) = synth(tls=...)["local-network"]["data"]["aws_vpc_security_group_rules"].values()
+    assert looked["lifecycle"] == {"postcondition": [UNSAID]}
+    sought = {it["name"]: it["values"] for it in looked["filter"]}
+    assert sought == {
+        "tag:Project": ["holdfast"],
+        "tag:Environment": ["local"],
+        "tag:ManagedBy": ["cdktf"],
+        "tag:Name": ["holdfast-local-endpoint-from-*-in"],
+    }
+    made = synth(tls="off")["local-network"]["resource"]["aws_vpc_security_group_ingress_rule"]
+    assert made["endpoint-from-10-40-0-0-16-in"]["tags"] == {"Name": "holdfast-local-endpoint-from-10-40-0-0-16-in"}
+
+
+@pytest.mark.parametrize("tls", ["off", "optional", "required"])
+def test_what_a_file_says_is_not_asked_about(synth: Callable[..., Stacks], tls: str) -> None:
+    assert "data" not in synth(tls=tls)["local-network"]

@@ -13,7 +13,7 @@ from holdfast.topology.load import ENVIRONMENTS
 from holdfast.topology.spec import TlsMode, TlsSpec
 
 
-@pytest.mark.parametrize("tls", [TlsSpec(), TlsSpec(mode=TlsMode.REQUIRED, mutual=True)])
+@pytest.mark.parametrize("tls", [TlsSpec(mode=TlsMode.OFF), TlsSpec(mode=TlsMode.REQUIRED, mutual=True)])
 def test_node_takes_the_ioredis_snippet(tmp_path: Path, tls: TlsSpec) -> None:
     file = tmp_path / "snippet.mjs"
     environment = load_environment(ENVIRONMENTS / "examples" / "tiered.yaml").model_copy(update={"tls": tls})

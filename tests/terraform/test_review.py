@@ -120,6 +120,16 @@ def test_instance_type_changed_and_volume_grown(review: Review) -> None:
     ]
 
 
+def test_tls_that_its_default_would_switch_on(review: Review) -> None:
+    """The report says what would be, where the deploy would refuse."""
+    report = review(("tls: off\n", ""))
+    assert findings(report)["tls-switched"] == [
+        f"planned-zone-{letter}/planned-{letter}1: planned-{letter}1 begins to speak TLS to its peers; "
+        "the file keeps it as it is with tls: off"
+        for letter in "abc"
+    ]
+
+
 def test_three_nodes_become_five(review: Review) -> None:
     report = review(("protected: false", "layout: {kind: compact, nodes: 5}\nprotected: false"))
     assert report["headline"] == "planned: nodes are touched, one zone after the other; 2 nodes added; 2 to know"

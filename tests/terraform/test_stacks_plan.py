@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from holdfast.drill.emulated import ENVIRONMENT, ORDER, STACKS, Terraform, environment_of, quick_environment
+from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
 from holdfast.ops import cloud
 from holdfast.topology import Environment, find_environment, load_environment, names
@@ -21,6 +24,28 @@ from holdfast.twin.api import Api
 
 def test_a_new_environment_is_applied_and_then_plans_no_change(applied: Terraform) -> None:
     assert applied.plans(STACKS) == dict.fromkeys(STACKS, {})
+
+
+def test_what_was_deployed_without_tls_gets_none_unless_its_file_says_so(applied: Terraform, tmp_path: Path) -> None:
+    """As one that was deployed when `off` was the default: nothing is planned, so clients keep their port."""
+    text = (applied.folder / "planned.yaml").read_text()
+    for said in ("", "tls: required\n"):
+        folder = tmp_path / (said or "unsaid").split(":")[0]
+        folder.mkdir()
+        (folder / "planned.yaml").write_text(text.replace("tls: off\n", said))
+        shutil.copy(applied.folder / "images.lock.json", folder)
+        places = {"HOLDFAST_ENVIRONMENTS_DIR": str(folder), "CDKTF_OUTDIR": str(folder / "out")}
+        edited = Terraform(folder, "planned", applied.variables | places)
+        edited.synth()
+        edited.init("network")
+        if said:
+            assert edited.plan("network")["aws_vpc_security_group_ingress_rule.endpoint-from-10-77-0-0-16-in"] == [
+                "delete"
+            ]
+        else:
+            with pytest.raises(HoldfastError) as refused:
+                edited.plan("network")
+            assert "Write `tls: off` to keep it so" in " ".join(re.sub("[│╷╵]", "", str(refused.value)).split())
 
 
 def test_an_interface_has_its_addresses_in_order_and_a_machine_only_that_interface(

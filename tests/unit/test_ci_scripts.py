@@ -296,11 +296,20 @@ def test_environments_on_this_machine_are_no_business_of_a_runner(
     assert environments().stdout == f"found={json.dumps([PROD, STAGING])}\n"
     assert environments("--only", "prod").stdout == f"found={json.dumps([PROD])}\n"
     assert environments("--only", "local").stdout == "found=[]\n"
-    # Neither has certificates.
-    assert environments("--tls").stdout == "found=[]\n"
     refused = environments("--only", "$(id)")
     assert refused.returncode == 2
     assert "environment $(id): there is no file" in refused.stderr
+
+
+def test_certificates_are_renewed_where_there_are_any(
+    environments: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_ENVIRONMENTS_DIR", str(tmp_path))
+    for name, tls in (("prod", "required"), ("staging", "off")):
+        text = (REPOSITORY / "environments" / f"{name}.yaml").read_text()
+        (tmp_path / f"{name}.yaml").write_text(text.replace("tls: required", f"tls: {tls}"))
+    assert environments().stdout == f"found={json.dumps([PROD, STAGING])}\n"
+    assert environments("--tls").stdout == f"found={json.dumps([PROD])}\n"
 
 
 def test_a_commit_from_which_nothing_differs_concerns_none(

@@ -25,7 +25,8 @@ SENTINELS = [("10.71.0.16", 26379), ("10.71.16.16", 26379), ("10.71.32.16", 2637
 
 @pytest.fixture
 def environment() -> Environment:
-    return load_environment(TIERED)
+    """Without TLS, unless a test says so."""
+    return load_environment(TIERED).model_copy(update={"tls": TlsSpec(mode=TlsMode.OFF)})
 
 
 @pytest.fixture

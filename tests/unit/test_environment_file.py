@@ -14,6 +14,7 @@ import yaml
 
 from holdfast import cli
 from holdfast.topology import InvalidEnvironment, environment_files, load_environment, load_environments
+from holdfast.topology.load import ENVIRONMENTS
 from holdfast.topology.risks import expired_overrides
 
 VALID = yaml.safe_load(
@@ -418,6 +419,63 @@ def test_tls_is_written_short_or_long_and_off_is_no_boolean(tmp_path: Path, writ
     file = tmp_path / "shop.yaml"
     file.write_text(f"{yaml.safe_dump(VALID)}tls: {written}\n")
     assert load_environment(file).tls.mode == mode
+
+
+TIERED_MACHINES = {"data+sentinel": {"type": "m6i.large"}, "gateway": {"type": "t3.small"}}
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode"),
+    [
+        ({"layout": "compact"}, "required"),
+        ({"layout": "tiered", "machines": TIERED_MACHINES}, "required"),
+        ({"layout": "single", "zones": ["a"]}, "off"),
+    ],
+    ids=["compact", "tiered", "single"],
+)
+def test_several_nodes_speak_tls_unless_the_file_says_off(tmp_path: Path, shape: dict[str, Any], mode: str) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(VALID | shape))
+    assert (load_environment(file).tls.mode, load_environment(file).says_tls) == (mode, False)
+    for written in ("off", "required"):
+        file.write_text(yaml.safe_dump(VALID | shape | {"tls": written}))
+        assert (load_environment(file).tls.mode, load_environment(file).says_tls) == (written, True)
+
+
+@pytest.mark.parametrize("name", ["prod", "staging", "examples/tiered", "examples/encrypted", "examples/public"])
+def test_what_is_copied_has_tls(name: str) -> None:
+    environment = load_environment(ENVIRONMENTS / f"{name}.yaml")
+    assert (environment.tls.mode, environment.says_tls) == ("required", True)
+
+
+def test_a_tls_section_says_its_mode(tmp_path: Path) -> None:
+    content = VALID | {"tls": {"mutual": True}, "surprise": 1}
+    found = problems(tmp_path, content)
+    assert found.keys() == {"tls.mode", "surprise"}
+    assert found["tls.mode"] == "nothing | a value; it has no default"
+
+
+READABLE = "Without TLS (tls: off), passwords and data are readable for whoever can read the network."
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"tls": "off"}, True),
+        ({"layout": "single", "zones": ["a"]}, True),
+        ({}, False),
+        ({"tls": "optional"}, False),
+        ({"tls": "required"}, False),
+    ],
+    ids=["off", "single", "default", "optional", "required"],
+)
+def test_validate_says_what_it_means_to_be_without_tls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: dict[str, Any], said: bool
+) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(yaml.safe_dump(VALID | shape))
+    assert cli.main(["validate", str(file)]) == 0
+    assert (READABLE in " ".join(capsys.readouterr().out.split())) is said
 
 
 OFFICE = "203.0.113.0/24"

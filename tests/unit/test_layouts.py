@@ -27,6 +27,7 @@ machines:
   gateway: {type: t3.small}
   sentinel: {type: t3.nano}
 redis: {memory: 8GB}
+tls: off
 """
 )
 NODE = {"node": {"type": "m6i.large"}}

@@ -16,6 +16,7 @@ from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, cloud, endpoints, images, reports
 from holdfast.ops.cloud import CloudError
 from holdfast.topology import Environment, emulation, load_environment, names, pins
+from holdfast.topology.spec import TlsMode, TlsSpec
 
 ACCOUNT = "123456789012"
 """moto's."""
@@ -174,7 +175,8 @@ def test_endpoints_show_the_password_only_when_asked(prod: Environment) -> None:
     secret = json.dumps({"user": "app", "password": "correct horse"})
     boto("secretsmanager").create_secret(Name="holdfast/prod/app", SecretString=secret)
     assert "password" not in endpoints.find(prod, "app", with_password=False).as_json()
-    content = endpoints.find(prod, "app", with_password=True).as_json()
+    plaintext = prod.model_copy(update={"tls": TlsSpec(mode=TlsMode.OFF)})
+    content = endpoints.find(plaintext, "app", with_password=True).as_json()
     assert (content["user"], content["password"]) == ("app", "correct horse")
     assert content["leader"] == {
         "addresses": ("10.60.0.5", "10.60.16.5", "10.60.32.5"),

@@ -50,7 +50,7 @@ def settings(content: str) -> list[str]:
     return [line.strip() for line in content.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
-PROD = ENVIRONMENTS["prod"]
+PROD = changed(ENVIRONMENTS["prod"], tls="off")
 EVERY = [
     pytest.param(changed(on(environment, image), images=images, layout={"kind": "compact", "nodes": nodes}), id=case)
     for (name, environment), image, images, nodes in itertools.product(

@@ -118,8 +118,10 @@ def test_outputs_that_existed_and_change_are_moving() -> None:
 
 
 def test_a_plan_is_made_of_a_copy_that_refuses_nothing() -> None:
-    planned = synthesis.without_refusals(CONFIGURATION)
+    asked = {"aws_vpc_security_group_rules": {"plain": {"filter": [], "lifecycle": {"postcondition": []}}}}
+    planned = synthesis.without_refusals({**CONFIGURATION, "data": asked})
     assert planned["resource"]["aws_kms_key"]["key"]["lifecycle"] == {"prevent_destroy": False}
+    assert planned["data"] == {"aws_vpc_security_group_rules": {"plain": {"filter": []}}}
     assert CONFIGURATION["resource"]["aws_kms_key"]["key"]["lifecycle"] == {"prevent_destroy": True}
 
 

@@ -59,14 +59,25 @@ def test_no_rule_holds_in_an_orderly_rollout() -> None:
     assert names(facts(*(zone(letter, replaced(letter)) for letter in "abc"), status=status("shop-a1"))) == []
 
 
-@pytest.mark.parametrize(("before", "after", "verb"), [(None, "holdfast/x", "begins"), ("holdfast/x", None, "ceases")])
-def test_tls_that_is_switched_on_or_off(before: str | None, after: str | None, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "does"),
+    [
+        (None, "holdfast/x", "begins to speak TLS to its peers; the file keeps it as it is with tls: off"),
+        (
+            "holdfast/x",
+            None,
+            "ceases to speak TLS to its peers: passwords and data are readable for whoever can read the network",
+        ),
+    ],
+    ids=["on", "off"],
+)
+def test_tls_that_is_switched_on_or_off(before: str | None, after: str | None, does: str) -> None:
     def node(certificate: str | None) -> str:
         return user_data({"/etc/holdfast/node.json": json.dumps({"certificate": certificate})})
 
     there, new = instance("a", user_data_base64=node(before)), instance("a", user_data_base64=node(after))
     known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, new)))
-    assert hits("tls-switched", known) == [f"shop-zone-a/shop-a1: shop-a1 {verb} to speak TLS to its peers"]
+    assert hits("tls-switched", known) == [f"shop-zone-a/shop-a1: shop-a1 {does}"]
     same = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, there)))
     assert hits("tls-switched", same) == []
 

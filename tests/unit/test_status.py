@@ -212,7 +212,7 @@ def test_machines_without_redis_show_what_else_they_are() -> None:
     }
     assert {node.name: node.roles for node in status.nodes}["tiered-gateway-a1"] == ("gateway",)
     assert (status.sentinels.agreeing, status.sentinels.total) == (3, 3)
-    assert status.endpoints["leader"] == ["10.71.0.11:6379", "10.71.16.11:6379"]
+    assert status.endpoints["leader"] == ["10.71.0.11:6390", "10.71.16.11:6390"]
 
 
 def test_only_sentinels_make_a_majority() -> None:

@@ -95,7 +95,8 @@ def kept(configuration: Mapping[str, Any]) -> frozenset[str]:
 
 
 def without_refusals(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, without `prevent_destroy`: with it Terraform plans nothing at all where it would refuse one thing."""
+    """The same, without `prevent_destroy` and conditions of data sources: with them Terraform plans nothing at all
+    where it would refuse one thing."""
     resource = {
         kind: {
             name: block | {"lifecycle": {**block.get("lifecycle", {}), "prevent_destroy": False}}
@@ -103,7 +104,11 @@ def without_refusals(configuration: Mapping[str, Any]) -> dict[str, Any]:
         }
         for kind, blocks in configuration.get("resource", {}).items()
     }
-    return {**configuration, "resource": resource}
+    data = {
+        kind: {name: {key: it for key, it in block.items() if key != "lifecycle"} for name, block in blocks.items()}
+        for kind, blocks in configuration.get("data", {}).items()
+    }
+    return {**configuration, "resource": resource, "data": data}
 
 
 def reads(environment: str, configuration: Mapping[str, Any]) -> dict[str, frozenset[str]]:

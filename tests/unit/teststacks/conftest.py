@@ -22,6 +22,7 @@ network: {{cidr: 10.40.0.0/16, domain: none}}
 images: baked
 machines: {{node: {{type: t3.small}}}}
 redis: {{memory: 256MB}}
+tls: off
 cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}", suffix: shop1}}
 protected: false
 """

@@ -13,10 +13,13 @@ from holdfast.ops.review.rules.rule import Hit, blocking, caution
 from holdfast.ops.review.user_data import HAPROXY_CFG, IDENTITY
 from holdfast.topology import ports
 from holdfast.topology.risks import Risk
-from holdfast.topology.spec import Role
+from holdfast.topology.spec import IN_PLAINTEXT, Role
 
 DEMANDS = re.compile(r"^ +bind .* ssl .*verify required", re.MULTILINE)
 """A line of haproxy.cfg that lets in only who has a certificate."""
+
+BEGINS_TLS = "begins to speak TLS to its peers; the file keeps it as it is with tls: off"
+CEASES_TLS = f"ceases to speak TLS to its peers: {IN_PLAINTEXT}"
 
 
 @blocking(
@@ -116,7 +119,7 @@ def tls_switched(facts: Facts) -> Iterator[Hit]:
                 continue
             before, after = (bool(json.loads(side).get("certificate")) for side in (change.before, change.after))
             if before != after:
-                yield Hit(node.path, f"{node.name} {'begins' if after else 'ceases'} to speak TLS to its peers")
+                yield Hit(node.path, f"{node.name} {BEGINS_TLS if after else CEASES_TLS}")
 
 
 @caution(
