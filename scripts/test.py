@@ -27,7 +27,7 @@ LOGS = REPOSITORY / ".holdfast" / "log" / "test"
 BUDGET_MINUTES = 68
 """A whole run that takes longer fails: what comes in has to find its time. It may shrink, and not grow."""
 
-LANES = (("twin/faults", "twin/cluster"), ("twin/members", "twin/layouts", "twin/parts"))
+LANES = (("twin/faults", "twin/cluster", "twin/attacks"), ("twin/members", "twin/layouts", "twin/parts"))
 """Parts that share the twin; each lane's in their order, the lanes beside each other."""
 
 TWIN = tuple(part for lane in LANES for part in lane)

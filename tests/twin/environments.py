@@ -46,7 +46,7 @@ class Planned:
 
 PLAN = (
     Planned("local", 3, "debian-12, at last debian-13", "`compact`, no TLS, as `make up` deploys it",
-            ("twin/faults", "twin/cluster")),
+            ("twin/faults", "twin/cluster", "twin/attacks")),
     Planned("growing", 3, "debian-12", "`compact` with 3 nodes, then 5, then 3", ("twin/members",)),
     Planned("single", 1, "debian-12", "`single`, TLS `optional`; at last public", ("twin/layouts",)),
     Planned("tiered", 7, "debian-12", "`tiered`, TLS `required` and mutual, public", ("twin/layouts",)),
