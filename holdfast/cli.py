@@ -24,7 +24,7 @@ from rich.live import Live
 from holdfast import rendering
 from holdfast.arguments import about_environment, with_json
 from holdfast.errors import HoldfastError
-from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, show, status
+from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, sbom, show, status
 from holdfast.ops.certs import commands as certs_commands
 from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
@@ -105,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     with_json(
         command("bootstrap", _bootstrap, "create the bucket of the Terraform state (before the first deploy to AWS)")
     )
+
+    command("sbom", _sbom, "what the nodes run, as a CycloneDX document: packages, kernels, images, the node program")
 
     images_of = commands.add_parser("images", help="the pinned image ids: show them, or move them forward")
     images_commands = images_of.add_subparsers(required=True, metavar="COMMAND")
@@ -202,6 +204,15 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         Terminal(width=max(out.width, show.WIDTH)).print(show.status_view(seen))
     return 0 if seen.healthy else 1
+
+
+def _sbom(arguments: argparse.Namespace) -> int:
+    environment = _environment(arguments)
+    made = sbom.document(Cluster.of(environment), reports.fetch(environment))
+    print(json.dumps(made, indent=2))
+    if nothing := sbom.unknown(made):
+        err.print(f"{environment.name}: nothing is known of {', '.join(nothing)}", markup=False)
+    return 1 if nothing else 0
 
 
 def _wait_healthy(look: Callable[[], status.Status], seconds: float) -> status.Status:

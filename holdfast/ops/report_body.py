@@ -92,8 +92,15 @@ class Certificate(Part):
     ends: Annotated[Word, AfterValidator(_ends)]
 
 
+class Software(Part):
+    kernel: Word
+    image: Word | None = None
+    packages: Annotated[Mapping[Word, Word], Field(max_length=100)]
+
+
 class Body(Part):
     node: Word
+    program: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     instance_id: Word
     address: Address
     decision: Text
@@ -106,3 +113,4 @@ class Body(Part):
     sessions: Order | None = None
     secrets: Annotated[Mapping[Word, Annotated[list[Word], Field(max_length=10)]], Field(max_length=200)] = {}
     certificate: Certificate | None = None
+    software: Software | None = None

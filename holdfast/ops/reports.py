@@ -68,6 +68,15 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Software:
+    """What a node runs. `packages`: name → version, of those that serve."""
+
+    kernel: str
+    image: str | None
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -105,6 +114,10 @@ class Report:
     """User → versions of its password that all services of this node know, the one in use first."""
     certificate: Certificate | None = None
     """None where there is no TLS."""
+    program: str | None = None
+    """SHA-256 of the node program."""
+    software: Software | None = None
+    """None where the node program is of before."""
 
     @property
     def fresh(self) -> bool:
@@ -171,6 +184,8 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         sessions=OrderAnswer(**dict(body.sessions)) if body.sessions else None,
         secrets=body.secrets,
         certificate=Certificate(**dict(body.certificate)) if body.certificate else None,
+        program=body.program,
+        software=Software(**dict(body.software)) if body.software else None,
     )
 
 

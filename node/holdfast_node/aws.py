@@ -202,6 +202,10 @@ def instance_id() -> str:
     return metadata("meta-data/instance-id")
 
 
+def image_id() -> str:
+    return metadata("meta-data/ami-id")
+
+
 def interface_id() -> str:
     """Of the machine's first interface."""
     mac = metadata("meta-data/mac")

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from holdfast_node import aside, certificate, notice, renewal, secrets, sessions, told
-from holdfast_node.aws import instance_id
+from holdfast_node import aside, certificate, notice, renewal, secrets, sessions, software, told
+from holdfast_node.aws import image_id, instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
 from holdfast_node.floating import Floating
@@ -67,6 +67,7 @@ class Reporter:
         """The last order to renew, or to end sessions, that was passed on or obeyed."""
         self._ended: Report | None = None
         """The last order to end sessions, and what came of it."""
+        self._image: str | None = None
         self.decision = Decision(Do.STAY, "starts")
 
     def run(self) -> None:
@@ -78,7 +79,7 @@ class Reporter:
             time.sleep(MINIMUM)
             now = time.monotonic()
             try:
-                machine = machine or instance_id()
+                machine, self._image = machine or instance_id(), self._image or image_id()
                 self._obey()
                 self._renew(now)
                 self._look_who_there_is(now)
@@ -177,6 +178,7 @@ class Reporter:
             "sessions": self._ended,
             "secrets": secrets.versions(),
             "certificate": _certificate(),
+            "software": software.installed(self._image),
         }
 
     def _redis(self, found: Details | None) -> Report:

@@ -51,6 +51,11 @@ REPORT: dict[str, Any] = {
     "order": {"id": "7d0e4c5a", "done": True, "says": "handed over to 10.60.0.4"},
     "secrets": {"app": ["7d0e"], "node": ["91c2", "44fa"]},
     "certificate": {"version": "5b1f", "ends": "2027-11-26T05:00:00+00:00"},
+    "software": {
+        "kernel": "6.1.0-28-cloud-amd64",
+        "image": "ami-0123456789abcdef0",
+        "packages": {"redis-server": "5:7.0.15-1~deb12u1"},
+    },
 }
 """As in node/README.md."""
 
