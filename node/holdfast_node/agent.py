@@ -18,7 +18,7 @@ from holdfast_node.cure import Cure
 from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, hangs_back, is_leaderless, observe
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
-from holdfast_node.handover import hand_over
+from holdfast_node.handover import PING_PERIOD, hand_over
 from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -88,7 +88,8 @@ class Agent:
         self._strangers = Strangers(identity.crowded)
         self._told_may: bool | None = None
         """What Redis was told last, until it says so itself."""
-        self._told_lag = LAG
+        self._told_lag: int | None = None
+        """The same of its `min-replicas-max-lag`."""
         self._holders = Holders(identity.address, cloud)
         self._aside = Aside()
         self._watchdog = Watchdog()
@@ -250,9 +251,11 @@ class Agent:
     def _set_lag(self, proven: str | None) -> None:
         own = self._servers.own() if self._identity.has("data") else None
         if own is None or own.details is None:
-            # It may be another process by now, with the settings of its file.
-            self._told_lag = LAG
+            self._told_lag = None
             return
+        if self._told_lag is None:
+            # A handover that was ended in the middle leaves it without pings, and its replicas would take it for dead.
+            own.tell(_complain, "CONFIG", "SET", "repl-ping-replica-period", PING_PERIOD)
         leads = own.server.role is Role.LEADER and proven == self._identity.address
         there = any(sight.details or sight.busy for sight in self._servers.others())
         lag = BUSY_LAG if leads and there else LAG

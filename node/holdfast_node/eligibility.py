@@ -23,6 +23,13 @@ and none has more than it."""
 EMPTY_FOR = 3.0
 """Seconds for which it must be there and empty, until somebody else who restarted may lead."""
 
+FIRST = 1
+"""The priority that comes before all others: of the one that a handover wants promoted, while it lasts."""
+
+FIRST_FOR = 30.0
+"""Seconds after which it is what a handover has left behind that was ended in the middle: twice as long as one takes.
+By it a replica could be promoted that has less than another."""
+
 
 class Eligibility:
     """Of one Redis that runs. What it was told so far is in its own priority, and so outlives this program."""
@@ -32,6 +39,7 @@ class Eligibility:
         """When it last was, or led itself (monotonic seconds)."""
         self._with: str | None = None
         """Whom it followed last; itself, where it led."""
+        self._first_since: float | None = None
 
     def look(self, own: Details, me: str, proven: str | None, now: float) -> bool | None:
         """Whether it may be promoted from now on; None where nothing changes. `proven`: who leads."""
@@ -42,8 +50,13 @@ class Eligibility:
             self._in_sync_at = now
         if own.server.role is Role.LEADER:
             return None
+        if own.priority != FIRST:
+            self._first_since = None
+        elif self._first_since is None:
+            self._first_since = now
+        left = self._first_since is not None and now - self._first_since >= FIRST_FOR
         if in_sync:
-            return True if own.priority == NEVER else None
+            return True if own.priority == NEVER or left else None
         elsewhere = before is not None and leader not in (None, before)
         outdated = own.syncing or (elsewhere and now - self._in_sync_at > RECENT)
         return False if outdated and own.priority != NEVER else None

@@ -8,6 +8,7 @@ handover does without.
 
 from __future__ import annotations
 
+import fcntl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from dataclasses import replace
 
 from holdfast_node import resp
 from holdfast_node.decision import Role
-from holdfast_node.identity import Identity
+from holdfast_node.eligibility import FIRST
+from holdfast_node.identity import FILE, Identity
 from holdfast_node.log import say
 from holdfast_node.sentinels import CHANNELS, CHOSEN, ENDED
 from holdfast_node.servers import Details, Follower, details
@@ -27,9 +29,9 @@ CATCH_UP = 0.4
 """Seconds for the replicas to get what was written before the pause. Sentinel's greetings (PUBLISH) are writes too:
 after twice this it would take a paused leader for dead."""
 
-FIRST, SEEN_WITHIN = "1", 12.0
-"""The `replica-priority` that comes before all others (see redis.conf), and seconds until Sentinel has seen it: it
-looks five times a second, once in ten seconds before Redis 7.0."""
+SEEN_WITHIN = 12.0
+"""Seconds until Sentinel has seen a replica's priority: it looks five times a second, once in ten seconds before Redis
+7.0."""
 
 NAMED_WITHIN = 3.0
 """Seconds for the Sentinels to hear of it, before this machine may stop."""
@@ -65,11 +67,21 @@ def hand_over(
         Failed: nothing was changed.
     """
     try:
-        sentence = Handover(identity, credentials, at_sentinels, to).do()
+        with _alone():
+            sentence = Handover(identity, credentials, at_sentinels, to).do()
     except Error as error:
         raise Failed(f"no handover: {error or type(error).__name__}; writes go on here") from None
     say(sentence)
     return sentence
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Once no other program of this machine hands over: the second one would fail, resume what the first has paused,
+    and let the machine stop. Who has ended, however, is waited for no more."""
+    with FILE.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Handover:
@@ -109,18 +121,20 @@ class Handover:
             yield
             return
         preferred = self._to
-        before = self._set_priority(preferred, FIRST)
+        before = self._set_priority(preferred, str(FIRST))
         try:
-            self._until_seen(sentinel, lambda seen: seen.get(preferred) == FIRST, f"{preferred} is preferred")
+            self._until_seen(sentinel, lambda seen: seen.get(preferred) == str(FIRST), f"{preferred} is preferred")
             yield
         finally:
-            self._set_priority(self._to, before)
+            # One that restarted since is not known to have everything any more.
+            self._set_priority(preferred, before, instead_of=str(FIRST))
 
-    def _set_priority(self, address: str, priority: str) -> str:
-        """Returns the one before."""
+    def _set_priority(self, address: str, priority: str, instead_of: str = "") -> str:
+        """Unless it is not that any more. Returns the one before."""
         with self._redis(address) as redis:
             before = resp.pairs(redis.call("CONFIG", "GET", "replica-priority"))["replica-priority"]
-            redis.call("CONFIG", "SET", "replica-priority", priority)
+            if instead_of in ("", before):
+                redis.call("CONFIG", "SET", "replica-priority", priority)
             return before
 
     def _until_seen(self, sentinel: resp.Client, holds: Callable[[Mapping[str, str]], bool], what: str) -> None:

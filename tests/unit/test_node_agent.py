@@ -188,6 +188,7 @@ class Told:
 
 BUSY, OFF, ENDED = Sight(None, State.BUSY, 8), Sight(None, State.SILENT, 8), Sight(None, State.REFUSED, 8)
 ANSWERS = Sight(Details(Server(Role.REPLICA, ME), "7.0.15", 1, link_up=True, syncing=False, followers=()), State.UP)
+PINGS = "CONFIG SET repl-ping-replica-period 1"
 LEADS = Details(Server(Role.LEADER), "7.0.15", 1, link_up=False, syncing=False, followers=())
 
 
@@ -196,9 +197,9 @@ LEADS = Details(Server(Role.LEADER), "7.0.15", 1, link_up=False, syncing=False, 
     [
         (ME, [ANSWERS, OFF], [30]),
         (ME, [BUSY, BUSY], [30]),
-        (ME, [OFF, ENDED], []),
-        (None, [ANSWERS, ANSWERS], []),
-        (NAMED, [ANSWERS, ANSWERS], []),
+        (ME, [OFF, ENDED], [2]),
+        (None, [ANSWERS, ANSWERS], [2]),
+        (NAMED, [ANSWERS, ANSWERS], [2]),
     ],
     ids=["one answers", "all busy", "none is there", "no majority", "another is proven"],
 )
@@ -209,7 +210,7 @@ def test_busy_replicas_do_not_stop_the_writes_of_a_proven_leader(
     node.agent._servers = SimpleNamespace(own=lambda: redis, others=lambda: others)
     for _ in range(3):
         node.agent._set_lag(proven)
-    assert redis.told == [f"CONFIG SET min-replicas-max-lag {seconds}" for seconds in lag]
+    assert redis.told == [PINGS, *(f"CONFIG SET min-replicas-max-lag {seconds}" for seconds in lag)]
 
 
 def test_a_leader_that_is_cut_off_refuses_writes_again_and_one_that_restarts_is_told_anew(node: Node) -> None:
@@ -217,13 +218,21 @@ def test_a_leader_that_is_cut_off_refuses_writes_again_and_one_that_restarts_is_
     node.agent._servers = SimpleNamespace(own=lambda: redis, others=lambda: [ANSWERS])
     node.agent._set_lag(ME)
     node.agent._set_lag(None)
-    assert redis.told == ["CONFIG SET min-replicas-max-lag 30", "CONFIG SET min-replicas-max-lag 2"]
+    assert redis.told == [PINGS, "CONFIG SET min-replicas-max-lag 30", "CONFIG SET min-replicas-max-lag 2"]
     node.agent._set_lag(ME)
     redis.details = None  # type: ignore[assignment]
     node.agent._set_lag(ME)
     redis.details = LEADS
     node.agent._set_lag(ME)
-    assert redis.told[2:] == ["CONFIG SET min-replicas-max-lag 30"] * 2
+    assert redis.told[3:] == ["CONFIG SET min-replicas-max-lag 30", PINGS, "CONFIG SET min-replicas-max-lag 30"]
+
+
+def test_what_a_program_that_was_killed_had_set_is_set_anew(node: Node) -> None:
+    """A long lag of a leader that is cut off by now, and a handover's pause of the pings to replicas."""
+    redis = Told(LEADS)
+    node.agent._servers = SimpleNamespace(own=lambda: redis, others=lambda: [OFF])
+    node.agent._set_lag(None)
+    assert redis.told == [PINGS, "CONFIG SET min-replicas-max-lag 2"]
 
 
 def test_who_leads_never_begins_the_cluster_again(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

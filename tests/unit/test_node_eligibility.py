@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from holdfast_node.decision import Role, Server
-from holdfast_node.eligibility import NEVER, RECENT, Eligibility, priority, volunteers
+from holdfast_node.eligibility import FIRST, FIRST_FOR, NEVER, RECENT, Eligibility, priority, volunteers
 from holdfast_node.servers import Details, details
 
 ME, A, B = "10.40.0.4", "10.40.16.4", "10.40.32.4"
@@ -133,3 +133,13 @@ def test_a_replica_says_its_priority_and_a_leader_does_not() -> None:
     assert details(of_replica | {"slave_priority": "70"}).server.promotable
     of_leader = {"role": "master", "master_repl_offset": "5", "redis_version": "7.0.15"}
     assert (details(of_leader).priority, details(of_leader).server.promotable) == (None, False)
+
+
+def test_what_a_handover_that_was_ended_has_left_behind_is_taken_back(node: Node) -> None:
+    """Else that replica would be promoted before others that have more."""
+    preferred = follows(A, may=FIRST)
+    assert node.look(preferred, A) is None
+    assert node.look(preferred, A, after=FIRST_FOR - 1) is None
+    assert node.look(preferred, A, after=1.1) is True
+    assert node.look(follows(A), A) is None
+    assert node.look(preferred, A) is None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +42,8 @@ class Machines:
             OTHER: [other or FOLLOWS],
         }
         self.events, self.refusal = list(events), refusal
+        self.priority = "70"
+        """Of the replicas."""
         self.told: list[str] = []
 
     def connect(self, address: str, port: int, *_: Any, **__: Any) -> Any:
@@ -70,13 +75,15 @@ class Machine:
         if command == "SENTINEL GET-MASTER-ADDR-BY-NAME local":
             return [SUCCESSOR, "6380"]
         if command == "CONFIG GET replica-priority":
-            return ["replica-priority", "70"]
+            return ["replica-priority", self._machines.priority]
         if command == "SENTINEL REPLICAS local":
             preferred = "1" if "CONFIG SET replica-priority 1" in self._machines.told else "70"
             return [["ip", SUCCESSOR, "slave-priority", preferred]]
         if command.startswith("SUBSCRIBE"):
             return ["subscribe", words[1], 1]
         self._machines.told.append(command)
+        if command.startswith("CONFIG SET replica-priority"):
+            self._machines.priority = command.split()[-1]
         if command.startswith("SENTINEL FAILOVER") and self._machines.refusal:
             raise resp.Refused(self._machines.refusal)
         return "OK"
@@ -109,8 +116,10 @@ GIVE_UP = ["REPLICAOF 10.40.16.4 6380", "CLIENT KILL TYPE normal SKIPME yes"]
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def soon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(handover, "POLL", 0)
+    monkeypatch.setattr(handover, "FILE", tmp_path / "node.json")
+    handover.FILE.touch()
 
 
 def hand_over(identity: Identity, machines: Machines, monkeypatch: pytest.MonkeyPatch, to: str | None = None) -> str:
@@ -255,6 +264,31 @@ def test_the_one_that_is_asked_for_is_preferred_until_it_leads(
         *RESUME,
         "CONFIG SET replica-priority 70",
     ]
+
+
+def test_one_that_restarted_meanwhile_is_not_made_eligible(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Restarts(Machines):
+        def connect(self, address: str, port: int, *_: Any, **__: Any) -> Any:
+            if FAILOVER in self.told:
+                self.priority = "0"
+            return super().connect(address, port)
+
+    machines = Restarts(leading(replica(), replica(OTHER)))
+    assert hand_over(identity, machines, monkeypatch, to=SUCCESSOR).startswith(DONE)
+    assert machines.told[-1] == RESUME[-1]
+
+
+def test_the_second_of_two_handovers_waits_for_the_first(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator's order, and a machine that stops meanwhile: it would resume the writes that the other one paused."""
+    machines = Machines(leading(replica()))
+    with handover.FILE.open() as first, ThreadPoolExecutor() as pool:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = pool.submit(hand_over, identity, machines, monkeypatch)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        assert machines.told == []
+        fcntl.flock(first, fcntl.LOCK_UN)
+        assert second.result(timeout=10).startswith(DONE)
 
 
 def test_one_that_is_no_replica_in_sync_cannot_be_asked_for(
