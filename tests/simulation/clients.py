@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation import redis_model
 from tests.simulation.haproxy_model import ENDPOINT
 from tests.simulation.world import End, Process
 
-EVERY = 0.02
-"""Seconds between an answer and the next write, and until the next attempt to connect."""
+EVERY, DIRECTLY_EVERY, SELDOM = 0.02, 0.05, 0.5
+"""Seconds between an answer and the next write, and until the next attempt to connect: through a gateway, without one,
+and where time shall pass."""
 PATIENCE = 0.5
 """Seconds for an answer."""
 COPIES_WITHIN = 0.3
@@ -32,6 +35,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.acknowledged: list[Acknowledged] = []
+        self.every = EVERY
         self.process: Process
         self._end: End | None = None
         self._asked: tuple[int, float] | None = None
@@ -51,7 +55,7 @@ class Writer:
 
     def _again(self) -> None:
         self._end = self._asked = None
-        self.process.later(EVERY, self._connect)
+        self.process.later(self.every, self._connect)
 
     def _write(self) -> None:
         end, world = self._end, self.process.world
@@ -79,4 +83,19 @@ class Writer:
         if kind == "copies":
             self.acknowledged[-1].copies = result
         self._asked = None
-        self.process.later(EVERY, self._write)
+        self.process.later(self.every, self._write)
+
+
+class Direct(Writer):
+    """Goes to the leader that a Sentinel names, without a gateway."""
+
+    def __init__(self, named: Callable[[], str | None]) -> None:
+        super().__init__()
+        self._named, self.every = named, DIRECTLY_EVERY
+
+    def _connect(self) -> None:
+        leader = self._named()
+        if leader is None:
+            self._again()
+        else:
+            self.process.connect(leader, redis_model.PORT, self._made, self._again)

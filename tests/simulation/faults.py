@@ -16,7 +16,7 @@ STALL = 1.9
 """Seconds that the elected Sentinel stalls, at most: see README.md, what is known."""
 
 
-def _others(site: Site, leader: str) -> list[str]:
+def others(site: Site, leader: str) -> list[str]:
     """All Redis but the leader's, in any order."""
     found = [address for address in site.having(DATA).values() if address != leader]
     site.world.random.shuffle(found)
@@ -25,7 +25,7 @@ def _others(site: Site, leader: str) -> list[str]:
 
 def _lost_beside_busy(site: Site, leader: str, *names: str, seconds: float) -> None:
     """Its successor has not read yet what it has been sent."""
-    for address in _others(site, leader):
+    for address in others(site, leader):
         site.freeze(address, "redis", seconds=seconds)
     site.world.later(site.world.random.uniform(0, min(seconds, 0.5)), None, lambda: site.kill(leader, *names))
 
@@ -36,12 +36,12 @@ def _lost_beside_empty(site: Site, leader: str, seconds: float) -> None:
     Not sooner: for a second and a half the Sentinels may take one that restarted for what it was.
     """
     random = site.world.random
-    first, *others = _others(site, leader) or [leader]
-    if others:
+    first, *busy = others(site, leader) or [leader]
+    if busy:
         site.kill(first, "redis")
 
     def lost() -> None:
-        for address in others or [first]:
+        for address in busy or [first]:
             site.freeze(address, "redis", seconds=seconds)
         site.kill(leader, "redis")
 
@@ -51,7 +51,7 @@ def _lost_beside_empty(site: Site, leader: str, seconds: float) -> None:
 def _lost_beside_one_busy(site: Site, leader: str, _: float) -> None:
     """One of those that could succeed it has not read yet what another one has acknowledged."""
     random = site.world.random
-    site.freeze((_others(site, leader) or [leader])[0], "redis", seconds=random.uniform(0.3, 0.55))
+    site.freeze((others(site, leader) or [leader])[0], "redis", seconds=random.uniform(0.3, 0.55))
     site.world.later(random.uniform(0.05, 0.3), None, lambda: site.kill(leader, "redis"))
 
 
@@ -67,7 +67,7 @@ def _returns(site: Site, leader: str) -> None:
     site.freeze(leader, "redis", seconds=site.world.random.uniform(0.7, 1.5))
 
 
-def _upon_promotion(site: Site, do: Callable[[str], None]) -> None:
+def upon_promotion(site: Site, do: Callable[[str], None]) -> None:
     """`do` gets the address of the Sentinel that was elected."""
     site.world.upon(CHOSEN, lambda who: do(who.removeprefix("sentinel ")))
 
@@ -78,7 +78,7 @@ def _returns_to_stalled_gateways(site: Site, leader: str, _: float) -> None:
             site.freeze(address, "node", seconds=site.world.random.uniform(0.2, 1.2))
 
     _returns(site, leader)
-    _upon_promotion(site, stall)
+    upon_promotion(site, stall)
 
 
 def _returns_to_the_deaf(site: Site, leader: str, _: float) -> None:
@@ -95,7 +95,7 @@ def _returns_beside_a_stalled_sentinel(site: Site, leader: str, _: float) -> Non
         site.world.later(random.uniform(0, 0.1), None, lambda: site.freeze(elected, "sentinel", seconds=seconds))
 
     _returns(site, leader)
-    _upon_promotion(site, stall)
+    upon_promotion(site, stall)
 
 
 def _hang_haproxy_while_cut_off(site: Site, address: str, _: float) -> None:

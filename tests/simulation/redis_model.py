@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,12 @@ from holdfast_node.resp import Parser, Refused
 from tests.simulation.world import End, Process
 
 PORT = 6380
+FIRST = ["replica-priority", "1"]
 NOBODY = "127.0.0.1"
 STEP = 100
 """Bytes of the stream for a write, and for a ping."""
 
-PING_EVERY, TIMEOUT, CRON = 1.0, 40.0, 0.1
+TIMEOUT, CRON = 40.0, 0.1
 QUICK_RESYNC, SLOW_RESYNC = (0.05, 2.0), (4.0, 12.0)
 """Seconds that a full resync takes, at least and at most: of some data, and of much."""
 
@@ -67,7 +69,10 @@ class Redis:
         self.replid2, self.second_offset = "", -1
         self.backlog: list[Entry] = []
         self.backlog_from = 0
-        self.priority, self.max_lag = 0, 2
+        self.settings = {"replica-priority": "0", "min-replicas-max-lag": "2", "repl-ping-replica-period": "1"}
+        """What can be set while it runs, as redis.conf has it."""
+        self._pinged_at = self.world.now
+        self._paused_until = float("-inf")
         self.link: End | None = None
         self.link_up = self.syncing = False
         self.down_since: float | None = None
@@ -79,7 +84,6 @@ class Redis:
         self.loading_until = self.world.now + loading
         process.listen(PORT, self._accept)
         process.every(CRON, self._cron)
-        process.every(PING_EVERY, self._ping)
 
     def _new_id(self) -> str:
         return f"{self.world.random.getrandbits(40):010x}"
@@ -87,6 +91,33 @@ class Redis:
     @property
     def loading(self) -> bool:
         return self.world.now < self.loading_until
+
+    @property
+    def priority(self) -> int:
+        return int(self.settings["replica-priority"])
+
+    @property
+    def max_lag(self) -> int:
+        return int(self.settings["min-replicas-max-lag"])
+
+    @property
+    def paused(self) -> bool:
+        return self.world.now < self._paused_until
+
+    def pause_writes(self, seconds: float) -> None:
+        """Whoever sends one is not answered until then, nor anything that it sends after that."""
+        self.world.tell(f"redis {self.address}", f"pauses writes for {seconds:g} s at most")
+        self._paused_until = max(self._paused_until, self.world.now + seconds)
+        self.process.later(seconds + 0.001, self._go_on)
+
+    def resume_writes(self) -> None:
+        self._paused_until = float("-inf")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self.paused:
+            for session in list(self._sessions.values()):
+                session.go_on()
 
     def _accept(self, end: End) -> None:
         self._sessions[end] = session = Session(self, end)
@@ -204,12 +235,12 @@ class Redis:
         if self._persists:
             self._disk.writes.append(write)
 
-    def _ping(self) -> None:
-        if self.leads and self.followers:
-            self._append(None)
-
     def _cron(self) -> None:
         now = self.world.now
+        if now - self._pinged_at >= int(self.settings["repl-ping-replica-period"]):
+            self._pinged_at = now
+            if self.leads and self.followers:
+                self._append(None)
         if self.link is not None and now - self.heard_at > TIMEOUT:
             self._lose_link()
         for end, one in list(self.followers.items()):
@@ -330,15 +361,25 @@ class Session:
         self._redis, self._end = redis, end
         self._parser = Parser()
         self._queued: list[list[str]] | None = None
+        self._postponed: deque[Any] = deque()
+        """A write that came while they are paused, and all after it."""
         self.keeps = False
         """Whether it is not ended when a leader changes: it listens only."""
 
     def receive(self, data: Any) -> None:
-        if isinstance(data, bytes):
-            for words in self._parser.feed(data):
-                self._end.send(encode(self._command(words)))
+        for message in self._parser.feed(data) if isinstance(data, bytes) else [data]:
+            self._postponed.append(message)
+        self.go_on()
+
+    def go_on(self) -> None:
+        while self._postponed and self._end.open and not (self._redis.paused and _writes(self._postponed[0])):
+            self._obey(self._postponed.popleft())
+
+    def _obey(self, message: Any) -> None:
+        if isinstance(message, list):
+            self._end.send(encode(self._command(message)))
             return
-        kind, *rest = data
+        kind, *rest = message
         if kind == "psync":
             self._redis.psync(self._end, *rest)
         elif kind == "ack":
@@ -368,16 +409,22 @@ class Session:
             return [self._command(one) for one in queued]
         if name == "REPLICAOF":
             self._redis.replicaof(None if words[1].upper() == "NO" else words[1])
-        elif name == "CONFIG" and words[2] == "replica-priority":
-            self._redis.priority = int(words[3])
-        elif name == "CONFIG" and words[2] == "min-replicas-max-lag":
-            self._redis.max_lag = int(words[3])
+        elif name == "CONFIG" and words[1] == "SET":
+            self._redis.settings[words[2]] = words[3]
+            if words[2:] == FIRST:
+                self._redis.world.tell(f"redis {self._redis.address}", "comes before all others")
+        elif name == "CONFIG":
+            return [words[2], self._redis.settings[words[2]]]
+        elif name == "CLIENT" and words[1] == "PAUSE":
+            self._redis.pause_writes(int(words[2]) / 1000)
+        elif name == "CLIENT" and words[1] == "UNPAUSE":
+            self._redis.resume_writes()
+        elif name == "CLIENT":
+            self._redis.kill_sessions(self._end)
         elif name == "INFO":
             return self._redis.info()
         elif name == "BGSAVE":
             return "Background saving started"
-        elif name == "KILL":
-            self._redis.kill_sessions(self._end)
         elif name == "PUBLISH":
             for end in self._redis.subscribers:
                 end.send(("hello", words[1]))
@@ -387,6 +434,11 @@ class Session:
             # It serves nothing old: see `replica-serve-stale-data`.
             return "PONG" if self._redis.leads or self._redis.link_up else Refused("MASTERDOWN")
         return "OK"
+
+
+def _writes(message: Any) -> bool:
+    """Whether it waits while writes are paused: what is published goes into the stream too."""
+    return message[0] == "write" or (message[0] == "command" and message[2][0] == "PUBLISH")
 
 
 def encode(reply: Any) -> bytes:

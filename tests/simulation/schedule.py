@@ -9,7 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.simulation.clients import SELDOM, Writer
 from tests.simulation.faults import AT_LEADER, HARD, OFTEN, SMALL
+from tests.simulation.planned import CALM, CHANGEABLE, CHANGES, HANDOVERS, TWO_COPIES
 from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
 from tests.simulation.site import DATA, LAYOUTS, Site, simulated
 
@@ -17,6 +19,23 @@ REGRESSIONS = Path(__file__).with_name("regressions.json")
 
 HEALED_WITHIN = 60.0
 """Seconds after the last fault has ended in which one leader must be open at every gateway, and all must follow it."""
+
+FORGOTTEN_WITHIN = 300.0
+"""The same for those that were taken out to be forgotten: after half a minute by one Sentinel, then by the next one."""
+
+HANDED_OVER_WITHIN, CALMLY_WITHIN = 45.0, 5.0
+"""Seconds for a handover, whatever comes of it; and for one with nothing beside it, which must succeed."""
+
+CUT_OFF = 1.0
+"""Seconds without an answer, at most, for an application during a handover with nothing beside it."""
+
+ON_WITHIN = 5.0
+"""Seconds in which every application must write again once all is well."""
+
+PLANNED, CHANGED = 0.2, 0.03
+"""How often a round is a handover, or a change of the machines."""
+
+EVENTS = {**HARD, **HANDOVERS, **CHANGES}
 
 LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
 """Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
@@ -72,17 +91,24 @@ def draw(seed: int) -> Schedule:
         what = random.choice(list(SMALL))
         return Small(what, random.random() < 0.5, random.uniform(0, 1.5), random.uniform(0.1, 1.0))
 
+    def event() -> str:
+        drawn = random.random()
+        if drawn < CHANGED:
+            return random.choice([what for what in CHANGES if layout in CHANGEABLE or "members" not in what])
+        return random.choice(handovers if drawn < CHANGED + PLANNED else hard)
+
     def round_() -> Round:
-        what = random.choice(hard)
+        what = event()
+        calm = what in CALM and random.random() < 0.6
         # Who loses the only copy that is left has lost it: everything is healed before that.
         return Round(
             pause=random.uniform(0.5, 4.0),
-            hurried=random.random() < 0.5 and persists and what != "lost volume",
+            hurried=random.random() < 0.5 and persists and what not in ("lost volume", *CHANGES) and not calm,
             what=what,
-            at="leader" if what in AT_LEADER else random.choice(ANYWHERE),
+            at="leader" if what in AT_LEADER or what in HANDOVERS else random.choice(ANYWHERE),
             after=random.uniform(0, 1.0),
             lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
-            small=tuple(small() for _ in range(random.randint(1, 2))),
+            small=() if calm else tuple(small() for _ in range(random.randint(1, 2))),
         )
 
     layout = random.choice(DRAWN)
@@ -90,6 +116,7 @@ def draw(seed: int) -> Schedule:
     minimum, persists = random.choice((0, min(data - 1, 1))), random.random() < 0.75
     # What is nowhere on disk does not survive a loss of power.
     hard = [what for what in (*HARD, *OFTEN) if persists or what != "restart the site"]
+    handovers = [what for what in HANDOVERS if persists or what not in TWO_COPIES]
     resync = random.choice((QUICK_RESYNC, QUICK_RESYNC, SLOW_RESYNC))
     return Schedule(seed, layout, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
 
@@ -170,13 +197,115 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
             address, do = (beside if small.beside else target), SMALL[small.what]
             world.later(small.after, None, lambda do=do, address=address, small=small: do(site, address, small.lasts))
         site.run(one.after)
-        HARD[one.what](site, target, one.lasts)
+        calm = one.what in CALM and not one.small and not one.hurried and len(data) > 1
+        before = Before.of(site)
+        EVENTS[one.what](site, target, one.lasts)
         site.run(max(one.lasts, 1.5) + 1.0)
         world.forget_traps()
+        if not site.wait(lambda: not any(handing.lasts for handing in site.handovers), HANDED_OVER_WITHIN):
+            yield f"round {number}: a handover lasts for more than {HANDED_OVER_WITHIN:g} s"
+            return
+        if calm:
+            yield from _of_a_calm_change(site, number, one.what, before)
+    yield from site.problems
     if not site.settle(HEALED_WITHIN):
         yield f"nobody leads, or not all follow, {HEALED_WITHIN:g} s after the last fault"
         return
+    yield from _of_those_gone(site)
+    since = world.now
+    if not site.wait(lambda: all(_wrote(writer, since) for writer in _writers(site)), ON_WITHIN):
+        yield f"not every application writes again, {ON_WITHIN:g} s after all was well"
+    yield from _of_the_settings(site)
     yield from _of_the_writes(site)
+
+
+@dataclass(frozen=True)
+class Before:
+    """How it was before something planned."""
+
+    at: float
+    handovers: int
+    written: frozenset[int]
+    """What its leader had."""
+    boots: dict[str, int]
+
+    @staticmethod
+    def of(site: Site) -> Before:
+        redis = site.nodes[site.leader() or site.addresses[0]].redis
+        written = frozenset(redis.writes) if redis else frozenset[int]()
+        boots = {address: site.nodes[address].host.boots for address in site.addresses}
+        return Before(site.world.now, len(site.handovers), written, boots)
+
+
+def _of_a_calm_change(site: Site, number: int, what: str, before: Before) -> Iterator[str]:
+    """What does not hold of a change with nothing beside it."""
+    if not site.settle(HEALED_WITHIN):
+        yield f"round {number}: nobody leads, or not all follow, for {HEALED_WITHIN:g} s after a {what} without a fault"
+        return
+    leader = site.leader()
+    redis = site.nodes[leader].redis if leader else None
+    assert redis is not None
+    acknowledged = [
+        one for writer in (*site.writers, site.direct) for one in writer.acknowledged if one.at >= before.at
+    ]
+    lost = (before.written | {one.number for one in acknowledged}) - set(redis.writes)
+    if lost:
+        yield f"round {number}: {len(lost)} writes were lost by a {what}, and nothing else"
+    handovers = [one for one in site.handovers[before.handovers :] if one.successor and one.ended is not None]
+    if what in HANDOVERS and not any(one.ended - one.began <= CALMLY_WITHIN for one in handovers if one.ended):
+        yield f"round {number}: a {what} with nothing beside it did not succeed within {CALMLY_WITHIN:g} s"
+    # Where each write needs a replica, one that stops may leave none.
+    serves = what in ("hand over", "hand over to a replica") or len(site.having(DATA)) - 2 >= site.minimum
+    for writer in _writers(site) if serves else ():
+        if writer.process.host.boots != before.boots.get(writer.process.host.address):
+            continue
+        times = [before.at, *(one.at for one in writer.acknowledged if one.at >= before.at), site.world.now]
+        longest = max(after - at for at, after in zip(times, times[1:], strict=False))
+        if longest > CUT_OFF:
+            yield f"round {number}: an application was cut off for {longest:.2f} s by a {what}, and nothing else"
+
+
+def _of_those_gone(site: Site) -> Iterator[str]:
+    """What does not hold of nodes that were taken out."""
+    if not site.gone:
+        return
+    for writer in (*site.writers, site.direct):
+        writer.every = SELDOM
+    leader, deadline = site.leader(), site.world.now + FORGOTTEN_WITHIN
+    while not site.forgotten():
+        if site.world.now > deadline:
+            yield f"who was taken out is not forgotten {FORGOTTEN_WITHIN:g} s after the last fault"
+            return
+        site.run(0.25)
+        if site.leader() != leader:
+            yield "while those that were taken out are forgotten, the leader changes or is closed"
+            return
+
+
+def _of_the_settings(site: Site) -> Iterator[str]:
+    """What a handover leaves behind for good."""
+    if _left_behind(site) and not site.wait(lambda: not _left_behind(site), HEALED_WITHIN):
+        yield from _left_behind(site)
+
+
+def _left_behind(site: Site) -> list[str]:
+    found = []
+    for address in site.having(DATA).values():
+        redis = site.nodes[address].redis
+        if redis and redis.settings["repl-ping-replica-period"] != "1":
+            found.append(f"the Redis at {address} pings its replicas no more")
+        if redis and not redis.leads and redis.settings["replica-priority"] == "1":
+            found.append(f"the Redis at {address} still comes before all others")
+    return found
+
+
+def _writers(site: Site) -> list[Writer]:
+    """Of the machines that there are."""
+    return [writer for writer in site.writers if writer.process.host.address in site.addresses]
+
+
+def _wrote(writer: Writer, since: float) -> bool:
+    return bool(writer.acknowledged) and writer.acknowledged[-1].at > since
 
 
 def _of_the_writes(site: Site) -> Iterator[str]:

@@ -326,7 +326,12 @@ class Sentinel:
         return one.s_down_since is None or self.world.now - one.s_down_since > seconds
 
     def _replicaof(self, one: Instance, leader: str | None) -> None:
-        for words in (("MULTI",), ("REPLICAOF", leader or "NO", "ONE"), ("KILL",), ("EXEC",)):
+        for words in (
+            ("MULTI",),
+            ("REPLICAOF", leader or "NO", "ONE"),
+            ("CLIENT", "KILL", "TYPE", "normal"),
+            ("EXEC",),
+        ):
             self._command(one, "sent", *words)
 
     def _heard(self, through: Instance, message: tuple[Any, ...]) -> None:
@@ -536,13 +541,28 @@ class Sentinel:
         self._keep()
         self._event("+switch-master", f"lab {old} 6380 {address} 6380")
 
+    def _reset(self) -> None:
+        """It forgets all others and all replicas."""
+        for one in [self.master, *self.replicas.values(), *self.sentinels.values()]:
+            self._drop(one)
+        self.master, self.replicas, self.sentinels = self._master(self.master.address), {}, {}
+        self.state, self.promoted, self.forced, self.o_down_since = "", None, False, None
+        self.start_at = float("-inf")
+        self._keep()
+        self._event("+reset-master", f"master lab {self.master.address} 6380")
+
+    def _has_quorum(self) -> bool:
+        usable = 1 + sum(one.s_down_since is None for one in self.sentinels.values())
+        return usable >= max(self.quorum, (len(self.sentinels) + 1) // 2 + 1)
+
     def _greet_all(self) -> None:
         for one in [self.master, *self.replicas.values()]:
             one.last_hello = self.world.now - HELLO_PERIOD - 1
 
     def _keep(self) -> None:
-        self.kept.master = self.master.address
-        self.kept.replicas = list(self.replicas)
+        current = self._current_address()
+        self.kept.master = current
+        self.kept.replicas = [self.master.address if one == current else one for one in self.replicas]
         self.kept.sentinels = list(self.sentinels)
 
     # Who asks it.
@@ -572,7 +592,8 @@ class Sentinel:
                 return
             for words in parser.feed(data):
                 if words[0] == "SUBSCRIBE":
-                    self._listeners.append(end)
+                    if end not in self._listeners:
+                        self._listeners.append(end)
                     for number, channel in enumerate(words[1:], 1):
                         end.send(encode(["subscribe", channel, number]))
                 else:
@@ -618,6 +639,10 @@ class Sentinel:
             values = dict(zip(words[2::2], words[3::2], strict=True))
             for name, value in values.items():
                 setattr(self, name.lower().replace("-", "_"), int(value) / 1000)
+        if what == "CKQUORUM":
+            return "OK usable" if self._has_quorum() else Refused("NOQUORUM")
+        if what == "RESET":
+            self._reset()
         if what == "FAILOVER":
             if self.state:
                 return Refused("INPROG Failover already in progress")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +10,32 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from holdfast_node import agent, aside, gateway, lease, link, membership, sentinels, servers, silence
+from holdfast_node import (
+    agent,
+    aside,
+    bootstrap,
+    commands,
+    cure,
+    gateway,
+    handover,
+    holders,
+    lease,
+    link,
+    membership,
+    notice,
+    renewal,
+    report,
+    resp,
+    sentinels,
+    servers,
+    silence,
+)
+from holdfast_node.cloud import ORDER_COUNTS
 from holdfast_node.identity import Identity
 from holdfast_node.resp import Credentials
 
-from tests.simulation import loop, redis_model, sentinel_model
-from tests.simulation.clients import Writer
+from tests.simulation import loop, redis_model, sentinel_model, waiting
+from tests.simulation.clients import Direct, Writer
 from tests.simulation.haproxy_model import Haproxy
 from tests.simulation.redis_model import QUICK_RESYNC, Disk, Redis
 from tests.simulation.sentinel_model import Kept, Sentinel
@@ -30,27 +48,75 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "single": (ALL,),
     "compact": 3 * (ALL,),
     "compact of 5": 5 * (ALL,),
+    "compact, 3 of 5": 5 * (ALL,),
     "tiered": (*2 * ((DATA,),), *2 * ((GATEWAY,),), *3 * ((SENTINEL,),)),
     "tiered of 3": (*3 * ((DATA,),), *2 * ((GATEWAY,),), *3 * ((SENTINEL,),)),
     "data and gateways": (*2 * ((DATA, GATEWAY),), *3 * ((SENTINEL,),)),
 }
-"""Layout → what runs on each of its machines."""
+"""Layout → what runs on each of its machines, as far as it has room."""
+
+LATER = {"compact, 3 of 5": 2}
+"""Layout → how many of its machines, the last ones, are not deployed at first."""
+
+ELSEWHERE = "10.40.64.4"
+"""A machine with an application only, which nothing happens to."""
+
+STOPS_WITHIN = 20.0
+"""Seconds for a handover until the machine stops nonetheless: `TimeoutStopSec` of holdfast-handover.service."""
+
+OFF_AFTER = 0.1
+"""Seconds from the last service's end until a machine that stops in order is off."""
 
 PROCESSES = {DATA: "redis", SENTINEL: "sentinel", GATEWAY: "haproxy"}
 
 
 @dataclass
 class Bucket:
-    """What is in the cloud's bucket, as far as the node program reads it."""
+    """What is in the cloud's bucket: the node program's `Cloud`."""
 
-    members: list[str] = field(default_factory=list)
+    world: World
+    began: str
+    """Who began the cluster."""
+    there: dict[str, str] = field(default_factory=dict)
+    """Name → address of the nodes that there are, as the last deploy wrote them."""
     holders_written: list[str] = field(default_factory=list)
+    ordered: tuple[dict[str, str | None], float] | None = None
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def members(self) -> dict[str, str]:
+        return dict(self.there)
 
     def holders(self) -> list[str]:
         return self.holders_written
 
+    def last_leader(self) -> str | None:
+        return None
+
     def put_holders(self, addresses: list[str]) -> None:
         self.holders_written = addresses
+
+    def order(self) -> dict[str, str | None] | None:
+        return self.ordered[0] if self.ordered and self.world.now - self.ordered[1] <= ORDER_COUNTS else None
+
+    def renewal(self) -> None:
+        return None
+
+    def put_report(self, made: dict[str, Any]) -> None:
+        self.reports[made["address"]] = made
+
+    def bootstrap_record(self) -> dict[str, str]:
+        return {"leader": self.began, "token": "the first"}
+
+
+class Run:
+    """What a process does, which ends with it."""
+
+    def __init__(self, process: Process) -> None:
+        self.process, self.over, self._generation = process, False, process.generation
+
+    @property
+    def lasts(self) -> bool:
+        return not self.over and self.process.running and self.process.generation == self._generation
 
 
 @dataclass
@@ -66,9 +132,33 @@ class Node:
     sentinel: Sentinel | None = None
     haproxy: Haproxy | None = None
     may: Any = None
+    agent: Any = None
+    hands_over: Run | None = None
+    stop: Callable[[], None] = lambda: None
+    """Goes on with a stop of the machine that waits for its handover."""
 
     def process(self, name: str) -> Process:
         return self.host.processes[name]
+
+
+@dataclass
+class Handing:
+    """A handover."""
+
+    run: Run
+    began: float
+    ended: float | None = None
+    """None while it lasts, and where its program was ended before."""
+    successor: str = ""
+    """Empty where there was none."""
+
+    @property
+    def lasts(self) -> bool:
+        return self.ended is None and self.run.lasts
+
+
+def _login() -> Credentials:
+    return Credentials("node", "")
 
 
 class Site:
@@ -85,24 +175,58 @@ class Site:
             host = Host(f"n{number + 1}", f"10.40.{16 * (number % 3)}.{4 + number // 3}", world)
             world.hosts[host.address] = host
             self.nodes[host.address] = Node(host, roles, Disk(), Kept(), began=number == 0)
-        self.addresses = tuple(self.nodes)
-        self.bucket = Bucket(list(self.addresses))
+        self.slots = tuple(self.nodes)
+        """Addresses of all machines that the layout has room for, and of those that there are."""
+        self.addresses = self.slots[: len(self.slots) - LATER.get(layout, 0)]
+        self.bucket = Bucket(world, self.slots[0])
+        self._deployed(self.addresses)
+        self.handovers: list[Handing] = []
+        self.gone = False
+        """Whether nodes have been taken out, which the others have to forget."""
+        self.problems: list[str] = []
+        """What of a planned change did not hold."""
         mains = {"redis": self._redis, "sentinel": self._sentinel, "haproxy": self._haproxy, "node": self._node}
         self.writers: list[Writer] = []
         for node in self.nodes.values():
-            node.kept.master = self.addresses[0]
+            node.kept.master = self.slots[0] if node.host.address in self.addresses else ""
             for name in (*(PROCESSES[role] for role in node.roles), "node"):
                 Process(name, node.host, partial(mains[name], node))
+            # Until the machine stops, or has to renew what it has, they have nothing to do.
+            Process("handover", node.host, lambda: None)
+            Process("renew", node.host, lambda: None)
             if GATEWAY in node.roles:
                 writer = Writer()
                 writer.process = Process("app", node.host, writer.main)
                 self.writers.append(writer)
+        elsewhere = world.hosts[ELSEWHERE] = Host("elsewhere", ELSEWHERE, world)
+        self.direct = Direct(self._named)
+        self.direct.process = Process("app", elsewhere, self.direct.main)
+        elsewhere.boot()
         for node in self.nodes.values():
-            node.host.boot()
+            if node.host.address in self.addresses:
+                node.host.boot()
+            else:
+                node.host.up = False
+
+    def _named(self) -> str | None:
+        """By the first Sentinel that answers."""
+        for address in self.having(SENTINEL).values():
+            process, sentinel = self.nodes[address].process("sentinel"), self.nodes[address].sentinel
+            if sentinel is not None and process.running and not process.frozen:
+                return sentinel._current_address()
+        return None
+
+    def _deployed(self, addresses: tuple[str, ...]) -> None:
+        """A deploy writes which nodes there are, before it makes or ends machines."""
+        self.bucket.there = {self.nodes[one].host.name: one for one in addresses}
+
+    def slots_having(self, role: str) -> dict[str, str]:
+        """Name → address of the machines with that role, those that are not there too."""
+        return {one.host.name: one.host.address for one in self.nodes.values() if role in one.roles}
 
     def having(self, role: str) -> dict[str, str]:
-        """Name → address of the machines with that role."""
-        return {one.host.name: one.host.address for one in self.nodes.values() if role in one.roles}
+        """The same of those that there are."""
+        return {name: address for name, address in self.slots_having(role).items() if address in self.addresses}
 
     def _redis(self, node: Node) -> None:
         # What a process itself had in mind is gone with it; what was written is not.
@@ -112,39 +236,45 @@ class Site:
         )  # fmt: skip
 
     def _sentinel(self, node: Node) -> None:
-        node.sentinel = Sentinel(node.process("sentinel"), node.kept, quorum=2, down_after=0.6, failover_timeout=6.0)
+        def begin() -> None:
+            how = {"quorum": 2, "down_after": 0.6, "failover_timeout": 6.0}
+            node.sentinel = Sentinel(node.process("sentinel"), node.kept, **how)  # type: ignore[arg-type]
+
+        def find() -> None:
+            # What systemd waits for, on an empty volume.
+            bootstrap._patiently(find_once)
+            node.process("sentinel").later(0, begin)
+
+        def find_once() -> None:
+            node.kept.master = bootstrap._find_leader(self._identity(node), self.bucket, _login())  # type: ignore[arg-type]
+
+        if node.kept.master:
+            begin()
+        else:
+            waiting.start(node.process("sentinel"), find)
 
     def _haproxy(self, node: Node) -> None:
-        node.haproxy = Haproxy(node.process("haproxy"), node, self.having(DATA))
+        node.haproxy = Haproxy(node.process("haproxy"), node, self.slots_having(DATA))
 
-    def _node(self, node: Node) -> None:
-        process, world = node.process("node"), self.world
-        identity = Identity(
+    def _identity(self, node: Node) -> Identity:
+        return Identity(
             environment="lab", node=node.host.name, zone="a", region="", roles=list(node.roles),
             address=node.host.address, leader_endpoint="", replica_endpoint="", floating=[], sentinel_id="",
             volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None,
-            data=self.having(DATA), sentinels=self.having(SENTINEL), gateways=self.having(GATEWAY),
+            data=self.slots_having(DATA), sentinels=self.slots_having(SENTINEL), gateways=self.slots_having(GATEWAY),
             redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
             detection=0.6, crowded=1000, since_6_2=True, since_7_0=True,
         )  # fmt: skip
 
-        def login() -> Credentials:
-            return Credentials("node", "")
-
+    def _node(self, node: Node) -> None:
         async def run() -> None:
-            made: Any = agent.Agent(identity, self.bucket, login, login)  # type: ignore[arg-type]
-            made._membership._clock = made._holders._clock = lambda: world.now
-            await asyncio.gather(made._run(), self._report(made))
+            made: Any = agent.Agent(self._identity(node), self.bucket, _login, _login)  # type: ignore[arg-type]
+            for part in (made._membership, made._holders, made._cure, made._notice):
+                part._clock = lambda: self.world.now
+            node.agent = made
+            await made._run()
 
-        loop.start(process, run)
-
-    async def _report(self, made: Any) -> None:
-        """What the reporter's thread does for the decisions."""
-        while True:
-            await asyncio.sleep(1.0)
-            made._membership.members = frozenset(self.bucket.members)
-            if made._identity.has(DATA):
-                made._holders.look(made._servers.own().details, made._sentinels.proven_leader())
+        loop.start(node.process("node"), run)
 
     # What can be done to it.
 
@@ -155,8 +285,8 @@ class Site:
 
     def restart(self, *, seconds: float) -> None:
         """All nodes at once, as by a loss of power; each comes back within so many seconds, in any order."""
-        for node in self.nodes.values():
-            self.power_cut(node.host.address, seconds=self.world.random.uniform(0.5, 0.5 + seconds))
+        for address in self.addresses:
+            self.power_cut(address, seconds=self.world.random.uniform(0.5, 0.5 + seconds))
 
     def freeze(self, address: str, *names: str, seconds: float) -> None:
         self.world.tell(address, f"freeze {', '.join(names)} for {seconds:.2f} s")
@@ -169,6 +299,111 @@ class Site:
         processes = self.nodes[address].host.processes
         return [processes[name] for name in names if name in processes]
 
+    def order(self, to: str | None = None) -> None:
+        """An operator has the leader hand over."""
+        names = {address: name for name, address in self.slots_having(DATA).items()}
+        leader = self.leader()
+        if leader is not None:
+            self.world.tell("", f"an operator has {names[leader]} hand over")
+            order = {"id": f"{self.world.now}", "from": names[leader], "to": names[to] if to else None}
+            self.bucket.ordered = order, self.world.now
+
+    def stop(self, address: str, *, then: Callable[[], None]) -> None:
+        """It hands over, where it leads, and stops in order. What is done `then` is done once it is off."""
+        node, host = self.nodes[address], self.nodes[address].host
+        boots, begun = host.boots, False
+        self.world.tell(address, "stops")
+
+        def off() -> None:
+            if host.boots == boots:
+                host.fall_dark()
+                then()
+
+        def stop() -> None:
+            nonlocal begun
+            if not begun and host.up and host.boots == boots:
+                begun = True
+                for process in host.processes.values():
+                    process.end()
+                self.world.later(OFF_AFTER, None, off)
+
+        def hand_over() -> None:
+            commands._hand_over(self._identity(node))
+            self.world.later(0, None, stop)
+
+        node.stop = stop
+        if host.up and DATA in node.roles and node.process("handover").running:
+            waiting.start(node.process("handover"), hand_over)
+            self.world.later(STOPS_WITHIN, None, stop)
+        else:
+            stop()
+
+    def reboot(self, address: str, *, seconds: float, wiped: bool = False) -> None:
+        """It stops in order, and is back after so long; `wiped`: with another volume."""
+        host = self.nodes[address].host
+
+        def off() -> None:
+            if wiped:
+                self.empty(address)
+            self.world.later(seconds, None, host.boot)
+
+        self.stop(address, then=off)
+
+    def rotate(self, address: str) -> None:
+        """It is told to take another certificate, of another authority, as an operator's order has it."""
+        node = self.nodes[address]
+
+        def renew() -> None:
+            try:
+                renewal.renew(self._identity(node), self.bucket, with_certificate=True)  # type: ignore[arg-type]
+            except renewal.Failed as failed:
+                self.world.tell(address, str(failed))
+
+        waiting.start(node.process("renew"), renew)
+
+    def remove(self, addresses: Sequence[str]) -> None:
+        """A deploy takes them out of the environment, one after the other, and for good."""
+        self._deployed(tuple(one for one in self.addresses if one not in addresses))
+        for address in addresses:
+            self.run(self.world.random.uniform(0, 5))
+            self.addresses = tuple(one for one in self.addresses if one != address)
+            self.gone = True
+            self.stop(address, then=lambda: None)
+
+    def add(self, addresses: Sequence[str]) -> None:
+        """A deploy makes machines for these slots."""
+        self._deployed((*self.addresses, *addresses))
+        for address in addresses:
+            self.run(self.world.random.uniform(0, 5))
+            self.addresses = tuple(one for one in self.slots if one in self.addresses or one == address)
+            self.empty(address)
+            self.world.tell(address, "is new")
+            self.nodes[address].host.boot()
+
+    def all_ready(self, since: float) -> bool:
+        """Whether every node has reported so after that: what the gates of a deploy wait for."""
+        reports = [self.bucket.reports.get(address) for address in self.addresses]
+        return all(one is not None and one["ready"] and one["reported_at"] > since for one in reports)
+
+    def forgotten(self) -> bool:
+        """Whether nobody counts those any more that are not there."""
+        there, count = set(self.addresses), len(self.having(SENTINEL))
+        seen = [self.nodes[address].sentinel for address in self.having(SENTINEL).values()]
+        programs = [self.nodes[address].agent for address in self.addresses]
+        return all(one is not None and {*one.sentinels, *one.replicas, one.address} <= there for one in seen) and all(
+            one is not None and one._sentinels.known() == count for one in programs
+        )
+
+    def kill_handover(self, address: str) -> None:
+        """The program that hands over, whichever of the two it is."""
+        process = self.nodes[address].process("handover")
+        if any(one.lasts and one.run.process is process for one in self.handovers):
+            self.world.tell(address, "kill handover")
+            process.end()
+            self.nodes[address].stop()
+        else:
+            self.kill(address, "node")
+
     def power_cut(self, address: str, *, seconds: float) -> None:
         self.world.tell(address, f"power cut for {seconds:.2f} s")
         host = self.nodes[address].host
@@ -177,16 +412,18 @@ class Site:
 
     def wipe(self, address: str, *, seconds: float) -> None:
         """It loses its volume, and comes back with an empty one; its Sentinel learns from others who leads."""
-        node = self.nodes[address]
-        named = Counter(one.kept.master for one in self.nodes.values() if one is not node and SENTINEL in one.roles)
         self.power_cut(address, seconds=seconds)
+        self.empty(address)
+
+    def empty(self, address: str) -> None:
+        """Its volume is another one, while it is off."""
+        node = self.nodes[address]
         self.world.tell(address, "its volume is empty")
-        node.disk, node.began = Disk(), False
-        node.kept = Kept(master=named.most_common(1)[0][0] if named else address)
+        node.disk, node.kept, node.began = Disk(), Kept(), False
 
     def isolate(self, address: str, *, seconds: float) -> None:
         self.world.tell(address, f"isolated for {seconds:.2f} s")
-        cut = {frozenset((address, other)) for other in self.addresses if other != address}
+        cut = {frozenset((address, other)) for other in self.slots if other != address}
         self.world.cut |= cut
 
         def heal() -> None:
@@ -209,31 +446,65 @@ class Site:
             if node.sentinel is not None:
                 node.sentinel.lose_listeners(seconds)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What the kernel does for a file of that machine: see handover.py."""
+        process = self.world.current
+        assert process is not None
+        node = self.nodes[process.host.address]
+        while node.hands_over is not None and node.hands_over.lasts:
+            waiting.sleep(self.world, 0.001)
+        node.hands_over = run = Run(process)
+        try:
+            yield
+        finally:
+            run.over = True
+
+    def observe(self, hand_over: Callable[[], str]) -> str:
+        process, world = self.world.current, self.world
+        assert process is not None
+        one = Handing(Run(process), world.now)
+        self.handovers.append(one)
+        try:
+            said = hand_over()
+            one.successor = said.split()[3].rstrip(";")
+        except Exception:
+            one.ended = world.now
+            raise
+        one.ended = world.now
+        return said
+
     # What is seen.
 
     def leader(self) -> str | None:
         """Whom every gateway has open."""
-        found = {
-            node.haproxy.leader() if node.haproxy else None for node in self.nodes.values() if GATEWAY in node.roles
-        }
+        gateways = [self.nodes[address].haproxy for address in self.having(GATEWAY).values()]
+        found = {haproxy.leader() if haproxy else None for haproxy in gateways}
         return next(iter(found)) if len(found) == 1 else None
 
     def well(self) -> bool:
         leader = self.leader()
         if leader is None:
             return False
-        others = [self.nodes[address].redis for address in self.having(DATA).values() if address != leader]
-        return all(one is not None and one.link_up and one.leader == leader for one in others)
+        others = [self.nodes[address] for address in self.having(DATA).values() if address != leader]
+        return all(
+            one.process("redis").running and one.redis is not None and one.redis.link_up and one.redis.leader == leader
+            for one in others
+        )
 
     def run(self, seconds: float) -> None:
         self.world.run(self.world.now + seconds)
 
     def settle(self, seconds: float) -> bool:
         """Run until it is well, for at most so long."""
+        return self.wait(self.well, seconds)
+
+    def wait(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Run until that holds, for at most so long."""
         deadline = self.world.now + seconds
         while self.world.now < deadline:
             self.run(0.25)
-            if self.well():
+            if holds():
                 return True
         return False
 
@@ -252,7 +523,10 @@ class Began:
     def exists(self) -> bool:
         return self._node().began
 
-    def unlink(self, *, missing_ok: bool) -> None:
+    def read_text(self, **_: Any) -> str:
+        return "the first"
+
+    def unlink(self, **_: Any) -> None:
         self._node().began = False
 
 
@@ -260,7 +534,14 @@ class Began:
 def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
     """A site in a world of its own, in which the node program's modules have no other clock, and no threads."""
     world, site = World(seed), list[Site]()
-    clock = SimpleNamespace(monotonic=lambda: world.now, strftime=lambda *_: "", gmtime=lambda: None)
+    clock = SimpleNamespace(
+        monotonic=lambda: world.now,
+        time=lambda: world.now,
+        sleep=partial(waiting.sleep, world),
+        strftime=lambda *_: "",
+        gmtime=lambda: None,
+    )
+    sockets = SimpleNamespace(create_connection=partial(waiting.create_connection, world))
 
     def say(what: str) -> None:
         world.tell(world.current.host.name if world.current else "", what)
@@ -269,23 +550,64 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         assert world.current is not None
         site[0].nodes[world.current.host.address].may = may
 
-    class Unstarted:
-        def __init__(self, **_: Any) -> None:
-            pass
+    class Thread:
+        def __init__(self, target: Callable[[], None], **_: Any) -> None:
+            self._target = target
 
         def start(self) -> None:
-            pass
+            assert world.current is not None
+            waiting.start(world.current, self._target)
+
+    def systemctl(words: list[str], **_: Any) -> None:
+        assert world.current is not None
+        unit = words[-1].removeprefix("holdfast-").removesuffix(".service")
+        site[0].kill(world.current.host.address, unit)
+
+    class Folder:
+        def __truediv__(self, _: str) -> Any:
+            return SimpleNamespace(read_text=lambda **_: "")
+
+    users = {user: [SimpleNamespace(text="")] for user in (renewal.ADMIN, renewal.SENTINEL, "replication")}
+    other = SimpleNamespace(version="2", authority="another", pem="")
+    hand_over = handover.Handover.do
+
+    def observed(self: Any) -> str:
+        return site[0].observe(lambda: hand_over(self))
 
     with ExitStack() as patches:
-        for module in (agent, sentinels, servers):
+        for module in (agent, bootstrap, handover, holders, report, sentinels, servers):
             patches.enter_context(patch.object(module, "time", clock))
-        for module in (agent, sentinels, link, gateway, aside, membership, silence):
+        for module in (
+            agent, aside, bootstrap, commands, cure, gateway, handover, link, membership, notice, renewal, report,
+            sentinels, silence,
+        ):  # fmt: skip
             patches.enter_context(patch.object(module, "say", say))
         patches.enter_context(patch.object(agent, "BEGAN", Began(site)))
-        patches.enter_context(patch.object(agent, "threading", SimpleNamespace(Thread=Unstarted)))
+        patches.enter_context(patch.object(bootstrap, "BEGAN", Began(site)))
+        patches.enter_context(patch.object(agent, "threading", SimpleNamespace(Thread=Thread)))
         patches.enter_context(patch.object(agent, "Cloud", lambda _: None))
         patches.enter_context(patch.object(lease, "serve", serve))
         patches.enter_context(patch.object(silence, "sample_redis", lambda: None))
         patches.enter_context(patch.object(aside, "_take", lambda **_: "an RDB"))
+        patches.enter_context(patch.object(aside, "newest", lambda: None))
+        patches.enter_context(patch.object(resp, "socket", sockets))
+        patches.enter_context(patch.object(report, "instance_id", lambda: "i-1"))
+        patches.enter_context(patch.object(report.secrets, "versions", lambda: {}))
+        patches.enter_context(patch.object(report.secrets, "login", lambda *_: _login()))
+        patches.enter_context(patch.object(report.secrets, "login_at_sentinels", lambda _: _login()))
+        patches.enter_context(patch.object(report.secrets, "fetch", lambda *_: users))
+        patches.enter_context(patch.object(report.secrets, "FOLDER", Folder()))
+        patches.enter_context(patch.object(report.secrets, "haproxy_map", lambda _: ""))
+        patches.enter_context(patch.object(report.secrets, "tell_which", lambda _: None))
+        patches.enter_context(patch.object(report.certificate, "known", lambda: None))
+        patches.enter_context(patch.object(report.certificate, "fetch", lambda *_: other))
+        patches.enter_context(patch.object(report.certificate, "tell_which", lambda _: None))
+        patches.enter_context(patch.object(report.certificate, "context_for_own", lambda: None))
+        patches.enter_context(patch.object(report.told, "tell", lambda *_: None))
+        patches.enter_context(patch.object(renewal, "subprocess", SimpleNamespace(run=systemctl)))
+        patches.enter_context(patch.object(renewal, "_replace_map", lambda _: None))
+        patches.enter_context(patch.object(handover.Handover, "do", observed))
+        patches.enter_context(patch.object(handover, "_alone", lambda: site[0].alone()))
+        patches.callback(waiting.end_all, world)
         site.append(Site(world, layout, **how))
         yield site[0]

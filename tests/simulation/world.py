@@ -40,6 +40,9 @@ class World:
         """How many leaderships, and how many writes, there have been."""
         self.current: Process | None = None
         """Whose code is running."""
+        self.threads: list[Any] = []
+        self.thread: Any = None
+        """Of the code that waits (see waiting.py): all, and the one that is running."""
         self.cut: set[frozenset[str]] = set()
         """Pairs of addresses that do not reach each other."""
         self._traps: list[tuple[str, Callable[[str], None]]] = []
@@ -102,6 +105,7 @@ class Host:
     address: str
     world: World
     up: bool = True
+    boots: int = 0
     processes: dict[str, Process] = field(default_factory=dict)
     listeners: dict[int, tuple[Process, Callable[[End], None]]] = field(default_factory=dict)
 
@@ -112,7 +116,7 @@ class Host:
             process.end(goodbye=False)
 
     def boot(self) -> None:
-        self.up = True
+        self.up, self.boots = True, self.boots + 1
         for process in self.processes.values():
             process.start()
 
