@@ -592,6 +592,8 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         patches.enter_context(patch.object(aside, "newest", lambda: None))
         patches.enter_context(patch.object(resp, "socket", sockets))
         patches.enter_context(patch.object(report, "instance_id", lambda: "i-1"))
+        patches.enter_context(patch.object(report, "image_id", lambda: "ami-1"))
+        patches.enter_context(patch.object(report.software, "installed", lambda _: {}))
         patches.enter_context(patch.object(report.secrets, "versions", lambda: {}))
         patches.enter_context(patch.object(report.secrets, "login", lambda *_: _login()))
         patches.enter_context(patch.object(report.secrets, "login_at_sentinels", lambda _: _login()))

@@ -250,4 +250,4 @@ def test_a_default_closes_no_port_that_clients_use(synth: Callable[..., Stacks])
 
 @pytest.mark.parametrize("tls", ["off", "optional", "required"])
 def test_what_a_file_says_is_not_asked_about(synth: Callable[..., Stacks], tls: str) -> None:
-    assert "data" not in synth(tls=tls)["local-network"]
+    assert "aws_vpc_security_group_rules" not in synth(tls=tls)["local-network"]["data"]

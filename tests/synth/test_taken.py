@@ -66,7 +66,7 @@ def environment(instant: Api, calls: tuple[str, int], tmp_path: Path, monkeypatc
 @pytest.fixture
 def connect(instant: Api, environment: Environment, calls: tuple[str, int]) -> Iterator[Connect]:
     """From the first node: its metadata service, and the cloud's API."""
-    role = names.node_role(Cluster.of(environment).nodes[0])
+    role = names.node_role(environment, Cluster.of(environment).nodes[0])
     client(instant, "iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
     keys = json.dumps(instant.credentials_for(role))
 
@@ -104,7 +104,7 @@ def having(
     node = replace(cluster.nodes[0], roles=roles)
     policy = node_policy(Scope(cluster, node, f"arn:aws:kms:{REGION}:{api.account}:key/one", api.account))
     policy["Statement"] += more
-    name = names.node_role(node)
+    name = names.node_role(environment, node)
     client(api, "iam").put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
     return Taken(environment, node, connect)
 
@@ -118,7 +118,9 @@ def surprises(node: Taken) -> list[tuple[str, str]]:
 ALL = frozenset(Role)
 
 
-@pytest.mark.parametrize("roles", [ALL, *(frozenset({role}) for role in Role)], ids=lambda roles: "+".join(roles))
+@pytest.mark.parametrize(
+    "roles", [ALL, *(frozenset({role}) for role in Role)], ids=lambda roles: "+".join(sorted(roles))
+)
 def test_a_nodes_policy_refuses_every_attempt(
     instant: Api, environment: Environment, connect: Connect, roles: frozenset[Role]
 ) -> None:

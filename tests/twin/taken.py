@@ -56,7 +56,7 @@ class Taken:
         folder = "meta-data/iam/security-credentials/"
         metadata = Metadata(connect)
         _, role = metadata.read(folder)
-        assert role == names.node_role(node)
+        assert role == names.node_role(environment, node)
         self._keys = json.loads(metadata.read(folder + role)[1])
 
     def client(self, service: str) -> Any:

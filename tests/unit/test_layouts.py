@@ -274,6 +274,8 @@ def test_machines_that_are_added_change_nothing_for_those_that_are_there(cluster
 
 
 EVERYWHERE = {
+    "/etc/apt/apt.conf.d/zz-holdfast",
+    "/etc/needrestart/conf.d/holdfast.conf",
     "/etc/holdfast/node.json",
     "/etc/sysctl.d/60-holdfast.conf",
     "/etc/security/limits.d/60-holdfast.conf",

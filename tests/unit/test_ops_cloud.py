@@ -91,8 +91,8 @@ def test_nothing_is_written_into_a_bucket_of_another_account(prod: Environment, 
         ('cloud: {node_endpoint: "https://a"}\n', 'cloud: {suffix: "SUFFIX", node_endpoint: "https://a"}\n'),
         ("cloud: {}\n", 'cloud: {suffix: "SUFFIX"}\n'),
         (
-            "cloud: # where\n    node_endpoint: https://a\ntls: 'off'\n",
-            "cloud: # where\n    suffix: \"SUFFIX\"\n    node_endpoint: https://a\ntls: 'off'\n",
+            "cloud: # where\n    node_endpoint: https://a\nprotected: true\n",
+            'cloud: # where\n    suffix: "SUFFIX"\n    node_endpoint: https://a\nprotected: true\n',
         ),
     ],
 )

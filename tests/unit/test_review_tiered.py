@@ -92,7 +92,10 @@ def test_another_memory_replaces_the_data_nodes_alone() -> None:
         "1 of 2 data nodes and every one of 2 gateways.",
     )
     assert told["Data"] == ("Kept: every data volume (tiered-data-a1, tiered-data-b1).",)
-    assert told["Settings"][0] == "Redis `maxmemory`: 6144mb → 7168mb (tiered-data-a1, tiered-data-b1)."
+    assert told["Settings"][:2] == (
+        "Redis `client-output-buffer-limit`: normal 768mb 0 0 → normal 896mb 0 0 (tiered-data-a1, tiered-data-b1).",
+        "Redis `maxmemory`: 6144mb → 7168mb (tiered-data-a1, tiered-data-b1).",
+    )
     assert told["Write pause"] == (
         "**While zone a or b is away**: fewer replicas are left than a write needs (`redis.durability`).",
     )

@@ -50,6 +50,7 @@ class Swept:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
     with emulated() as api:
+        api.grant(dict.fromkeys(("vpcs", "internet-gateways", "nat-gateways", "elastic-ips"), 500))
         yield sweep(at(api.url, tmp_path_factory.mktemp("environments")))
 
 
