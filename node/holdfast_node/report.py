@@ -103,7 +103,7 @@ class Reporter:
         self._members_at, members = now, self._cloud.members()
         self._membership.members = frozenset(members.values())
         if self._identity.has("sentinel"):
-            told.tell(members, self._cloud.last_leader())
+            told.tell(members, self._servers.leader() or self._cloud.last_leader())
 
     def _obey(self) -> None:
         """Hand over, where this node leads and an operator has ordered it."""

@@ -125,21 +125,21 @@ def _known(identity: Identity, kept: str) -> Known:
 def _first_leader(identity: Identity, known: Known, *, forged: bool) -> str:
     """Lines of configuration: whom a Sentinel monitors that knows no leader, or only a forged one.
 
-    Others may believe in the forged one too, and greet with it: so the last one that was proven to lead gets an epoch
-    that none of them has.
+    Others may believe in the forged one too, and greet with it: so who leads, or led last, gets an epoch that none of
+    them has.
     """
-    leader, epoch = (_last_leader(known), int(time.time())) if forged else (None, 0)
+    leader, epoch = (_leader(known), int(time.time())) if forged else (None, 0)
     if leader is None:
         leader, epoch = FIRST_LEADER.read_text(encoding="utf-8"), 0
     name = identity.environment
     return f"sentinel monitor {name} {leader} {identity.redis_port} 1\nsentinel config-epoch {name} {epoch}\n"
 
 
-def _last_leader(known: Known) -> str | None:
+def _leader(known: Known) -> str | None:
     try:
-        leader = told.last_leader()
+        leader = told.leader()
     except Exception as error:
-        say(f"who led last cannot be read: {error}")
+        say(f"who leads, or led last, cannot be read: {error}")
         return None
     return leader if leader in known.data() else None
 

@@ -204,6 +204,11 @@ class Servers:
         watched = self._watched.get(address)
         return watched.details if watched else None
 
+    def leader(self) -> str | None:
+        """Address of the one that says that it leads; None where none does, or several do."""
+        leading = [address for address, watched in self._watched.items() if watched.server.role is Role.LEADER]
+        return leading[0] if len(leading) == 1 else None
+
     def own(self) -> Watched:
         return self._watched[self._identity.address]
 

@@ -1,4 +1,4 @@
-"""What the bucket told this node last, for whoever may not ask it: `sentinel-config`, in the unit of Sentinel."""
+"""What this node was told last, for whoever may not ask the cloud: `sentinel-config`, in the unit of Sentinel."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from holdfast_node.files import write_for_all
 FILE = Path("/run/holdfast-node/told.json")
 
 
-def tell(members: Mapping[str, str], last_leader: str | None) -> None:
-    """`members`: node → address; `last_leader`: address, as in cloud.py."""
-    write_for_all(FILE, json.dumps({"members": dict(members), "last_leader": last_leader}))
+def tell(members: Mapping[str, str], leader: str | None) -> None:
+    """`members`: node → address; `leader`: address of who leads, or led last; None where nobody has."""
+    write_for_all(FILE, json.dumps({"members": dict(members), "leader": leader}))
 
 
 def members() -> dict[str, str]:
@@ -23,10 +23,10 @@ def members() -> dict[str, str]:
     return found
 
 
-def last_leader() -> str | None:
+def leader() -> str | None:
     """Raises OSError while nothing was told."""
-    leader: str | None = _read()["last_leader"]
-    return leader
+    address: str | None = _read()["leader"]
+    return address
 
 
 def _read() -> dict[str, Any]:

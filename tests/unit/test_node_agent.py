@@ -341,15 +341,21 @@ def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_someth
     monkeypatch.setattr(told, "FILE", tmp_path / "told.json")
     leaders, forged = iter((ME, NAMED, "10.40.32.4")), dict[str, object]()
     cloud = SimpleNamespace(members=lambda: {"local-a1": ME}, last_leader=lambda: next(leaders))
-    parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), None, None]
+    servers = SimpleNamespace(leader=lambda: None)
+    parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), servers, None]
     reporter = Reporter(identity, *parts, membership=SimpleNamespace(), holders=parts[1])  # type: ignore[arg-type]
     for now in (0.0, 1.0):
         reporter._look_who_there_is(now)
-        assert (told.members(), told.last_leader()) == ({"local-a1": ME}, ME)
+        assert (told.members(), told.leader()) == ({"local-a1": ME}, ME)
     forged[ME] = {"10.9.9.9:26379"}
     for now, leader in ((2.0, NAMED), (3.0, "10.40.32.4")):
         reporter._look_who_there_is(now)
-        assert told.last_leader() == leader
+        assert told.leader() == leader
+    # Sentinels that still work have replaced the forged one: whom they promoted is not in the bucket before a majority
+    # names it, and two leaders by name would both take writes.
+    servers.leader = lambda: "10.40.16.4"
+    reporter._look_who_there_is(4.0)
+    assert told.leader() == "10.40.16.4"
 
 
 @pytest.fixture(autouse=True)

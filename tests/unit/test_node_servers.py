@@ -1,7 +1,12 @@
 """What a Redis says of itself becomes a role."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 from holdfast_node import servers
 from holdfast_node.decision import Role, Server
+from holdfast_node.identity import Identity
 
 LEADER = {
     "redis_version": "7.0.15",
@@ -63,3 +68,20 @@ def test_a_redis_that_just_started_follows_nobody() -> None:
 
 def test_a_redis_that_is_loading_has_no_role_yet() -> None:
     assert servers.details(REPLICA | {"master_host": "127.0.0.1", "loading": "1"}).server.role is Role.DOWN
+
+
+@pytest.mark.parametrize(
+    ("roles", "leader"),
+    [
+        ({"a": Role.REPLICA, "b": Role.LEADER, "c": Role.REPLICA}, "b"),
+        ({"a": Role.REPLICA, "b": Role.SILENT}, None),
+        ({"a": Role.LEADER, "b": Role.LEADER}, None),
+    ],
+    ids=["one", "none", "two"],
+)
+def test_who_leads_is_told_where_one_says_so(identity: Identity, roles: dict[str, Role], leader: str | None) -> None:
+    nobody: Any = None
+    found = servers.Servers(identity, nobody, nobody)
+    watched: Any = {name: SimpleNamespace(server=Server(role)) for name, role in roles.items()}
+    found._watched = watched
+    assert found.leader() == leader
