@@ -1,7 +1,7 @@
 """`make test [PART=…] [KEEP=1]`: everything that tests, or one part of it, with what it needs and nothing else.
 
-Fast things first (`make check` is these alone), then Terraform's tests, which fill the cores; then the twin's in two
-lanes (tests/twin/turns.py).
+Fast things first (`make check` is these alone), then the twin's in two lanes (tests/twin/turns.py), with Terraform's
+tests at the end of the shorter one.
 At the end, what each part took; where something failed, the first failure comes last.
 Arguments after `--`: what to put before a command that needs root; nothing for root.
 """
@@ -27,10 +27,10 @@ LOGS = REPOSITORY / ".holdfast" / "log" / "test"
 BUDGET_MINUTES = 68
 """A whole run that takes longer fails: what comes in has to find its time. It may shrink, and not grow."""
 
-LANES = (("twin/faults", "twin/cluster", "twin/attacks"), ("twin/members", "twin/layouts", "twin/parts"))
-"""Parts that share the twin; each lane's in their order, the lanes beside each other."""
+LANES = (("twin/faults", "twin/cluster", "twin/attacks"), ("twin/members", "twin/layouts", "twin/parts", "terraform"))
+"""Each lane's parts in their order, the lanes beside each other. The parts of the twin share it."""
 
-TWIN = tuple(part for lane in LANES for part in lane)
+TWIN = tuple(part for lane in LANES for part in lane if part.startswith("twin/"))
 FAST = ("lint", "unit", "synth", "simulation")
 GROUPS = {"all": (*FAST, "terraform", *TWIN), "check": FAST, "twin": TWIN} | {
     part: (part,) for part in (*FAST, "terraform", *TWIN)
@@ -88,7 +88,8 @@ class Runner:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._interrupted = False
 
-    def run(self, name: str, command: Sequence[str]) -> Run:
+    def run(self, name: str, command: Sequence[str], *, behind: bool = False) -> Run:
+        """`behind`: with what the others leave of the cores."""
         run = Run(name)
         if self._interrupted:
             return run
@@ -100,18 +101,20 @@ class Runner:
                 start_new_session=True,
             )  # fmt: skip
             self.processes.append(process)
+            if behind:
+                _stand_back(process.pid)
             run.code = process.wait()
         run.seconds = time.monotonic() - began
         self.say(run.row())
         return run
 
-    def pytest(self, name: str, *arguments: str, root: bool = False) -> Run:
+    def pytest(self, name: str, *arguments: str, root: bool = False, behind: bool = False) -> Run:
         report = LOGS / f"{name.replace('/', '-')}.xml"
         report.unlink(missing_ok=True)
         command = ["pytest", *OPTIONS, f"--junitxml={report}", *arguments]
         if root:
             command = [*self.root, *command, "-p", "no:cacheprovider"]
-        run = self.run(name, command)
+        run = self.run(name, command, behind=behind)
         _read(report, run)
         return run
 
@@ -132,6 +135,14 @@ class Runner:
             process.wait()
 
 
+def _stand_back(process: int) -> None:
+    """Give a new session the lowest priority; where Linux shares cores between sessions, to the session as well."""
+    os.setpriority(os.PRIO_PROCESS, process, 19)
+    session = Path(f"/proc/{process}/autogroup")
+    if session.exists():
+        session.write_text("19")
+
+
 def _read(report: Path, run: Run) -> None:
     """What pytest noted of each test."""
     if not report.exists():
@@ -149,10 +160,10 @@ def _read(report: Path, run: Run) -> None:
 
 def everything(runner: Runner, parts: Sequence[str], keep: bool) -> None:
     fast(runner, parts)
-    if "terraform" in parts:
+    if any(part in parts for part in TWIN):
+        twin(runner, parts, keep)
+    elif "terraform" in parts:
         terraform(runner)
-    if of_the_twin := tuple(part for part in TWIN if part in parts):
-        twin(runner, of_the_twin, keep)
 
 
 def fast(runner: Runner, parts: Sequence[str]) -> None:
@@ -170,30 +181,34 @@ def fast(runner: Runner, parts: Sequence[str]) -> None:
                 runner.say(f"{'':16}{line}")
 
 
-def terraform(runner: Runner) -> None:
+def terraform(runner: Runner, *, behind: bool = False) -> None:
     """Most of it waits for the provider. What shares an environment stays together (tests/terraform/conftest.py)."""
-    runner.pytest("terraform", "-n", "2", "--dist", "loadfile", "tests/terraform")
+    runner.pytest("terraform", "-n", "2", "--dist", "loadfile", "tests/terraform", behind=behind)
 
 
 def twin(runner: Runner, parts: Sequence[str], keep: bool) -> None:
     environments = [*runner.root, "python", "-m", "tests.twin.environments"]
     if not keep and not runner.run("twin down", [*environments, "down"]).well:
         return
-    if not runner.run("twin up", [*environments, "up", *parts]).well:
+    of_the_twin = tuple(part for part in TWIN if part in parts)
+    if not runner.run("twin up", [*environments, "up", *of_the_twin]).well:
         return
     lanes = [[part for part in lane if part in parts] for lane in LANES]
     with ThreadPoolExecutor(len(LANES)) as pool:
         list(pool.map(lambda lane: _lane(runner, lane), lanes))
     if keep:
         return
-    if parts == TWIN:
+    if of_the_twin == TWIN:
         runner.pytest("twin/end", "-m", "ends_the_cluster", "tests/twin", root=True)
     runner.run("twin down", [*environments, "down"])
 
 
 def _lane(runner: Runner, parts: Sequence[str]) -> None:
     for part in parts:
-        runner.pytest(part, "-m", "not ends_the_cluster", f"tests/{part}", root=True)
+        if part == "terraform":
+            terraform(runner, behind=True)
+        else:
+            runner.pytest(part, "-m", "not ends_the_cluster", f"tests/{part}", root=True)
 
 
 def tell(runner: Runner, whole: bool) -> int:

@@ -57,6 +57,13 @@ def test_a_command_that_fails_without_a_test_shows_the_end_of_its_log(
     assert capsys.readouterr().out.endswith("lint ended with 3; the end of lint.log:\nan unused import\n")
 
 
+def test_what_runs_behind_has_what_the_others_leave_of_the_cores(ours: Runner) -> None:
+    shown = ["sh", "-c", "sleep 0.3; nice; cat /proc/self/autogroup 2>/dev/null || echo /autogroup-0 nice 19"]
+    run = ours.run("some", shown, behind=True)
+    priority, session = run.log.read_text().splitlines()
+    assert (priority, session.rpartition(" ")[2]) == ("19", "19")
+
+
 def test_nothing_that_ran_is_a_failure(ours: Runner) -> None:
     """As where every test was deselected."""
     assert not ours.pytest("some", "-k", "no such test", "test_some.py").well
