@@ -98,7 +98,7 @@ def test_nothing_changed(review: Review) -> None:
 def test_memory_changed(review: Review) -> None:
     report = review(("memory: 256MB", "memory: 300MB"))
     assert report["headline"] == "planned: nodes are touched, one zone after the other; 3 nodes replaced"
-    assert counts(report) == {f"zone-{letter}": [0, 0, 2, 0] for letter in "abc"}
+    assert counts(report) == {f"zone-{letter}": [0, 1, 2, 0] for letter in "abc"}
     assert findings(report) == {}
     assert fates(report) == each_zone("replaced")
     assert report["meaning"]["Settings"] == ["Redis `maxmemory`: 256mb → 300mb (every node)."]
@@ -110,7 +110,7 @@ def test_memory_changed(review: Review) -> None:
 
 def test_instance_type_changed_and_volume_grown(review: Review) -> None:
     report = review(("{type: t3.small", "{data_volume_gib: 9, type: t3.medium"))
-    assert counts(report) == {f"zone-{letter}": [0, 1, 2, 0] for letter in "abc"}
+    assert counts(report) == {f"zone-{letter}": [0, 2, 2, 0] for letter in "abc"}
     assert findings(report) == {}
     assert fates(report) == each_zone("replaced")
     assert "Machine type t3.small → t3.medium: planned-a1, planned-b1, planned-c1." in report["meaning"]["Nodes"]
@@ -135,9 +135,8 @@ def test_three_nodes_become_five(review: Review) -> None:
     assert report["headline"] == "planned: nodes are touched, one zone after the other; 2 nodes added; 2 to know"
     assert counts(report) == {
         "identity": [0, 1, 0, 0],
-        "zone-a": [6, 0, 1, 0],
-        "zone-b": [6, 0, 1, 0],
-        "watch": [2, 0, 0, 0],
+        "zone-a": [7, 0, 1, 0],
+        "zone-b": [7, 0, 1, 0],
         "names": [2, 3, 0, 0],
     }
     assert findings(report) == {
@@ -184,11 +183,10 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     assert counts(report) == {
         "network": [8, 1, 0, 0],
         "identity": [0, 1, 0, 0],
-        "zone-a": [6, 0, 2, 0],
-        "zone-b": [0, 0, 2, 0],
-        "zone-c": [0, 0, 2, 0],
-        "zone-d": [9, 0, 0, 0],
-        "watch": [2, 0, 0, 0],
+        "zone-a": [7, 1, 2, 0],
+        "zone-b": [0, 1, 2, 0],
+        "zone-c": [0, 1, 2, 0],
+        "zone-d": [10, 0, 0, 0],
         "names": [2, 0, 9, 0],
     }
     assert findings(report) == {
@@ -267,7 +265,7 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     report = run("prod", variables)
     assert report["headline"] == "prod: a new environment"
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
-    assert counts(report)["zone-c"] == [10, 0, 0, 0]
+    assert counts(report)["zone-c"] == [11, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}
 
 
