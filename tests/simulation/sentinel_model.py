@@ -551,10 +551,6 @@ class Sentinel:
         self._keep()
         self._event("+reset-master", f"master lab {self.master.address} 6380")
 
-    def _has_quorum(self) -> bool:
-        usable = 1 + sum(one.s_down_since is None for one in self.sentinels.values())
-        return usable >= max(self.quorum, (len(self.sentinels) + 1) // 2 + 1)
-
     def _greet_all(self) -> None:
         for one in [self.master, *self.replicas.values()]:
             one.last_hello = self.world.now - HELLO_PERIOD - 1
@@ -632,15 +628,13 @@ class Sentinel:
         if what == "REPLICAS":
             return [self._described(one) for one in self.replicas.values()]
         if what == "SENTINELS":
-            return [["ip", one.address, "port", str(PORT)] for one in self.sentinels.values()]
+            return [self._neighbour(one) for one in self.sentinels.values()]
         if what == "SET" and words[3] == "quorum":
             self.quorum = int(words[4])
         if what == "DEBUG":
             values = dict(zip(words[2::2], words[3::2], strict=True))
             for name, value in values.items():
                 setattr(self, name.lower().replace("-", "_"), int(value) / 1000)
-        if what == "CKQUORUM":
-            return "OK usable" if self._has_quorum() else Refused("NOQUORUM")
         if what == "RESET":
             self._reset()
         if what == "FAILOVER":
@@ -651,6 +645,13 @@ class Sentinel:
             self._start()
             self.forced = True
         return "OK"
+
+    @staticmethod
+    def _neighbour(one: Instance) -> list[str]:
+        """As `SENTINEL SENTINELS` describes another one."""
+        flags = [*(["s_down"] if one.s_down_since is not None else []), "sentinel"]
+        flags += ["disconnected"] if one.link is None else []
+        return ["ip", one.address, "port", str(one.port), "flags", ",".join(flags)]
 
     def _described(self, one: Instance) -> list[str]:
         flags = ["s_down"] if one.s_down_since is not None else []
