@@ -124,8 +124,7 @@ def test_tls_that_its_default_would_switch_on(review: Review) -> None:
     """The report says what would be, where the deploy would refuse."""
     report = review(("tls: off\n", ""))
     assert findings(report)["tls-switched"] == [
-        f"planned-zone-{letter}/planned-{letter}1: planned-{letter}1 begins to speak TLS to its peers; "
-        "the file keeps it as it is with tls: off"
+        f"planned-{letter}1 begins to speak TLS to its peers; the file keeps it as it is with tls: off"
         for letter in "abc"
     ]
 
