@@ -19,7 +19,8 @@ from holdfast.drill.emulated import quick_environment
 from holdfast.mirror import require_provider
 from holdfast.twin.api import Api
 
-TIMEOUT = 300
+TIMEOUT = 1200
+"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 SERVICES = ("ec2", "iam", "kms", "route53", "s3", "secretsmanager", "ssm", "sts")
 MODULE = Path(__file__).parent / "module" / "main.tf"
 IMAGE = "ami-0000000000000deb1"

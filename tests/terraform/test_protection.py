@@ -21,7 +21,8 @@ from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
 
-TIMEOUT = 300
+TIMEOUT = 1200
+"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 
 ENVIRONMENT = """\
 name: shielded

@@ -16,7 +16,8 @@ from holdfast.drill.emulated import Terraform, environment_of
 from holdfast.mirror import REPOSITORY
 from holdfast.twin.api import Api
 
-TIMEOUT = 300
+TIMEOUT = 1200
+"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 
 NO_BASE = "no-such-commit"
 """For checkov, which most of these tests do not ask."""
@@ -178,7 +179,7 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
         ("zones: [a, b, c]", "zones: [a, b, c, d]\nlayout: {kind: compact, nodes: 5}"),
         ("10.77.0.0/16", "10.77.0.0/16, domain: cache.internal"),
     )
-    assert report["headline"] == "planned: blocked by address-changed; 3 nodes replaced; 2 nodes added; 2 to know"
+    assert report["headline"] == "planned: blocked by address-changed; 3 nodes replaced; 2 nodes added; 3 to know"
     assert counts(report) == {
         "network": [8, 1, 0, 0],
         "identity": [0, 1, 0, 0],
@@ -190,6 +191,7 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     }
     assert findings(report) == {
         "address-changed": ["the names under planned.holdfast.internal are no more"],
+        "elastic-ips-taken": ["takes 1 more of the region's Elastic IPs, and 4 in all"],
         "quorum-raised": ["Sentinels: 3 → 5; a majority is 2 → 3"],
         "not-planned": ["needs outputs that come with this very change"] * 2,
     }
@@ -204,9 +206,10 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
 
 def test_environment_renamed(review: Review) -> None:
     report = review(("name: planned", "name: fresh"), name="fresh", base="HEAD")
-    assert report["headline"] == "fresh: blocked by environment-renamed"
+    assert report["headline"] == "fresh: blocked by environment-renamed; 1 to know"
     assert findings(report) == {
-        "environment-renamed": ["planned exists and has no file any more, fresh is new: its data is not carried over"]
+        "environment-renamed": ["planned exists and has no file any more, fresh is new: its data is not carried over"],
+        "elastic-ips-taken": ["takes 3 more of the region's Elastic IPs, and 3 in all"],
     }
     known_from = {it["name"]: it["known_from"] for it in report["stacks"]}
     assert known_from == {
@@ -218,7 +221,7 @@ def test_environment_renamed(review: Review) -> None:
         "watch": "synthesis",
         "names": "synthesis",
     }
-    assert counts(report)["zone-a"] == [9, 0, 0, 0]
+    assert counts(report)["zone-a"] == [10, 0, 0, 0]
     # The base has no `fresh`, so all of it is new, and what is not waived for it is told.
     assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
         ("CKV2_AWS_61", "fresh-identity/bucket"),
@@ -262,7 +265,7 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
         variables.pop(name, None)
     report = run("prod", variables)
-    assert report["headline"] == "prod: a new environment"
+    assert report["headline"] == "prod: a new environment; 1 to know"
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
     assert counts(report)["zone-c"] == [11, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}

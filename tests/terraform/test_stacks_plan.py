@@ -87,7 +87,11 @@ def test_changed_user_data_replaces_the_machine_and_nothing_that_lasts(
     assert terraform.plans(["network", "identity", "zone-b"]) == {
         "network": {},
         "identity": {},
-        "zone-b": {"aws_instance.planned-b1": ["delete", "create"], "terraform_data.gate": ["delete", "create"]},
+        "zone-b": {
+            "aws_instance.planned-b1": ["delete", "create"],
+            "terraform_data.gate": ["delete", "create"],
+            "aws_cloudwatch_metric_alarm.planned-b1-status": ["update"],
+        },
     }
 
 

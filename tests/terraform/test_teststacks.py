@@ -44,8 +44,8 @@ cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}"}}
 protected: false
 """
 
-TIMEOUT = 400
-PATIENCE = 20
+TIMEOUT = 1200
+PATIENCE = 120
 """Seconds for Terraform to destroy a stack: it waits for twenty minutes for a subnet with a stray interface in it."""
 
 
