@@ -19,17 +19,14 @@ from holdfast.twin.api import Api
 from stacks.access import Scope, node_policy
 from tests.twin import taken
 from tests.twin.taken import METADATA, Connect, Taken
-from tests.unit.twin_api.cloud import DEBIAN, IMAGE, REGION, client
+from tests.unit.twin_api.cloud import REGION, answering, client
 from tests.unit.twin_api.cloud import Cloud as Network
 
 
 @pytest.fixture
 def instant() -> Iterator[Api]:
-    api = Api(port=0, region=REGION, instant=True)
-    api.start()
-    api.register_image(IMAGE, "debian-12-amd64-20251101-1", DEBIAN, "x86_64")
-    yield api
-    api.stop()
+    with answering(instant=True) as api:
+        yield api
 
 
 @pytest.fixture

@@ -15,12 +15,10 @@ from typing import Any
 import boto3
 import pytest
 
-from holdfast.drill.emulated import quick_environment
+from holdfast.drill.emulated import TIMEOUT, quick_environment
 from holdfast.mirror import require_provider
 from holdfast.twin.api import Api
 
-TIMEOUT = 1200
-"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 SERVICES = ("ec2", "iam", "kms", "route53", "s3", "secretsmanager", "ssm", "sts")
 MODULE = Path(__file__).parent / "module" / "main.tf"
 IMAGE = "ami-0000000000000deb1"

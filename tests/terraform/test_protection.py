@@ -14,15 +14,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.drill.emulated import Terraform, driven, emulated, reporting, written
+from holdfast.drill.emulated import TIMEOUT, Terraform, driven, emulated, reporting, written
 from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops import cloud
 from holdfast.topology import Environment, load_environment, names
 from holdfast.topology.users import OWN
 from holdfast.twin.api import Api
-
-TIMEOUT = 1200
-"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 
 ENVIRONMENT = """\
 name: shielded

@@ -12,12 +12,9 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import Terraform, environment_of
+from holdfast.drill.emulated import TIMEOUT, Terraform, environment_of
 from holdfast.mirror import REPOSITORY
 from holdfast.twin.api import Api
-
-TIMEOUT = 1200
-"""Seconds: much longer than it takes, for it has what others leave of the cores."""
 
 NO_BASE = "no-such-commit"
 """For checkov, which most of these tests do not ask."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import emulated, environment_of, reporting, written
+from holdfast.drill.emulated import TIMEOUT, emulated, environment_of, reporting, written
 from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
@@ -44,7 +44,6 @@ cloud: {{endpoint: "{endpoint}", node_endpoint: "{endpoint}"}}
 protected: false
 """
 
-TIMEOUT = 1200
 PATIENCE = 120
 """Seconds for Terraform to destroy a stack: it waits for twenty minutes for a subnet with a stray interface in it."""
 

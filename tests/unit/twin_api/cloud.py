@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -14,6 +16,18 @@ from holdfast.twin.api import Api
 REGION = "eu-central-1"
 DEBIAN = "136693071363"
 IMAGE = "ami-0000000000000deb1"
+
+
+@contextmanager
+def answering(*, instant: bool) -> Iterator[Api]:
+    """The API, with one image; `instant`: nothing waits there for a state that a machine or a test sets."""
+    api = Api(port=0, region=REGION, instant=instant)
+    api.start()
+    api.register_image(IMAGE, "debian-12-amd64-20251101-1", DEBIAN, "x86_64")
+    try:
+        yield api
+    finally:
+        api.stop()
 
 
 def client(api: Api, service: str, url: str | None = None, region: str = REGION) -> Any:

@@ -7,22 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.twin.api import Api
-from tests.unit.twin_api.cloud import DEBIAN, IMAGE, REGION
+from tests.unit.twin_api.cloud import answering
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    api = Api(port=0, region=REGION)
-    api.start()
-    api.register_image(IMAGE, "debian-12-amd64-20251101-1", DEBIAN, "x86_64")
-    yield api
-    api.stop()
+    with answering(instant=False) as api:
+        yield api
 
 
 @pytest.fixture
 def instant() -> Iterator[Api]:
-    api = Api(port=0, region=REGION, instant=True)
-    api.start()
-    api.register_image(IMAGE, "debian-12-amd64-20251101-1", DEBIAN, "x86_64")
-    yield api
-    api.stop()
+    with answering(instant=True) as api:
+        yield api
