@@ -163,3 +163,7 @@ def _move_floating_pair(scope: Scope) -> Iterator[Statement]:
     # IAM tells tables apart, by their tags; not routes, nor where one shall lead. So gateways watch each other: see
     # node/holdfast_node/floating.py.
     yield _allow("MoveFloatingPair", "ec2:ReplaceRoute", scope.ec2("route-table"), scope.tagged())
+    others = [slot.name for slot in scope.cluster.slots_having(Role.GATEWAY) if slot.name != scope.node.name]
+    if others:
+        reports = scope.objects(*(names.report_key(name) for name in others))
+        yield _allow("WhoHoldsFloatingPair", "s3:GetObject", reports, scope.ours)

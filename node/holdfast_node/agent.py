@@ -44,6 +44,10 @@ AROUND_INTERVAL = 1.0
 DEAF_AFTER = 1.0
 """Seconds without a majority of Sentinels, after which a gateway is of no use; longer than one late answer."""
 
+CUT_OFF_AFTER = 4.0
+"""Seconds without a leader that a majority of the Sentinels reaches, after which a gateway is of no use. What they say
+about that is up to 2.5 s old: a leader that is lost counts as reached for that long."""
+
 OVERDUE = 1.9
 """Seconds from the moment in which a leader counts as lost, after which its successor should be there: four times as
 long as an election takes."""
@@ -75,7 +79,7 @@ class Agent:
         self._usable = gateway.Open()
         self._due = False
         self._contradicts, self._hangs_back, self._leaderless = Since(), Since(), Since()
-        self._deaf, self._missed = Since(), Since()
+        self._deaf, self._cut_off, self._missed = Since(), Since(), Since()
         self._offered = 0.0
         self._led_at = float("-inf")
         """When the own Redis was last seen leading; never, once a failover has been asked for."""
@@ -135,10 +139,16 @@ class Agent:
             self._silence.look(self._servers.own().sight().silent_for, time.monotonic())
         self._sentinels.take_turns(anybody=self._misses_leader() >= self._identity.detection + OVERDUE)
         if self._haproxy and self._identity.floating:
-            deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), time.monotonic())
-            self._floating.tell(able=self._haproxy.works and deaf < DEAF_AFTER)
+            self._floating.tell(able=self._haproxy.works and self._is_of_use(time.monotonic()))
         # Also when nobody said anything: a lease may have run out.
         self._changed()
+
+    def _is_of_use(self, now: float) -> bool:
+        """Whether this gateway hears the Sentinels, and does not alone miss the leader."""
+        proven = self._sentinels.proven_leader()
+        misses = proven is not None and not self._usable.has_leader and self._sentinels.reach(proven)
+        deaf = self._deaf.seconds(not self._sentinels.majority_speaks(), now)
+        return deaf < DEAF_AFTER and self._cut_off.seconds(misses, now) < CUT_OFF_AFTER
 
     def _misses_leader(self) -> float:
         """Seconds for which the leader that a majority names has not answered."""

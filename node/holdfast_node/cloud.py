@@ -198,13 +198,22 @@ class Cloud:
         """Who shall fetch what anew, if that still counts: {"id": …, "node": …, "what": …}; see node/README.md."""
         return self._fresh(RENEWAL_KEY)
 
+    def report(self, node: str) -> tuple[dict[str, Any], float] | None:
+        """What a node has last reported, and how many seconds ago; None where it never has."""
+        return self._dated(f"reports/{node}.json")
+
     def _fresh(self, key: str) -> dict[str, str] | None:
-        """An order, if it is young enough by S3's own clock."""
+        """An order, if it is young enough."""
+        found = self._dated(key)
+        return found[0] if found and found[1] <= ORDER_COUNTS else None
+
+    def _dated(self, key: str) -> tuple[dict[str, Any], float] | None:
+        """A JSON object of the bucket, and its age by S3's own clock, which has whole seconds."""
         content = self._read(key)
         if content is None:
             return None
         now, written = (parsedate_to_datetime(self._api.headers[name]) for name in ("date", "last-modified"))
-        return content if (now - written).total_seconds() <= ORDER_COUNTS else None
+        return content, (now - written).total_seconds()
 
     def members(self) -> dict[str, str]:
         """Node → address, of all nodes that there are, as the last deploy wrote them; empty where none has yet."""

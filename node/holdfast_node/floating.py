@@ -34,8 +34,13 @@ WATCH = 60.0
 RETRY, RETRY_AT_MOST = 0.2, 5.0
 """Seconds until the next attempt when the API does not answer; twice as long after each."""
 CONTESTED, CONTESTED_AT_MOST = 5.0, 300.0
-"""The same, when another gateway took the addresses though this one is elected: where two cannot hear each other, one
-serves as well as the other, but they must not take turns."""
+"""Seconds for which this gateway leaves the addresses to another one that took them, though this one is elected, twice
+as long after each time: where two cannot hear each other, one serves as well as the other, but they must not take
+turns."""
+ASK = 2.0
+"""Seconds between two looks whether that other one still holds them."""
+REPORTED_WITHIN = 15.0
+"""Seconds after which who has not reported holds nothing: each does so every five seconds."""
 
 
 class Floating:
@@ -48,6 +53,8 @@ class Floating:
         self.foreign: list[Route] = []
         """What else than the pair led to a machine, when the tables were last looked at."""
         self._watch_due = self._due = self._held_since = 0.0
+        self._taken_at = self._left_until = float("-inf")
+        """When it found that another gateway had taken the addresses, and how long it leaves them to that one."""
         self._retry, self._contested = RETRY, CONTESTED
         self._told: bool | None = None
 
@@ -67,6 +74,7 @@ class Floating:
         """Do what is due at `now` (monotonic seconds)."""
         if not self._may():
             self.holds, self._due, self._retry, self._contested = False, 0.0, RETRY, CONTESTED
+            self._left_until = float("-inf")
             self._watch(now)
         elif now >= self._due:
             try:
@@ -117,15 +125,24 @@ class Floating:
                 self._contested = CONTESTED
             return CHECK
         if self.holds:
-            self.holds = False
-            pause, self._contested = self._contested, min(2 * self._contested, CONTESTED_AT_MOST)
-            say(f"another gateway took the floating pair, though this one is elected: waits {pause:g} s")
-            return pause
+            self.holds, self._taken_at, self._left_until = False, now, now + self._contested
+            say(f"another gateway took the floating pair, though this one is elected: waits {self._contested:g} s")
+            self._contested = min(2 * self._contested, CONTESTED_AT_MOST)
+            return ASK
+        if now < self._left_until and self._another_holds(now):
+            return min(ASK, self._left_until - now)
         for table, address in elsewhere:
             if self._may():
                 self._cloud.lead_here(table, address)
         # Done only when a look confirms it.
         return 0.0
+
+    def _another_holds(self, now: float) -> bool:
+        """Whether another gateway still holds the pair by its own word, or has not had the time to say so."""
+        others = [name for name in self._identity.gateways if name != self._identity.node]
+        reports = [found for name in others if (found := self._cloud.report(name)) and found[1] <= REPORTED_WITHIN]
+        # S3 tells whole seconds.
+        return any(report["gateway"]["floating"] or age + 1 >= now - self._taken_at for report, age in reports)
 
 
 def _has(addresses: Sequence[str]) -> bool:

@@ -57,6 +57,11 @@ class Open:
     def __contains__(self, server: object) -> bool:
         return server in self.ready or server in self.draining
 
+    @property
+    def has_leader(self) -> bool:
+        """Whether applications can write."""
+        return any(backend == "leader" for backend, _ in self.ready)
+
     def state(self, server: Server) -> str:
         """HAProxy's word for it."""
         return "ready" if server in self.ready else "drain" if server in self.draining else "maint"

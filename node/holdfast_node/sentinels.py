@@ -50,7 +50,11 @@ HEARD_WITHIN = 0.2
 they have missed the leader for 0.6 s, this must not coincide."""
 
 UNREACHED = {"s_down", "o_down", "disconnected"}
-"""Flags of a Sentinel that another one does not reach."""
+"""Flags of a Sentinel or a leader that a Sentinel does not reach."""
+
+ANSWERED_WITHIN = 1500
+"""Milliseconds since a leader's last answer to a Sentinel's ping, while that one reaches it: it pings four times a
+second, and before Redis 7.0 at least once."""
 
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
@@ -85,6 +89,8 @@ class View:
     replicas: frozenset[str] = frozenset()
     strangers: frozenset[str] = frozenset()
     """`ADDRESS:PORT` of all others that it takes for Sentinels or replicas."""
+    reaches_leader: bool = False
+    """Whether the leader that it names has answered it just now."""
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for a while (`TILT-PERIOD`)."""
 
@@ -215,6 +221,12 @@ class Sentinels:
         votes = self.votes()
         targets = announced(self._changes(), votes, named_by_majority(votes, self.known()))
         return next(iter(targets)) if len(targets) == 1 else None
+
+    def reach(self, leader: str) -> bool:
+        """Whether a majority names this leader and reaches it, by what they said a second ago."""
+        votes, views = self.votes(), self._views
+        reaching = {one: vote for one, vote in votes.items() if one in views and views[one].reaches_leader}
+        return named_by_majority(reaching, self.known()) == leader
 
     def contested(self, leader: str | None) -> bool:
         """Whether a Sentinel stands for election to replace it: it may be elected, and promote another, any moment."""
@@ -456,7 +468,10 @@ class Sentinels:
 
         def leader(reply: resp.Reply) -> None:
             if isinstance(reply, list):
-                self._note_epoch(address, resp.pairs(reply)["config-epoch"])
+                found = resp.pairs(reply)
+                self._note_epoch(address, found["config-epoch"])
+                answered = int(found["last-ok-ping-reply"]) < ANSWERED_WITHIN
+                view.reaches_leader = answered and not UNREACHED & set(found["flags"].split(","))
 
         def info(reply: resp.Reply) -> None:
             if isinstance(reply, str):

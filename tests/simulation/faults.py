@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.simulation.floating_model import API_PATIENCE
 from tests.simulation.site import DATA, GATEWAY, SENTINEL, Site
 
 Break = Callable[[Site, str, float], None]
@@ -11,6 +12,12 @@ Break = Callable[[Site, str, float], None]
 
 CHOSEN = "+failover-state-send-slaveof-noone"
 """What the elected Sentinel says once it has chosen whom to promote."""
+
+PAIR_MOVES_WITHIN = 5.0
+"""Seconds for the floating pair to lead to another gateway, where the API answers."""
+
+WATCHDOG = 2.0
+"""Seconds after which systemd ends a node program that hangs."""
 
 STALL = 1.9
 """Seconds that the elected Sentinel stalls, at most: see README.md, what is known."""
@@ -105,6 +112,44 @@ def _hang_haproxy_while_cut_off(site: Site, address: str, _: float) -> None:
     site.world.later(site.world.random.uniform(0.7, 1.2), None, lambda: site.kill(address, "node"))
 
 
+def _long(seconds: float) -> float:
+    """Until another gateway has the pair, and longer."""
+    return PAIR_MOVES_WITHIN + seconds
+
+
+def _hang_node_program(site: Site, address: str, _: float) -> None:
+    """Its watchdog ends it."""
+    site.freeze(address, "node", seconds=WATCHDOG)
+    site.world.later(WATCHDOG, None, lambda: site.kill(address, "node"))
+
+
+def _lose_holder_in_silence(site: Site, address: str, seconds: float) -> None:
+    """No route can be moved meanwhile."""
+    site.silence_api(seconds=seconds)
+    site.power_cut(address, seconds=seconds + API_PATIENCE + _long(seconds))
+
+
+def _depose_in_silence(site: Site, address: str, seconds: float) -> None:
+    """What it has asked of the API is done later, when another one is elected."""
+    site.silence_api(seconds=seconds)
+    site.kill(address, "keepalived", restart=_long(seconds))
+
+
+APART = "cut the pair's holder off from another gateway"
+
+
+def _cut_from_another_gateway(site: Site, address: str, seconds: float) -> None:
+    """Both are elected then."""
+    others = [other for other in site.having(GATEWAY).values() if other != address]
+    site.cut_apart(address, site.world.random.choice(others), seconds=30 + 5 * seconds)
+
+
+def _isolate_another(site: Site, address: str, seconds: float) -> None:
+    """It misses the holder, and is elected by nobody else."""
+    others = [other for other in site.having(GATEWAY).values() if other != address]
+    site.isolate(site.world.random.choice(others), seconds=_long(seconds))
+
+
 HARD: dict[str, Break] = {
     "kill redis": lambda site, address, _: site.kill(address, "redis"),
     "kill redis for a while": lambda site, address, seconds: site.kill(address, "redis", restart=seconds),
@@ -134,6 +179,24 @@ OFTEN = ("restart the site", "restart the site", "isolate", "power cut")
 
 AT_LEADER = frozenset(what for what in HARD if " beside " in what or "redis, and " in what or what.endswith("in TILT"))
 """Which make sense only where the leader is."""
+
+AT_HOLDER: dict[str, Break] = {
+    "lose the pair's holder": lambda site, address, seconds: site.power_cut(address, seconds=_long(seconds)),
+    "isolate the pair's holder": lambda site, address, seconds: site.isolate(address, seconds=_long(seconds)),
+    "isolate another gateway than the pair's holder": _isolate_another,
+    "end HAProxy of the pair's holder": lambda site, address, seconds: site.kill(
+        address, "haproxy", restart=_long(seconds)
+    ),
+    "freeze HAProxy of the pair's holder": lambda site, address, seconds: site.freeze(
+        address, "haproxy", seconds=_long(seconds)
+    ),
+    "end keepalived of the pair's holder": lambda site, address, _: site.kill(address, "keepalived"),
+    "hang the node program of the pair's holder": _hang_node_program,
+    "lose the pair's holder while the API is silent": _lose_holder_in_silence,
+    "end keepalived of the pair's holder while the API is silent": _depose_in_silence,
+    APART: _cut_from_another_gateway,
+}
+"""Of the gateway that has the floating pair."""
 
 SMALL: dict[str, Break] = {
     "slow command": lambda site, address, seconds: site.freeze(address, "redis", seconds=min(seconds, 0.5)),

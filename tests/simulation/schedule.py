@@ -10,10 +10,11 @@ from random import Random
 from typing import Any
 
 from tests.simulation.clients import SELDOM, Writer
-from tests.simulation.faults import AT_LEADER, HARD, OFTEN, SMALL
+from tests.simulation.faults import APART, AT_HOLDER, AT_LEADER, HARD, OFTEN, PAIR_MOVES_WITHIN, SMALL
+from tests.simulation.floating_model import API_PATIENCE
 from tests.simulation.planned import CALM, CHANGEABLE, CHANGES, HANDOVERS, TWO_COPIES
 from tests.simulation.redis_model import QUICK_RESYNC, SLOW_RESYNC
-from tests.simulation.site import DATA, LAYOUTS, Site, simulated
+from tests.simulation.site import DATA, GATEWAY, LAYOUTS, Site, simulated
 
 REGRESSIONS = Path(__file__).with_name("regressions.json")
 
@@ -32,10 +33,16 @@ CUT_OFF = 1.0
 ON_WITHIN = 5.0
 """Seconds in which every application must write again once all is well."""
 
-PLANNED, CHANGED = 0.2, 0.03
-"""How often a round is a handover, or a change of the machines."""
+PLANNED, CHANGED, OF_PAIR = 0.2, 0.03, 0.2
+"""How often a round is a handover, a change of the machines, or a fault of the floating pair's holder."""
 
-EVENTS = {**HARD, **HANDOVERS, **CHANGES}
+APART_LASTS = 8.0
+"""Seconds until a gateway that is of no use gives the floating pair back to one that it does not hear."""
+
+MOVES = 6
+"""How often each route is moved within a minute, at most, by gateways that are cut off from each other."""
+
+EVENTS = {**HARD, **HANDOVERS, **CHANGES, **AT_HOLDER}
 
 LASTS = (0.3, 0.9, 1.1, 1.4, 2.5, 6.0)
 """Seconds of a hard fault, more or less: around what it takes to miss a leader, to elect, to give up."""
@@ -82,6 +89,8 @@ class Schedule:
     resync: tuple[float, float]
     """Seconds that a full resync takes, at least and at most."""
     rounds: tuple[Round, ...]
+    floating: bool = False
+    """Whether there is a floating pair."""
 
 
 def draw(seed: int) -> Schedule:
@@ -95,30 +104,40 @@ def draw(seed: int) -> Schedule:
         drawn = random.random()
         if drawn < CHANGED:
             return random.choice([what for what in CHANGES if layout in CHANGEABLE or "members" not in what])
+        if floating and drawn > 1 - OF_PAIR:
+            return random.choice((*AT_HOLDER, APART, APART, APART))
         return random.choice(handovers if drawn < CHANGED + PLANNED else hard)
 
     def round_() -> Round:
         what = event()
-        calm = what in CALM and random.random() < 0.6
+        calm = (what in CALM or what in AT_HOLDER) and random.random() < 0.6
         # Who loses the only copy that is left has lost it: everything is healed before that.
         return Round(
             pause=random.uniform(0.5, 4.0),
             hurried=random.random() < 0.5 and persists and what not in ("lost volume", *CHANGES) and not calm,
             what=what,
-            at="leader" if what in AT_LEADER or what in HANDOVERS else random.choice(ANYWHERE),
+            at=(
+                "leader"
+                if what in AT_LEADER or what in HANDOVERS
+                else "holder"
+                if what in AT_HOLDER
+                else random.choice(ANYWHERE)
+            ),
             after=random.uniform(0, 1.0),
             lasts=random.choice(LASTS) * random.uniform(0.9, 1.1),
             small=() if calm else tuple(small() for _ in range(random.randint(1, 2))),
         )
 
     layout = random.choice(DRAWN)
-    data = sum(DATA in roles for roles in LAYOUTS[layout])
+    data, gateways = (sum(role in roles for roles in LAYOUTS[layout]) for role in (DATA, GATEWAY))
+    floating = gateways > 1 and random.random() < 0.5
     minimum, persists = random.choice((0, min(data - 1, 1))), random.random() < 0.75
     # What is nowhere on disk does not survive a loss of power.
     hard = [what for what in (*HARD, *OFTEN) if persists or what != "restart the site"]
     handovers = [what for what in HANDOVERS if persists or what not in TWO_COPIES]
     resync = random.choice((QUICK_RESYNC, QUICK_RESYNC, SLOW_RESYNC))
-    return Schedule(seed, layout, minimum, persists, resync, tuple(round_() for _ in range(random.randint(3, 6))))
+    rounds = tuple(round_() for _ in range(random.randint(3, 6)))
+    return Schedule(seed, layout, minimum, persists, resync, rounds, floating)
 
 
 def dumps(schedule: Schedule) -> str:
@@ -146,8 +165,7 @@ class Played:
 
 def play(schedule: Schedule) -> Played:
     how = {"minimum": schedule.minimum, "persists": schedule.persists, "resync": schedule.resync}
-    made = simulated(schedule.seed, schedule.layout, **how)
-    with made as site:
+    with simulated(schedule.seed, schedule.layout, **how, floating=schedule.floating) as site:
         problems = tuple(_play(site, schedule))
         return Played(site.world.now, problems, tuple(site.world.story))
 
@@ -187,6 +205,7 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
             "leader": [leader],
             "replica": [address for address in site.addresses if address in data - {leader}],
             "other": [address for address in site.addresses if address not in data],
+            "holder": [site.holder() or next(iter(site.having(GATEWAY).values()))],
         }
         targets = at[one.at] or at["replica"] or at["leader"]
         target = targets[number % len(targets)]
@@ -207,13 +226,16 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
             return
         if calm:
             yield from _of_a_calm_change(site, number, one.what, before)
+        if one.what in AT_HOLDER and not one.small and not one.hurried:
+            yield from _of_the_pair(site, number, one, before)
     yield from site.problems
     if not site.settle(HEALED_WITHIN):
         yield f"nobody leads, or not all follow, {HEALED_WITHIN:g} s after the last fault"
         return
     yield from _of_those_gone(site)
     since = world.now
-    if not site.wait(lambda: all(_wrote(writer, since) for writer in _writers(site)), ON_WITHIN):
+    everybody = [*_writers(site), *site.visitors]
+    if not site.wait(lambda: all(_wrote(writer, since) for writer in everybody), ON_WITHIN):
         yield f"not every application writes again, {ON_WITHIN:g} s after all was well"
     yield from _of_the_settings(site)
     yield from _of_the_writes(site)
@@ -246,7 +268,10 @@ def _of_a_calm_change(site: Site, number: int, what: str, before: Before) -> Ite
     redis = site.nodes[leader].redis if leader else None
     assert redis is not None
     acknowledged = [
-        one for writer in (*site.writers, site.direct) for one in writer.acknowledged if one.at >= before.at
+        one
+        for writer in (*site.writers, *site.visitors, site.direct)
+        for one in writer.acknowledged
+        if one.at >= before.at
     ]
     lost = (before.written | {one.number for one in acknowledged}) - set(redis.writes)
     if lost:
@@ -259,17 +284,47 @@ def _of_a_calm_change(site: Site, number: int, what: str, before: Before) -> Ite
     for writer in _writers(site) if serves else ():
         if writer.process.host.boots != before.boots.get(writer.process.host.address):
             continue
-        times = [before.at, *(one.at for one in writer.acknowledged if one.at >= before.at), site.world.now]
-        longest = max(after - at for at, after in zip(times, times[1:], strict=False))
+        longest = _longest_pause(writer, before.at, site.world.now)
         if longest > CUT_OFF:
             yield f"round {number}: an application was cut off for {longest:.2f} s by a {what}, and nothing else"
+
+
+def _of_the_pair(site: Site, number: int, one: Round, before: Before) -> Iterator[str]:
+    """What does not hold of the floating pair when something happened to its holder, and nothing else."""
+    if not site.settle(HEALED_WITHIN):
+        yield f"round {number}: nobody has the floating pair for {HEALED_WITHIN:g} s after: {one.what}"
+        return
+    longest = max(_longest_pause(visitor, before.at, site.world.now) for visitor in site.visitors)
+    # Where each write needs a replica, the holder may be the only one.
+    serves = len(site.having(DATA)) - 2 >= site.minimum or not set(site.having(GATEWAY)) & set(site.having(DATA))
+    if serves and longest > PAIR_MOVES_WITHIN + _excused(one):
+        yield f"round {number}: the floating pair led nowhere for {longest:.2f} s: {one.what}"
+    assert site.tables is not None
+    moves = sum(at >= before.at for at in site.tables.moved) / len(site.tables.elsewhere(""))
+    if moves > MOVES * (1 + (site.world.now - before.at) / 60):
+        yield f"round {number}: each route of the floating pair moved {moves:g} times: {one.what}"
+
+
+def _excused(one: Round) -> float:
+    """Seconds that it may take longer until the floating pair leads somewhere."""
+    if one.what == APART:
+        # Who took it finds after a while that it is of no use; the other one leaves it to it until it says so.
+        return APART_LASTS
+    # A call may have been under way, and one is tried again after five seconds at most.
+    return one.lasts + API_PATIENCE + 5 if "silent" in one.what else 0.0
+
+
+def _longest_pause(writer: Writer, since: float, until: float) -> float:
+    """Seconds without an answer."""
+    times = [since, *(one.at for one in writer.acknowledged if one.at >= since), until]
+    return max(after - at for at, after in zip(times, times[1:], strict=False))
 
 
 def _of_those_gone(site: Site) -> Iterator[str]:
     """What does not hold of nodes that were taken out."""
     if not site.gone:
         return
-    for writer in (*site.writers, site.direct):
+    for writer in (*site.writers, *site.visitors, site.direct):
         writer.every = SELDOM
     leader, deadline = site.leader(), site.world.now + FORGOTTEN_WITHIN
     while not site.forgotten():
@@ -313,7 +368,8 @@ def _of_the_writes(site: Site) -> Iterator[str]:
     leader = site.leader()
     redis = site.nodes[leader].redis if leader else None
     assert redis is not None
-    acknowledged = sorted((one for writer in site.writers for one in writer.acknowledged), key=lambda one: one.at)
+    through = (*site.writers, *site.visitors)
+    acknowledged = sorted((one for writer in through for one in writer.acknowledged), key=lambda one: one.at)
     present = set(redis.writes)
     lost = [one for one in acknowledged if one.copies >= 1 and one.number not in present]
     if lost:

@@ -623,8 +623,11 @@ class Sentinel:
         if what == "GET-MASTER-ADDR-BY-NAME":
             return [self._current_address(), str(redis_model.PORT)]
         if what == "MASTER":
-            flags = "master,failover_in_progress" if self.state else "master"
-            return ["ip", self.master.address, "flags", flags, "config-epoch", str(self.kept.config_epoch)]
+            flags = ["master", *(["s_down"] if self.master.s_down_since is not None else [])]
+            flags += ["failover_in_progress"] if self.state else []
+            answered = 1000 * (self.world.now - self.master.last_avail)
+            return ["ip", self.master.address, "flags", ",".join(flags), "last-ok-ping-reply", str(int(answered)),
+                    "config-epoch", str(self.kept.config_epoch)]  # fmt: skip
         if what == "REPLICAS":
             return [self._described(one) for one in self.replicas.values()]
         if what == "SENTINELS":

@@ -16,6 +16,7 @@ from holdfast_node import (
     bootstrap,
     commands,
     cure,
+    floating,
     gateway,
     handover,
     holders,
@@ -36,6 +37,7 @@ from holdfast_node.resp import Credentials
 
 from tests.simulation import loop, redis_model, sentinel_model, waiting
 from tests.simulation.clients import Direct, Writer
+from tests.simulation.floating_model import PAIR, TABLES, Api, Keepalived, RouteTables, Visitor
 from tests.simulation.haproxy_model import Haproxy
 from tests.simulation.redis_model import QUICK_RESYNC, Disk, Redis
 from tests.simulation.sentinel_model import Kept, Sentinel
@@ -131,14 +133,22 @@ class Node:
     redis: Redis | None = None
     sentinel: Sentinel | None = None
     haproxy: Haproxy | None = None
+    keepalived: Keepalived | None = None
     may: Any = None
     agent: Any = None
+    told: tuple[int, str] = (0, "")
+    """What the node program has told keepalived, and which one of them it was."""
     hands_over: Run | None = None
     stop: Callable[[], None] = lambda: None
     """Goes on with a stop of the machine that waits for its handover."""
 
     def process(self, name: str) -> Process:
         return self.host.processes[name]
+
+    def unable(self) -> bool:
+        """Whether this gateway is of no use: so says systemd, until the node program says something else."""
+        program = self.process("node")
+        return not program.running or self.told != (program.generation, "0\n")
 
 
 @dataclass
@@ -164,10 +174,17 @@ def _login() -> Credentials:
 class Site:
     """The nodes of a layout, of which the first has begun the cluster. All run for as long as nobody breaks them."""
 
-    SERVICES = ("redis", "sentinel", "node", "haproxy")
+    SERVICES = ("redis", "sentinel", "node", "haproxy", "keepalived")
 
     def __init__(
-        self, world: World, layout: str, *, minimum: int, persists: bool, resync: tuple[float, float] = QUICK_RESYNC
+        self,
+        world: World,
+        layout: str,
+        *,
+        minimum: int,
+        persists: bool,
+        resync: tuple[float, float] = QUICK_RESYNC,
+        floating: bool = False,
     ) -> None:
         self.world, self.minimum, self.persists, self.resync = world, minimum, persists, resync
         self.nodes: dict[str, Node] = {}
@@ -187,6 +204,9 @@ class Site:
         """What of a planned change did not hold."""
         mains = {"redis": self._redis, "sentinel": self._sentinel, "haproxy": self._haproxy, "node": self._node}
         self.writers: list[Writer] = []
+        self.visitors: list[Visitor] = []
+        """Who comes by the floating pair, where there is one: one of each route table."""
+        self.tables = RouteTables(world, next(iter(self.slots_having(GATEWAY).values()))) if floating else None
         for node in self.nodes.values():
             node.kept.master = self.slots[0] if node.host.address in self.addresses else ""
             for name in (*(PROCESSES[role] for role in node.roles), "node"):
@@ -198,9 +218,15 @@ class Site:
                 writer = Writer()
                 writer.process = Process("app", node.host, writer.main)
                 self.writers.append(writer)
+                if floating:
+                    Process("keepalived", node.host, partial(self._keepalived, node))
         elsewhere = world.hosts[ELSEWHERE] = Host("elsewhere", ELSEWHERE, world)
         self.direct = Direct(self._named)
         self.direct.process = Process("app", elsewhere, self.direct.main)
+        for table in TABLES if self.tables else ():
+            visitor = Visitor(table, self.tables, lambda address: self.nodes[address].keepalived)
+            visitor.process = Process(f"app of {table}", elsewhere, visitor.main)
+            self.visitors.append(visitor)
         elsewhere.boot()
         for node in self.nodes.values():
             if node.host.address in self.addresses:
@@ -256,11 +282,18 @@ class Site:
     def _haproxy(self, node: Node) -> None:
         node.haproxy = Haproxy(node.process("haproxy"), node, self.slots_having(DATA))
 
+    def _keepalived(self, node: Node) -> None:
+        gateways = list(self.slots_having(GATEWAY).values())
+        peers = [address for address in gateways if address != node.host.address]
+        priority = 100 - gateways.index(node.host.address)
+        node.keepalived = Keepalived(node.process("keepalived"), priority, peers, node.unable)
+
     def _identity(self, node: Node) -> Identity:
         return Identity(
             environment="lab", node=node.host.name, zone="a", region="", roles=list(node.roles),
-            address=node.host.address, leader_endpoint="", replica_endpoint="", floating=[], sentinel_id="",
-            volume_id="", bucket="", api_endpoint=None, program="", secrets={}, certificate=None,
+            address=node.host.address, leader_endpoint="", replica_endpoint="",
+            floating=list(PAIR) if self.tables else [], sentinel_id="", volume_id="", bucket="", api_endpoint=None,
+            program="", secrets={}, certificate=None,
             data=self.slots_having(DATA), sentinels=self.slots_having(SENTINEL), gateways=self.slots_having(GATEWAY),
             redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
             detection=0.6, crowded=1000, since_6_2=True, since_7_0=True,
@@ -432,6 +465,24 @@ class Site:
 
         self.world.later(seconds, None, heal)
 
+    def cut_apart(self, one: str, other: str, *, seconds: float) -> None:
+        """These two do not reach each other; all else does."""
+        self.world.tell(one, f"cut off from {other} for {seconds:.2f} s")
+        cut = {frozenset((one, other))}
+        self.world.cut |= cut
+
+        def heal() -> None:
+            self.world.tell(one, f"reaches {other} again")
+            self.world.cut -= cut
+
+        self.world.later(seconds, None, heal)
+
+    def silence_api(self, *, seconds: float) -> None:
+        """Nobody may move a route for so long."""
+        if self.tables:
+            self.world.tell("", f"the API is silent for {seconds:.2f} s")
+            self.tables.silent_until = self.world.now + seconds
+
     def distrust_clock(self, address: str) -> None:
         """Its clock jumps, and its Sentinel is in TILT."""
         self.world.tell(address, "its clock jumps")
@@ -482,9 +533,18 @@ class Site:
         found = {haproxy.leader() if haproxy else None for haproxy in gateways}
         return next(iter(found)) if len(found) == 1 else None
 
+    def holder(self) -> str | None:
+        """The only gateway that has the floating pair, once every route leads there."""
+        having = [
+            address
+            for address in self.having(GATEWAY).values()
+            if (elected := self.nodes[address].keepalived) and elected.has_pair
+        ]
+        return having[0] if self.tables and len(having) == 1 and self.tables.all_lead_to(having[0]) else None
+
     def well(self) -> bool:
         leader = self.leader()
-        if leader is None:
+        if leader is None or (self.tables and self.holder() is None):
             return False
         others = [self.nodes[address] for address in self.having(DATA).values() if address != leader]
         return all(
@@ -563,6 +623,24 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         unit = words[-1].removeprefix("holdfast-").removesuffix(".service")
         site[0].kill(world.current.host.address, unit)
 
+    class Unable:
+        """The file that keepalived watches, of whoever writes."""
+
+        def write_text(self, text: str, **_: Any) -> None:
+            assert world.current is not None
+            site[0].nodes[world.current.host.address].told = world.current.generation, text
+
+    def has(_: Sequence[str]) -> bool:
+        assert world.current is not None
+        elected = site[0].nodes[world.current.host.address].keepalived
+        return elected is not None and elected.has_pair
+
+    def cloud(identity: Identity) -> Api | None:
+        def report(name: str) -> dict[str, Any] | None:
+            return site[0].bucket.reports.get(identity.gateways[name])
+
+        return Api(world, site[0].tables, identity.address, report) if site[0].tables else None
+
     class Folder:
         def __truediv__(self, _: str) -> Any:
             return SimpleNamespace(read_text=lambda **_: "")
@@ -575,17 +653,19 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         return site[0].observe(lambda: hand_over(self))
 
     with ExitStack() as patches:
-        for module in (agent, bootstrap, handover, holders, report, sentinels, servers):
+        for module in (agent, bootstrap, floating, handover, holders, report, sentinels, servers):
             patches.enter_context(patch.object(module, "time", clock))
         for module in (
-            agent, aside, bootstrap, commands, cure, gateway, handover, link, membership, notice, renewal, report,
-            sentinels, silence,
+            agent, aside, bootstrap, commands, cure, floating, gateway, handover, link, membership, notice, renewal,
+            report, sentinels, silence,
         ):  # fmt: skip
             patches.enter_context(patch.object(module, "say", say))
         patches.enter_context(patch.object(agent, "BEGAN", Began(site)))
         patches.enter_context(patch.object(bootstrap, "BEGAN", Began(site)))
         patches.enter_context(patch.object(agent, "threading", SimpleNamespace(Thread=Thread)))
-        patches.enter_context(patch.object(agent, "Cloud", lambda _: None))
+        patches.enter_context(patch.object(agent, "Cloud", cloud))
+        patches.enter_context(patch.object(floating, "UNABLE", Unable()))
+        patches.enter_context(patch.object(floating, "_has", has))
         patches.enter_context(patch.object(lease, "serve", serve))
         patches.enter_context(patch.object(silence, "sample_redis", lambda: None))
         patches.enter_context(patch.object(aside, "_take", lambda **_: "an RDB"))

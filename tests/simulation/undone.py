@@ -222,6 +222,44 @@ FIXES = (
             Edit("membership.py", "APART = 30.0", "APART = 1.0"),
         ),
     ),
+    Fix(
+        "a gateway without a majority moves no route",
+        (
+            Edit(
+                "floating.py",
+                "        return self._heard() and (not self._elects or _has(self._identity.floating))\n",
+                "        return not self._elects or _has(self._identity.floating)\n",
+            ),
+        ),
+    ),
+    Fix(
+        "gateways that do not hear each other do not take turns",
+        (
+            Edit(
+                "floating.py",
+                "        if now < self._left_until and self._another_holds(now):\n",
+                "        if False:\n",
+            ),
+        ),
+    ),
+    Fix(
+        "who leaves the pair to another gateway sees when that one has given it up, or is gone",
+        (
+            Edit(
+                "floating.py",
+                "        return any(report[",
+                "        return True or any(report[",
+            ),
+        ),
+    ),
+    Fix(
+        "a gateway that alone misses the leader is of no use",
+        (Edit("agent.py", "CUT_OFF_AFTER = 4.0\n", "CUT_OFF_AFTER = 1e9\n"),),
+    ),
+    Fix(
+        "a gateway whose HAProxy is gone or hangs is of no use",
+        (Edit("agent.py", "able=self._haproxy.works and self", "able=self"),),
+    ),
 )
 
 
@@ -282,7 +320,6 @@ def page(found: dict[str, Any]) -> str:
             "| --- | --- | --- | --- |",
             *rows,
             "",
-            "Not simulated, and so not found: the floating pair (tests/unit/test_node_floating.py). "
             "Why each fix is there: [node/README.md](../node/README.md).",
             "",
         ]

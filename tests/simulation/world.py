@@ -108,6 +108,8 @@ class Host:
     boots: int = 0
     processes: dict[str, Process] = field(default_factory=dict)
     listeners: dict[int, tuple[Process, Callable[[End], None]]] = field(default_factory=dict)
+    hearers: dict[int, tuple[Process, Callable[[Any], None]]] = field(default_factory=dict)
+    """The same of datagrams."""
 
     def fall_dark(self) -> None:
         """Its power is cut: nobody gets a goodbye."""
@@ -143,6 +145,7 @@ class Process:
             return
         self.running = False
         self.host.listeners = {port: one for port, one in self.host.listeners.items() if one[0] is not self}
+        self.host.hearers = {port: one for port, one in self.host.hearers.items() if one[0] is not self}
         for end in list(self.connections):
             end.die(goodbye=goodbye)
         self.connections.clear()
@@ -193,6 +196,21 @@ class Process:
 
     def listen(self, port: int, accept: Callable[[End], None]) -> None:
         self.host.listeners[port] = (self, accept)
+
+    def hear(self, port: int, heard: Callable[[Any], None]) -> None:
+        self.host.hearers[port] = (self, heard)
+
+    def tell(self, address: str, port: int, what: Any) -> None:
+        """A datagram: it arrives, or it does not, and nobody is told."""
+        world = self.world
+
+        def arrive() -> None:
+            if port in world.hosts[address].hearers:
+                process, heard = world.hosts[address].hearers[port]
+                process.later(0, partial(heard, what))
+
+        if world.reaches(self.host.address, address):
+            world.later(_latency(world), None, arrive)
 
     def connect(
         self, address: str, port: int, made: Callable[[End], None], refused: Callable[[], None] = lambda: None

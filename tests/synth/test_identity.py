@@ -69,6 +69,8 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("ec2:AttachVolume", f"{EC2}:instance/*"),
         ("ec2:DescribeRouteTables", "*"),
         ("ec2:ReplaceRoute", f"{EC2}:route-table/*"),
+        # Of the other gateways, and of those that there is room for.
+        *(("s3:GetObject", f"{bucket}/reports/prod-{slot}.json") for slot in ("b1", "c1", "a2", "b2")),
     }
 
 
@@ -78,7 +80,11 @@ def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
     volume = ["FindOwnVolume", "AttachOwnVolume", "GrantForAttachment"]
     for node, sids, users in (
         ("tiered-data-a1", [*data, *volume], USERS),
-        ("tiered-gateway-b1", [*others, "FindFloatingPair", "MoveFloatingPair"], ("metrics", "node")),
+        (
+            "tiered-gateway-b1",
+            [*others, "FindFloatingPair", "MoveFloatingPair", "WhoHoldsFloatingPair"],
+            ("metrics", "node"),
+        ),
         ("tiered-sentinel-c1", [*others, *volume], ("app", "sentinel", "node")),
     ):
         assert [it["Sid"] for it in policy(stacks, node)] == sids

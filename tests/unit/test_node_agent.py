@@ -14,6 +14,7 @@ from holdfast_node.agent import Agent
 from holdfast_node.cloud import Route
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
+from holdfast_node.gateway import Open
 from holdfast_node.identity import Identity
 from holdfast_node.link import State
 from holdfast_node.report import Reporter
@@ -45,6 +46,16 @@ class Sentinels:
 
     def members(self) -> frozenset[str]:
         return frozenset()
+
+    speak: bool = True
+    reached: str | None = NAMED
+    """The leader that a majority reaches."""
+
+    def majority_speaks(self) -> bool:
+        return self.speak
+
+    def reach(self, leader: str) -> bool:
+        return leader == self.reached
 
     def votes(self) -> dict[str, str]:
         return dict.fromkeys((ME, NAMED, "10.40.32.4"), self.leader) if self.leader else {}
@@ -134,6 +145,27 @@ def test_ghosts_are_urgent_when_the_leader_is_lost(
     node.agent._is_poisoned()
     node.now += 1
     assert node.agent._is_poisoned() is poisoned
+
+
+@pytest.mark.parametrize(
+    ("is_open", "reached", "proven", "speak", "of_no_use_after"),
+    [
+        pytest.param(True, NAMED, NAMED, True, None, id="applications can write"),
+        pytest.param(False, NAMED, NAMED, True, 4, id="the Sentinels reach the leader, and it does not"),
+        pytest.param(False, None, NAMED, True, None, id="nobody reaches the leader"),
+        pytest.param(False, ME, NAMED, True, None, id="the Sentinels reach another one"),
+        pytest.param(False, NAMED, None, True, None, id="nobody is proven"),
+        pytest.param(True, NAMED, NAMED, False, 1, id="no majority speaks"),
+    ],
+)
+def test_a_gateway_is_of_no_use_that_hears_nobody_or_alone_misses_the_leader(
+    node: Node, is_open: bool, reached: str | None, proven: str | None, speak: bool, of_no_use_after: int | None
+) -> None:
+    sentinels = node.agent._sentinels
+    sentinels.reached, sentinels.leader, sentinels.speak = reached, proven, speak
+    node.agent._usable = Open(proven, frozenset({("leader", "local-b1")} if is_open else {("replicas", "local-c1")}))
+    of_use = [node.agent._is_of_use(node.now + second) for second in range(60)]
+    assert of_use == [of_no_use_after is None or second < of_no_use_after for second in range(60)]
 
 
 def test_a_fresh_promotion_is_not_undone_however_long_the_other_was_named(node: Node) -> None:

@@ -27,6 +27,8 @@ class Tables:
         self.elsewhere = list(EVERY_ROUTE)
         self.moved: list[tuple[str, str]] = []
         self.foreign: list[Route] = []
+        self.reports: dict[str, tuple[bool, float]] = {}
+        """Gateway → whether it holds the pair by its own word, and for how many seconds that has been reported."""
         self.looks = 0
         self.refuses: Exception | None = None
 
@@ -36,6 +38,11 @@ class Tables:
         if self.refuses:
             raise self.refuses
         return Routes(list(self.elsewhere), list(self.foreign))
+
+    def report(self, node: str) -> tuple[dict[str, dict[str, bool]], float] | None:
+        assert node != "local-a1"
+        found = self.reports.get(node)
+        return ({"gateway": {"floating": found[0]}}, found[1]) if found else None
 
     def lead_here(self, table: str, destination: str) -> None:
         self.moved.append((table, destination))
@@ -139,9 +146,11 @@ def test_routes_that_another_elected_gateway_took_are_left_to_it_for_a_while(nod
     for now in (100.0, 100.1):
         node.floating.look(now)
     node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    node.tables.reports["local-b1"] = True, 0.0
     node.floating.look(105.1)
     assert (node.tables.moved, node.floating.holds) == ([], False)
-    node.floating.look(110.0)
+    for now in (107.2, 109.3, 110.0):
+        node.floating.look(now)
     assert node.tables.moved == []
     node.floating.look(110.2)
     assert node.tables.moved == EVERY_ROUTE
@@ -149,9 +158,49 @@ def test_routes_that_another_elected_gateway_took_are_left_to_it_for_a_while(nod
     node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
     node.floating.look(115.4)
     # Twice as long as the first time.
-    node.floating.look(125.3)
+    for tenth in range(1160, 1254):
+        node.floating.look(tenth / 10)
     assert node.tables.moved == []
     node.floating.look(125.5)
+    assert node.tables.moved == EVERY_ROUTE
+
+
+@pytest.mark.parametrize(
+    ("reports", "back_after"),
+    [
+        pytest.param({"local-b1": (False, 0.0)}, 2.0, id="it says so"),
+        pytest.param({"local-b1": (True, 16.0)}, 2.0, id="it has not said anything for long"),
+        pytest.param({}, 2.0, id="it never said anything"),
+        pytest.param({"local-b1": (False, 3.0)}, 4.1, id="it has not said anything since it took the pair"),
+        pytest.param({"local-b1": (False, 0.0), "local-c1": (True, 0.0)}, 40.0, id="the third one holds it"),
+    ],
+)
+def test_routes_are_taken_back_as_soon_as_the_other_gateway_does_not_hold_them(
+    node: Node, reports: dict[str, tuple[bool, float]], back_after: float
+) -> None:
+    node.elected()
+    node.floating._contested = 40.0
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.tables.elsewhere, node.tables.moved, node.tables.reports = list(EVERY_ROUTE), [], reports
+    now = taken_at = 105.2
+    while not node.tables.moved:
+        node.floating.look(now)
+        now += 0.1
+    assert now - 0.1 - taken_at == pytest.approx(back_after, abs=0.21)
+
+
+def test_who_loses_the_election_while_it_leaves_the_pair_to_another_one_begins_anew(node: Node) -> None:
+    node.elected()
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    node.tables.reports["local-b1"] = True, 0.0
+    node.floating.look(105.2)
+    node.elected(False)
+    node.floating.look(105.3)
+    node.elected()
+    node.floating.look(105.4)
     assert node.tables.moved == EVERY_ROUTE
 
 
@@ -159,6 +208,7 @@ def test_what_was_contested_long_ago_costs_no_pause(node: Node) -> None:
     def be_taken_away(now: float) -> float:
         """Seconds until it moves them back."""
         node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+        node.tables.reports["local-b1"] = True, 0.0
         since = now
         while not node.tables.moved:
             node.floating.look(now)

@@ -216,7 +216,7 @@ class Recorder:
     def __init__(self, address: str, *flags: str) -> None:
         self.address, self.flags, self.asked = address, flags, list[str]()
         self.sentinels: list[list[str]] = []
-        self.leader = ["ip", A, "flags", "master", "config-epoch", "3"]
+        self.leader = ["ip", A, "flags", "master", "last-ok-ping-reply", "120", "config-epoch", "3"]
 
     def ask(self, then: Any, *words: object) -> None:
         self.asked.append(" ".join(map(str, words)))
@@ -247,6 +247,27 @@ def test_the_own_sentinel_begins_anew_when_the_one_that_it_promoted_is_lost_at_o
     assert ("SHUTDOWN" in link.asked) is restarts
     sentinels._look(link)
     assert link.asked.count("SHUTDOWN") == restarts, "once in a while is enough"
+
+
+@pytest.mark.parametrize(
+    ("looked", "reached"),
+    [
+        pytest.param({A: ("master", 120), B: ("master", 1400), C: ("master,s_down", 9000)}, True, id="a majority"),
+        pytest.param({A: ("master", 120), B: ("master", 1600), C: ("master", 1600)}, False, id="long ago"),
+        pytest.param({A: ("master", 120), B: ("master,s_down", 0), C: ("o_down,master", 0)}, False, id="down"),
+        pytest.param({A: ("master,disconnected", 120), B: ("master", 0)}, False, id="one of three"),
+        pytest.param({}, False, id="not looked yet"),
+    ],
+)
+def test_a_leader_is_reached_that_has_just_answered_a_majority(
+    sentinels: Any, looked: dict[str, tuple[str, int]], reached: bool
+) -> None:
+    for address, (flags, answered) in looked.items():
+        link = Recorder(address)
+        link.leader[3], link.leader[5] = flags, str(answered)
+        sentinels._look(link)
+    assert sentinels.reach(A) is reached
+    assert not sentinels.reach(B)
 
 
 @pytest.mark.parametrize(
@@ -660,7 +681,7 @@ def test_a_forged_epoch_is_noticed_from_its_event_until_the_sentinel_has_begun_a
 
 def test_a_forged_epoch_of_a_leader_is_noticed_at_a_look(sentinels: Any) -> None:
     link = sentinels._links[A] = Recorder(A)
-    link.leader = ["ip", A, "flags", "master", "config-epoch", "-1"]
+    link.leader = ["ip", A, "flags", "master", "last-ok-ping-reply", "120", "config-epoch", "-1"]
     sentinels._look(link)
     assert sentinels.absurd_epochs() == {A: 2**64 - 1}
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.schedule import Schedule, draw, dumps, loads, play, regressions
+from tests.simulation.faults import APART
+from tests.simulation.redis_model import QUICK_RESYNC
+from tests.simulation.schedule import Round, Schedule, draw, dumps, loads, play, regressions
 from tests.simulation.site import Site, simulated
 from tests.simulation.undone import FIXES, PROGRAM, Fix, undone
 
@@ -71,6 +73,16 @@ def test_a_leader_that_is_cut_off_refuses_the_writes_of_those_who_come_to_it_dir
         site.isolate(leader, seconds=60)
         site.run(3.5)
         assert redis.good_replicas() == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("layout", ["compact", "tiered", "data and gateways"])
+def test_gateways_that_do_not_hear_each_other_leave_the_floating_pair_to_one_that_can_write(
+    layout: str, seed: int
+) -> None:
+    """Both are elected for a minute; the schedule's own invariants say how long it may lead nowhere, how often move."""
+    apart = Round(1.0, False, APART, "holder", 0.1, 6.0, ())
+    _hold(Schedule(seed, layout, 0, True, QUICK_RESYNC, (apart,), floating=True))
 
 
 def _settled(site: Site) -> str:

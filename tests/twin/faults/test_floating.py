@@ -20,6 +20,10 @@ LIMIT = 4.0
 AFTER_AN_OUTAGE = 15.0
 """The same, after the API has come back: a call that waits for it takes up to ten seconds to give up."""
 
+APART_LIMIT = 15.0
+"""The same, where two gateways do not hear each other: four seconds until one knows that it is of no use, five until
+the other one has seen that the pair was taken, two between its looks whether it still is; and some for the API."""
+
 HEALTHY_WITHIN = 60
 
 Strike = Callable[[Cluster, str], object]
@@ -74,12 +78,18 @@ def test_the_pair_moves_to_a_gateway_that_lives(healthy: Cluster, floating: Gate
     assert verdict.outage <= LIMIT
 
 
-def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway, judge: Judge) -> None:
+def _leading_holder(healthy: Cluster) -> str:
+    """The node that holds the pair, once it leads too."""
     holder = holder_of(healthy)
     if healthy.status()["leader"] != holder:
         done = json.loads(healthy.holdfast("failover", healthy.environment, "--to", holder, "--yes", "--json").stdout)
         assert done["done"] is True
         healthy.wait_healthy()
+    return holder
+
+
+def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway, judge: Judge) -> None:
+    holder = _leading_holder(healthy)
     with Writers([floating]) as writers:
         writers.wait_writing()
         struck = time.monotonic()
@@ -94,6 +104,28 @@ def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway
     assert verdict.problems == ()
     assert len(verdict.leaders) == 2
     assert verdict.outage <= LIMIT
+
+
+def test_of_two_gateways_that_do_not_hear_each_other_the_one_without_the_leader_gives_the_pair_back(
+    healthy: Cluster, floating: Gateway, judge: Judge
+) -> None:
+    """Both are elected, by a majority of Sentinels that both hear, and the second one takes the pair."""
+    holder = _leading_holder(healthy)
+    other = next(gateway.node for gateway in healthy.gateways() if gateway.node != holder)
+    with Writers([floating]) as writers:
+        writers.wait_writing()
+        struck = time.monotonic()
+        healthy.fault("partition", holder, "--from", other)
+        healthy.wait("the other one to hold the pair", lambda seen: seen["floating"]["gateway"] == other)
+        healthy.wait("the first one to hold it again", lambda seen: seen["floating"]["gateway"] == holder, lasting=10)
+        writers.wait_writing()
+        healthy.heal()
+        healthy.wait_healthy(HEALTHY_WITHIN)
+        writers.wait_writing()
+        verdict = judge("floating pair: gateways apart", writers, struck=struck, surviving=[floating.node])
+    assert verdict.problems == ()
+    assert len(verdict.leaders) == 1
+    assert verdict.outage <= APART_LIMIT
 
 
 @pytest.mark.alone
