@@ -28,7 +28,7 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
-from holdfast_node.strangers import Strangers
+from holdfast_node.unauthenticated import Unauthenticated
 from holdfast_node.watchdog import Watchdog
 
 INTERVAL = 0.125
@@ -89,7 +89,7 @@ class Agent:
         self._waits, self._absent, self._empty = Since(), Since(), Since()
         self._eligibility = Eligibility()
         self._silence = Silence()
-        self._strangers = Strangers(identity.crowded)
+        self._unauthenticated = Unauthenticated(identity.crowded)
         self._told_may: bool | None = None
         """What Redis was told last, until it says so itself."""
         self._told_lag: int | None = None
@@ -162,11 +162,11 @@ class Agent:
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()
-        self._end_strangers()
+        self._end_unauthenticated()
 
-    def _end_strangers(self) -> None:
+    def _end_unauthenticated(self) -> None:
         own = self._servers.own() if self._identity.has("data") else None
-        command = self._strangers.due(own.details.clients, time.monotonic()) if own and own.details else ()
+        command = self._unauthenticated.due(own.details.clients, time.monotonic()) if own and own.details else ()
         if own and command:
             own.tell(_tell_ended, *command)
 

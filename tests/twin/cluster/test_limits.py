@@ -34,7 +34,7 @@ def test_a_host_that_opens_thousands_of_connections_and_says_nothing_shuts_nobod
     gateway = healthy.gateways()[0]
     with (
         applications([Application(one) for one in healthy.gateways()]) as running,
-        strangers(floating.node, gateway, OPENED) as opened,
+        without_login(floating.node, gateway, OPENED) as opened,
     ):
         wait_until_left(opened, sessions.OF_ONE_ADDRESS, SPARE)
         wait_until_left(opened, 0, sessions.FIRST_WORD + SPARE)
@@ -50,11 +50,11 @@ def test_who_speaks_and_does_not_log_in_is_ended_and_stops_no_failover(
     gateway = next(one for one in healthy.gateways() if one.node != leader)
     with (
         applications([Application(one) for one in healthy.gateways()]) as running,
-        strangers(floating.node, gateway, sessions.CROWDED + 200, b"PING\r\n") as opened,
+        without_login(floating.node, gateway, sessions.CROWDED + 200, b"PING\r\n") as opened,
     ):
         wait_until_left(opened, 0, sessions.FIRST_WORD + SPARE)
     assert [one.failures for one in running] == [[], [], []]
-    with strangers(floating.node, gateway, OPENED, b"PING\r\n"):
+    with without_login(floating.node, gateway, OPENED, b"PING\r\n"):
         healthy.fault("kill", leader)
         healthy.wait("another leader", lambda seen: seen["leader"] not in (None, leader), 20)
         wait_until(lambda: writes(gateway), RETRIES, lambda: f"no write through {gateway.node} in {RETRIES:g} s")
@@ -70,7 +70,7 @@ def writes(gateway: Gateway) -> bool:
 
 
 @contextmanager
-def strangers(node: str, gateway: Gateway, number: int, says: bytes = b"") -> Iterator[list[socket.socket]]:
+def without_login(node: str, gateway: Gateway, number: int, says: bytes = b"") -> Iterator[list[socket.socket]]:
     """Connections of one machine to a gateway's leader endpoint, none of which logs in."""
     opened: list[socket.socket] = []
     try:

@@ -12,7 +12,7 @@ NOBODY = "default"
 """Redis' name for who has not logged in. This user is off, so nobody is it afterwards."""
 
 
-class Strangers:
+class Unauthenticated:
     """`crowded`: clients of one Redis, above which they are ended. Below, a login is never disturbed."""
 
     def __init__(self, crowded: int) -> None:
