@@ -75,10 +75,10 @@ def test_the_redis_py_snippet_makes_clients_of_the_endpoints_and_of_the_sentinel
 @pytest.mark.parametrize(
     ("client", "lines"),
     [
-        ("redis-py", [f'host="{LEADER}", port=6379', f'host="{REPLICA}", port=6379', '("10.71.0.16", 26379)']),
+        ("redis-py", [f'at("{LEADER}")', f'at("{REPLICA}")', "port=6379", '("10.71.0.16", 26379)']),
         ("ioredis", [f'host: "{LEADER}", port: 6379', f'host: "{REPLICA}"', '{ host: "10.71.0.16", port: 26379 }']),
         ("lettuce", [f'at("{LEADER}", 6379)', f'at("{REPLICA}", 6379)', '.withSentinel(at("10.71.0.16", 26379))']),
-        ("go-redis", [f'at("{LEADER}:6379")', f'at("{REPLICA}:6379")', '"10.71.0.16:26379"']),
+        ("go-redis", [f'at("{LEADER}:6379", once)', f'at("{REPLICA}:6379", again)', '"10.71.0.16:26379"']),
     ],
 )
 def test_every_client_has_a_snippet_both_ways_and_none_has_a_password(
