@@ -24,6 +24,7 @@ from holdfast.topology import (
     sessions,
     users,
 )
+from holdfast.topology.invariants import SYSTEM_MEMORY
 from holdfast.topology.spec import ApplicationSpec, CommandGroup
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -128,6 +129,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "packages": _packages(cluster, node),
         "sessions": sessions,
         "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
+        "redis_memory_max_mib": node.machine.instance.memory - SYSTEM_MEMORY,
         "unread_mib": max(MINIMUM_UNREAD, settings.memory // 8),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,

@@ -129,6 +129,7 @@ def test_a_redis_gets_only_settings_that_it_knows(image: str, since_6_2: bool, s
     identity = json.loads(files["/etc/holdfast/node.json"])
     assert (identity["since_6_2"], identity["since_7_0"]) == (since_6_2, since_7_0)
     assert ("shutdown-timeout 5" in settings(files[REDIS])) is since_7_0
+    assert ("oom-score-adj relative" in settings(files[REDIS])) is since_6_2
     reboot = "sentinel master-reboot-down-after-period prod 600"
     assert (reboot in settings(files[SENTINEL])) is since_7_0
     # Redis 6.0 would never be ready: it tells systemd so only once it follows a leader.
@@ -243,6 +244,28 @@ def test_one_address_may_have_so_many_sessions_at_an_endpoint(network: dict[str,
 def test_answers_that_nobody_reads_do_not_fill_the_memory(memory: str, unread: str) -> None:
     lines = settings(first(changed(PROD, redis={"memory": memory}))[REDIS])
     assert f"client-output-buffer-limit normal {unread} 0 0" in lines
+
+
+@pytest.mark.parametrize(("machine", "most"), [("t3.small", 2048 - 384), ("r6i.xlarge", 32768 - 384)])
+def test_where_memory_runs_out_redis_is_killed_and_none_of_those_who_replace_it(machine: str, most: int) -> None:
+    machines = {"node": {"type": machine, "image": "debian-12"}}
+    files = first(changed(PROD, machines=machines, redis={"memory": "512MB"}))
+    units = {name.rpartition("/")[2]: settings(text) for name, text in files.items() if name.endswith(".service")}
+    redis = units.pop("holdfast-redis.service")
+    # systemd's default would stop Redis where a child of it that saves was killed.
+    assert [line for line in redis if line.startswith(("Memory", "OOM"))] == [
+        f"MemoryMax={most}M",
+        "OOMScoreAdjust=500",
+        "OOMPolicy=continue",
+    ]
+    assert "oom-score-adj-values 0 0 300" in settings(files[REDIS])
+    scores = {name: line for name, lines in units.items() for line in lines if line.startswith("OOMScoreAdjust=")}
+    assert scores == {
+        "holdfast-haproxy.service": "OOMScoreAdjust=-700",
+        "holdfast-keepalived.service": "OOMScoreAdjust=-700",
+        "holdfast-node.service": "OOMScoreAdjust=-800",
+        "holdfast-sentinel.service": "OOMScoreAdjust=-800",
+    }
 
 
 @pytest.mark.parametrize(
