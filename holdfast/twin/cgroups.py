@@ -29,6 +29,32 @@ def group(instance_id: str) -> Path:
     return unified() / f"{PREFIX}{instance_id}"
 
 
+def limit_memory(instance_id: str, mebibytes: int) -> Path:
+    """Give a machine that is off so much memory and no swap; return the group that its processes must join for that.
+
+    Where it runs out the kernel ends one of the machine's processes, by the same rules as on a machine of its own.
+
+    Raises:
+        HoldfastError: no hierarchy has the memory controller.
+    """
+    legacy = [where for where, kind in mounts() if kind == "cgroup" and where.name == "memory"]
+    if legacy:
+        limited, limits = legacy[0] / f"{PREFIX}{instance_id}", ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+        limited.mkdir(exist_ok=True)
+        for name in limits:
+            # The second one is there where the kernel counts swap at all.
+            if (limited / name).exists():
+                (limited / name).write_text(str(mebibytes << 20), encoding="ascii")
+        return limited
+    top, limited = unified(), group(instance_id)
+    if "memory" not in (top / "cgroup.controllers").read_text(encoding="ascii").split():
+        raise HoldfastError(f"{top} has no memory controller; accepted: one there, or in a legacy hierarchy")
+    (top / "cgroup.subtree_control").write_text("+memory", encoding="ascii")
+    (limited / "memory.max").write_text(str(mebibytes << 20), encoding="ascii")
+    (limited / "memory.swap.max").write_text("0", encoding="ascii")
+    return limited / "keeper"
+
+
 def instances() -> list[str]:
     """Every instance that has a control group, running or just ended."""
     return sorted(path.name.removeprefix(PREFIX) for path in unified().glob(f"{PREFIX}i-*"))

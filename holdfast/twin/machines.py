@@ -34,13 +34,18 @@ NSPAWN_SETTINGS = {
 }
 
 KEEPER = """
-echo 0 > "$0/keeper/cgroup.procs" || exit
+echo 0 > "$0/keeper/cgroup.procs" && echo 0 > "$1/cgroup.procs" || exit
+shift
 while (echo 0 > "$0/cgroup.procs" && exec "$@"); [ $? -eq 133 ]; do :; done
 """
 """Starts nspawn again when the machine reboots: with --keep-unit it leaves that to others, and exits with 133.
 
-It stays in a group beside nspawn's, since a group with processes of its own cannot hand controllers to those below.
+It joins the group that limits its memory first, and stays in one beside nspawn's, since a group with processes of its
+own cannot hand controllers to those below.
 """
+
+FREE_AT_BOOT = 0.85
+"""The share of a machine's memory that is free when it has booted."""
 
 Stream = int | IO[bytes] | IO[str] | None
 
@@ -62,8 +67,8 @@ def create(instance_id: str, image_path: Path) -> None:
         link.symlink_to(image_path)
 
 
-def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
-    """Start a machine in the network namespace `netns`, which must have its `eth0` already; return its leader.
+def boot(instance_id: str, netns: str, memory: int, *, timeout: float = 10) -> int:
+    """Start a machine with `memory` MiB in the network namespace `netns`, which has its `eth0`; return its leader.
 
     Returns when process 1 runs, not when the machine has finished booting. Does nothing when it is running.
 
@@ -81,6 +86,8 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
     group = cgroups.group(instance_id)
     for part in ("keeper", "exec"):
         (group / part).mkdir(parents=True, exist_ok=True)
+    limited = cgroups.limit_memory(instance_id, memory)
+    (home / "meminfo").write_text(_meminfo(memory), encoding="ascii")
     nspawn = [
         "systemd-nspawn",
         "--quiet",
@@ -96,6 +103,9 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
         "--capability=CAP_NET_ADMIN",
         # With which the systemd of a machine enforces IPAddressDeny=, as on a machine of its own.
         "--system-call-filter=bpf",
+        # By a way that the machine sees: what is mounted in /proc is looked for there.
+        f"--bind-ro={home / 'meminfo'}:/run/host/meminfo",
+        "--bind-ro=/run/host/meminfo:/proc/meminfo",
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",
@@ -104,7 +114,7 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
     with (home / "console.log").open("ab") as console:
         subprocess.run(
             # A session of its own and no parent: it survives whoever started it, and nobody has to wait for it.
-            ["setsid", "--fork", "sh", "-c", KEEPER, str(group), *nspawn],
+            ["setsid", "--fork", "sh", "-c", KEEPER, str(group), str(limited), *nspawn],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=console,
@@ -118,6 +128,14 @@ def boot(instance_id: str, netns: str, *, timeout: float = 10) -> int:
         said = (home / "console.log").read_text(encoding="utf-8", errors="replace")[-1000:]
         raise HoldfastError(f"machine {instance_id} did not start within {timeout:g} s; its console ends with: {said}")
     return leader
+
+
+def _meminfo(mebibytes: int) -> str:
+    """What /proc/meminfo says of a machine with so much memory when it has booted; it does not change."""
+    total, free = mebibytes << 10, round(FREE_AT_BOOT * (mebibytes << 10))
+    fields = {"MemTotal": total, "MemFree": free, "MemAvailable": free, "Buffers": 0, "Cached": 0}
+    fields |= {"SwapCached": 0, "SwapTotal": 0, "SwapFree": 0}
+    return "".join(f"{name + ':':15} {value:9} kB\n" for name, value in fields.items())
 
 
 def running() -> dict[str, int]:

@@ -266,7 +266,7 @@ class Reconciler:
         match task:
             case Task.BOOT:
                 machines.create(instance.id, images.ensure(images.by_id(instance.image_id)))
-                machines.boot(instance.id, netns.name_of(instance.id))
+                machines.boot(instance.id, netns.name_of(instance.id), instance.memory)
                 _plug(instance)
                 self._cloud.set_instance_state(instance.id, "running")
             case Task.REBOOT:

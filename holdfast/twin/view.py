@@ -114,6 +114,8 @@ class Instance:
     name: str
     state: str
     type: str
+    memory: int
+    """MiB."""
     zone: str
     image_id: str
     user_data: bytes

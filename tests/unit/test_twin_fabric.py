@@ -44,6 +44,7 @@ def instance(name: str, zone: str) -> Instance:
         name=f"local-{name}",
         state="running",
         type="t3.small",
+        memory=2048,
         zone=f"eu-central-1{zone}",
         image_id="ami-1",
         user_data=b"\x1f\x8bnot text",

@@ -6,6 +6,8 @@ import base64
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+
 from holdfast.twin import view
 from holdfast.twin.api.interfaces import public_addresses
 
@@ -125,6 +127,7 @@ def _instance(instance: Any) -> view.Instance:
         name=dict(tags).get("Name", ""),
         state=instance.state,
         type=instance.instance_type,
+        memory=int(INSTANCE_TYPES[instance.instance_type]["MemoryInfo"]["SizeInMiB"]),
         zone=instance.availability_zone,
         image_id=instance.image_id,
         user_data=base64.b64decode(str(instance.user_data or "")),

@@ -51,7 +51,19 @@ def _node(instance_id: str, subnet: str, addresses: list[str], *, check: bool = 
     zone = f"eu-central-1{instance_id[-2]}"
     return (
         Instance(
-            instance_id, "", "running", "t3.small", zone, "ami-1", b"", None, "required", (interface_id,), (), TAGS
+            instance_id,
+            "",
+            "running",
+            "t3.small",
+            2048,
+            zone,
+            "ami-1",
+            b"",
+            None,
+            "required",
+            (interface_id,),
+            (),
+            TAGS,
         ),
         Interface(
             interface_id,

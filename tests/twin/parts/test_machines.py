@@ -20,6 +20,9 @@ from holdfast.rendering.files import TEMPLATES
 from holdfast.twin import cgroups, images, machines, volumes
 from holdfast.twin.run import CommandFailed, mounts, run, wait_until
 
+MEMORY = 512
+"""MiB."""
+
 USER_DATA = gzip.compress(
     b"""\
 #cloud-config
@@ -92,7 +95,7 @@ class Machine:
         assert wait_until(up, timeout=30, interval=0.1), f"last seen: {last[0]}"
 
     def boot(self) -> None:
-        machines.boot(self.id, self.netns)
+        machines.boot(self.id, self.netns, MEMORY)
         self.wait_until_up()
 
 
@@ -141,6 +144,14 @@ def volume(machine: Machine) -> Iterator[str]:
     machine.sh("if mountpoint -q /mnt; then umount /mnt; fi")
     volumes.detach(volume_id, machine.id)
     volumes.delete(volume_id)
+
+
+def test_a_machine_has_so_much_memory_and_what_takes_more_is_killed_in_it_alone(machine: Machine) -> None:
+    assert machine.sh("grep MemTotal /proc/meminfo").split() == ["MemTotal:", str(MEMORY << 10), "kB"]
+    before = machine.sh("systemctl start sleeper; systemctl show --property=MainPID sleeper")
+    hog = machine.sh("systemd-run --quiet --wait --property=SuccessExitStatus=KILL tail /dev/zero; echo $?")
+    assert hog.strip() == "0"
+    assert machine.sh("systemctl show --property=MainPID sleeper") == before
 
 
 def test_cloud_init_does_what_the_user_data_says_and_speaks_imdsv2(machine: Machine) -> None:
@@ -198,18 +209,18 @@ def test_power_off_lets_services_stop_and_a_power_cut_does_not(machine: Machine)
 
 def test_a_machine_that_is_told_to_stop_while_it_starts_stops(machine: Machine) -> None:
     machines.power_off(machine.id)
-    machines.boot(machine.id, machine.netns)
+    machines.boot(machine.id, machine.netns, MEMORY)
     assert machines.power_off(machine.id, timeout=20)
     machine.boot()
 
 
 def test_a_machine_outlives_the_process_that_started_it_and_is_found_by_others(machine: Machine) -> None:
     machines.power_off(machine.id)
-    script = f"from holdfast.twin import machines; print(machines.boot({machine.id!r}, {machine.netns!r}))"
+    script = f"from holdfast.twin import machines; print(machines.boot({machine.id!r}, {machine.netns!r}, {MEMORY}))"
     leader = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     machine.wait_until_up()
     assert machines.running()[machine.id] == int(leader)
-    assert machines.boot(machine.id, machine.netns) == int(leader)
+    assert machines.boot(machine.id, machine.netns, MEMORY) == int(leader)
 
 
 def test_a_plugged_in_volume_is_an_nvme_disk_that_can_be_formatted_and_mounted(machine: Machine, volume: str) -> None:
@@ -305,7 +316,7 @@ def test_a_command_in_a_machine_that_is_off_is_refused(machine: Machine) -> None
 def test_a_destroyed_machine_leaves_nothing(machine: Machine) -> None:
     other = machine.id[:-2] + "ff"
     machines.create(other, images.ensure(images.of("debian-12", baked=True)))
-    machines.boot(other, machine.netns)
+    machines.boot(other, machine.netns, MEMORY)
     machines.destroy(other)
     assert other not in machines.created()
     assert [where for where, _ in mounts() if other in str(where)] == []
