@@ -223,10 +223,12 @@ class Sentinels:
         return next(iter(targets)) if len(targets) == 1 else None
 
     def reach(self, leader: str) -> bool:
-        """Whether a majority names this leader and reaches it, by what they said a second ago."""
+        """Whether a Sentinel names this leader and reaches it, by what it said a second ago.
+
+        One is enough: where this node is cut off from the leader, the Sentinel beside it is so too.
+        """
         votes, views = self.votes(), self._views
-        reaching = {one: vote for one, vote in votes.items() if one in views and views[one].reaches_leader}
-        return named_by_majority(reaching, self.known()) == leader
+        return any(vote == leader and one in views and views[one].reaches_leader for one, vote in votes.items())
 
     def contested(self, leader: str | None) -> bool:
         """Whether a Sentinel stands for election to replace it: it may be elected, and promote another, any moment."""

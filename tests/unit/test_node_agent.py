@@ -49,7 +49,7 @@ class Sentinels:
 
     speak: bool = True
     reached: str | None = NAMED
-    """The leader that a majority reaches."""
+    """The leader that a Sentinel reaches."""
 
     def majority_speaks(self) -> bool:
         return self.speak
