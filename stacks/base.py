@@ -28,7 +28,7 @@ TERRAFORM_VERSION = ">= 1.11.0"
 """From 1.11 on the S3 backend's own lock file is no experiment any more."""
 
 RUN_TIME_TAGS = "holdfast:"
-"""Tags of this prefix are set by the nodes while they run: Terraform leaves them alone."""
+"""Tags of this prefix are set beside Terraform, which leaves them alone: hashes of passwords are some."""
 
 
 class Stack(TerraformStack):

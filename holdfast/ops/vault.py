@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ class NoSecret(HoldfastError):
 class Described:
     versions: Mapping[str, str]
     """Label → version, of those labels that there are."""
+    tags: Mapping[str, str]
     changed: datetime | None
     """When anything of it changed last."""
 
@@ -53,7 +54,8 @@ class Vault:
             raise cloud.explain(self._environment, f"reading the secret {name}", error) from None
         stages: dict[str, list[str]] = found.get("VersionIdsToStages") or {}
         versions = {label: version for version, labels in stages.items() for label in labels}
-        return Described(versions, found.get("LastChangedDate") or found.get("CreatedDate"))
+        tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags") or []}
+        return Described(versions, tags, found.get("LastChangedDate") or found.get("CreatedDate"))
 
     def is_reserved(self, name: str) -> bool:
         """Whether a secret of that name is scheduled for deletion: until that is over, there is no other one."""
@@ -66,28 +68,37 @@ class Vault:
         with self._explained(name, "deleting"):
             self._api.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
-    def read(self, name: str) -> str:
-        """What is in use."""
+    def read(self, name: str, **version: str) -> str:
+        """What is in use, or what is the version VersionId."""
         with self._explained(name, "reading"):
-            return str(self._api.get_secret_value(SecretId=name)["SecretString"])
+            return str(self._api.get_secret_value(SecretId=name, **version)["SecretString"])
 
-    def put(self, name: str, content: str, label: str) -> str:
-        """A new version with that label, and no other; returns what it is called."""
+    def put(self, name: str, content: str, label: str, **token: str) -> None:
+        """A new version with that label, and no other; it is called as the ClientRequestToken, where there is one."""
         with self._explained(name, "writing"):
-            answer = self._api.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])
-        return str(answer["VersionId"])
+            self._api.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label], **token)
 
-    def put_first(self, name: str, content: str, token: str) -> None:
-        """A version to be in use, unless there is one of that token, which then stays."""
+    def put_first(self, name: str, content: str, token: str) -> bool:
+        """A version to be in use, unless there is one of that token, which then stays: whether there was none."""
         with self._explained(name, "writing", unless="ResourceExistsException"):
             self._api.put_secret_value(
                 SecretId=name, SecretString=content, VersionStages=[USED], ClientRequestToken=token
             )
+            return True
+        return False
 
     def label(self, name: str, label: str, **versions: str) -> None:
         """Move a label: MoveToVersionId, RemoveFromVersionId."""
         with self._explained(name, "changing"):
             self._api.update_secret_version_stage(SecretId=name, VersionStage=label, **versions)
+
+    def tag(self, name: str, key: str, value: str) -> None:
+        with self._explained(name, "tagging"):
+            self._api.tag_resource(SecretId=name, Tags=[{"Key": key, "Value": value}])
+
+    def untag(self, name: str, keys: Sequence[str]) -> None:
+        with self._explained(name, "taking tags off"):
+            self._api.untag_resource(SecretId=name, TagKeys=keys)
 
     @contextmanager
     def _explained(self, name: str, doing: str, unless: str | None = None) -> Iterator[None]:

@@ -103,6 +103,11 @@ def secret(environment: Environment, user: str) -> str:
     return f"{PROJECT}/{environment.name}/{user}"
 
 
+HASH_TAG = "holdfast:sha256:"
+"""On the secret of a Redis user: this with the id of a version is the key of a tag whose value is the SHA-256 of that
+version's password, in hexadecimal. By it a node checks the password without having it."""
+
+
 def authority(environment: Environment) -> str:
     """Name in Secrets Manager of the certificate authority, with its key: for operators, and for no machine."""
     return f"{PROJECT}/{environment.name}/tls/authority"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -44,9 +45,7 @@ class Nodes:
 
     def labelled(self, name: str) -> dict[str, list[str]]:
         known_to = users.known_to(self.environment, self.cluster.node(name).roles)
-        return {
-            user.name: self.store.read(user).accepted for user in users.of(self.environment) if user.name in known_to
-        }
+        return {user: accepted(self.environment, user) for user in known_to}
 
     def fetch(self, _: Environment) -> dict[str, Report]:
         """Reports, after whoever was told has obeyed."""
@@ -83,11 +82,41 @@ class Nodes:
                 assert used <= set(known.get(user.name, used)), user.name
 
 
+def accepted(environment: Environment, user: str) -> list[str]:
+    """The versions of which a node finds the right hash, which must be all that have a label; the one in use first."""
+    api, name = boto("secretsmanager"), names.secret(environment, user)
+    found = api.describe_secret(SecretId=name)
+    tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+    order = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
+    labelled = {label: version for version, labels in found["VersionIdsToStages"].items() for label in labels}
+    for version in labelled.values():
+        content = json.loads(api.get_secret_value(SecretId=name, VersionId=version)["SecretString"])
+        assert tags[f"holdfast:sha256:{version}"] == hashlib.sha256(content["password"].encode()).hexdigest()
+    return list(dict.fromkeys(labelled[label] for label in order if label in labelled))
+
+
+def hashed(environment: Environment) -> dict[str, int]:
+    """User → how many hashes there are of its passwords."""
+    api, found = boto("secretsmanager"), {}
+    for user in users.of(environment):
+        tags = api.describe_secret(SecretId=names.secret(environment, user.name))["Tags"]
+        found[user.name] = sum(tag["Key"].startswith("holdfast:sha256:") for tag in tags)
+    return found
+
+
+def forget_hashes(environment: Environment, user: str) -> None:
+    """As one that was deployed before there were any, and as where somebody wrote a password by hand."""
+    api, name = boto("secretsmanager"), names.secret(environment, user)
+    keys = [tag["Key"] for tag in api.describe_secret(SecretId=name)["Tags"]]
+    api.untag_resource(SecretId=name, TagKeys=[key for key in keys if key.startswith("holdfast:")])
+
+
 @pytest.fixture
 def cluster(prod: Environment) -> Cluster:
     """With a place for each password, and none in it."""
     for user in users.of(prod):
-        boto("secretsmanager").create_secret(Name=names.secret(prod, user.name))
+        name = names.secret(prod, user.name)
+        boto("secretsmanager").create_secret(Name=name, Tags=[{"Key": "Name", "Value": name}])
     region = {"LocationConstraint": "eu-central-1"}
     boto("s3").create_bucket(Bucket=names.bucket(prod), CreateBucketConfiguration=region)
     return Cluster.of(prod)
@@ -117,12 +146,98 @@ def passwords(environment: Environment) -> dict[str, str]:
 
 def test_everybody_gets_a_password_of_his_own_and_keeps_it(cluster: Cluster) -> None:
     everybody = [user.name for user in users.of(cluster.environment)]
-    assert rotation.ensure(cluster) == everybody
+    assert rotation.ensure(cluster) == (everybody, [])
     made = passwords(cluster.environment)
     assert len(set(made.values())) == len(everybody)
     assert {len(password) for password in made.values()} == {PASSWORD_LENGTH}
-    assert rotation.ensure(cluster) == []
+    assert rotation.ensure(cluster) == ([], [])
     assert passwords(cluster.environment) == made
+
+
+def test_the_first_password_of_everybody_comes_with_its_hash_and_is_not_read_for_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the role that deploys needs not read passwords."""
+    monkeypatch.setattr(vault.Vault, "read", lambda *_, **__: pytest.fail("read a password"))
+    rotation.ensure(cluster)
+    monkeypatch.undo()
+    assert hashed(cluster.environment) == {user.name: 1 for user in users.of(cluster.environment)}
+    assert [len(accepted(cluster.environment, user.name)) for user in users.of(cluster.environment)] == [1] * 7
+
+
+def test_a_deploy_adds_the_hashes_of_passwords_that_were_made_before_there_were_any(
+    cluster: Cluster, nodes: Nodes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = passwords(cluster.environment)
+    forget_hashes(cluster.environment, "app")
+    forget_hashes(cluster.environment, "node")
+    assert cli.main(["secrets", "ensure", "prod"]) == 0
+    assert capsys.readouterr().out == "every user has a password; added hashes for app, node\n"
+    assert passwords(cluster.environment) == before
+    assert len(accepted(cluster.environment, "app")) == len(accepted(cluster.environment, "node")) == 1
+    assert rotation.ensure(cluster) == ([], [])
+
+
+def test_of_two_who_make_the_first_passwords_at_once_the_hash_is_the_kept_ones(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one has seen none, and is refused: it must not put its own hash in place of the first one's."""
+    late = [Store(cluster.environment).read(user) for user in users.of(cluster.environment)]
+    rotation.ensure(cluster)
+    for secret in late:
+        Store(cluster.environment).make_first(secret)
+    assert [len(accepted(cluster.environment, user.name)) for user in users.of(cluster.environment)] == [1] * 7
+
+
+def test_a_first_password_without_its_hash_gets_it_from_the_same_command(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vault.Vault, "tag", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            rotation.ensure(cluster)
+    others = [user.name for user in users.of(cluster.environment)][1:]
+    assert rotation.ensure(cluster) == (others, ["app"])
+    assert len(accepted(cluster.environment, "app")) == 1
+
+
+def test_a_rotation_adds_a_hash_that_is_missing_before_any_node_is_told(cluster: Cluster, nodes: Nodes) -> None:
+    """Of a user who does not change, too: the nodes that are told look at all."""
+    forget_hashes(cluster.environment, "app")
+    forget_hashes(cluster.environment, "admin")
+    rotation.rotate(cluster, rotation.chosen(cluster, ["app"]), NO_GRACE, lambda _: None)
+    assert hashed(cluster.environment) == {user.name: 1 for user in users.of(cluster.environment)}
+
+
+@pytest.mark.parametrize("write", range(1, 13))
+def test_interrupted_at_any_write_a_node_that_boots_finds_all_and_the_same_command_ends_it(
+    cluster: Cluster, nodes: Nodes, monkeypatch: pytest.MonkeyPatch, write: int
+) -> None:
+    before, changing, written = passwords(cluster.environment), rotation.chosen(cluster, ["app", "node"]), list[str]()
+    with monkeypatch.context() as patched:
+        for method in ("put", "tag", "untag", "label"):
+            real = getattr(vault.Vault, method)
+
+            def writes(*args: Any, real: Any = real, method: str = method, **kwargs: Any) -> None:
+                written.append(method)
+                if len(written) == write:
+                    raise KeyboardInterrupt
+                real(*args, **kwargs)
+
+            patched.setattr(vault.Vault, method, writes)
+        with pytest.raises(KeyboardInterrupt):
+            rotation.rotate(cluster, changing, NO_GRACE, lambda _: None)
+    for user in users.of(cluster.environment):
+        # Says itself when a hash is missing or wrong.
+        assert accepted(cluster.environment, user.name)
+    rotation.rotate(cluster, changing, NO_GRACE, lambda _: None)
+    after = passwords(cluster.environment)
+    assert {user for user in before if before[user] != after[user]} == {"app", "node"}
+    assert {len(known) for node in nodes.known.values() for known in node.values()} == {1}
+    assert hashed(cluster.environment) == {user.name: 1 for user in users.of(cluster.environment)}, "none is left"
 
 
 def test_without_the_stack_that_makes_the_secrets_it_is_named(prod: Environment) -> None:
@@ -251,7 +366,7 @@ def test_the_commands_tell_what_there_is_and_never_a_password(
     assert cli.main(["secrets", "ensure", "prod"]) == 0
     assert capsys.readouterr().out.startswith("made passwords for app, admin, ")
     assert cli.main(["secrets", "ensure", "prod", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"made": []}
+    assert json.loads(capsys.readouterr().out) == {"made": [], "hashed": []}
     assert cli.main(["secrets", "list", "prod", "--json"]) == 0
     said = capsys.readouterr().out
     assert [it["user"] for it in json.loads(said)] == [user.name for user in users.of(cluster.environment)]

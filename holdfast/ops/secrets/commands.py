@@ -27,7 +27,8 @@ def add_parser(subparsers: Any) -> None:
 
     command = partial(about_environment, commands)
     with_json(command("list", _list, "who has a password, for what, and since when; never the password"))
-    with_json(command("ensure", _ensure, "make a password for every user that has none (run by every deploy)"))
+    text = "make a password, and its hash, for every user that has none (run by deploys)"
+    with_json(command("ensure", _ensure, text))
     text = "free the names of deleted secrets that the environment needs again: what was in them is gone for good"
     with_json(command("release", _release, text))
     text = "change passwords without a failed command; goes on where it was interrupted"
@@ -77,11 +78,13 @@ def _as_json(secret: Secret) -> dict[str, Any]:
 
 
 def _ensure(arguments: argparse.Namespace) -> int:
-    made = rotation.ensure(_cluster(arguments))
+    ensured = rotation.ensure(_cluster(arguments))
     if arguments.json:
-        print(json.dumps({"made": made}))
-    else:
-        out.print(f"made passwords for {', '.join(made)}" if made else "every user has a password", markup=False)
+        print(json.dumps(ensured._asdict()))
+        return 0
+    made = f"made passwords for {', '.join(ensured.made)}" if ensured.made else "every user has a password"
+    hashed = f"; added hashes for {', '.join(ensured.hashed)}" if ensured.hashed else ""
+    out.print(made + hashed, markup=False)
     return 0
 
 

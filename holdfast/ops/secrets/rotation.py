@@ -7,8 +7,8 @@ gone on with:
 2. It becomes the one in use. Every node says it, and still accepts the last one.
 3. Whoever else has it gets time to take the new one. Then no node accepts the last one any more.
 
-A node accepts whatever has a label. The nodes are told one by one, each by an order in the environment's bucket, and
-each says in its report which versions all its services know.
+A node accepts whatever has a label, by its hash, which is there before the label is. The nodes are told one by one,
+each by an order in the environment's bucket, and each says in its report which versions all its services know.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from holdfast.errors import HoldfastError
 from holdfast.ops import renewal
@@ -37,13 +38,22 @@ class UnknownUser(HoldfastError):
     exit_code = 2
 
 
-def ensure(cluster: Cluster) -> list[str]:
-    """Make a password for every user that has none; returns who got one. Harmless to repeat."""
+class Ensured(NamedTuple):
+    """The users who got a password, and those of whose passwords a hash was missing."""
+
+    made: list[str]
+    hashed: list[str]
+
+
+def ensure(cluster: Cluster) -> Ensured:
+    """Make a password for every user that has none, and the hashes that are missing. Harmless to repeat."""
     store = Store(cluster.environment)
-    missing = [secret for user in users.of(cluster.environment) if USED not in (secret := store.read(user)).versions]
+    found = [store.read(user) for user in users.of(cluster.environment)]
+    missing = [secret for secret in found if USED not in secret.versions]
     for secret in missing:
         store.make_first(secret)
-    return [secret.user.name for secret in missing]
+    hashed = [secret.user.name for secret in found if store.add_hashes(secret)]
+    return Ensured([secret.user.name for secret in missing], hashed)
 
 
 def chosen(cluster: Cluster, asked: Collection[str]) -> tuple[User, ...]:
@@ -103,6 +113,8 @@ def rotate(cluster: Cluster, changing: Sequence[User], grace: timedelta, say: Sa
         if LAST in secret.versions:
             store.drop_last(secret)
     _tell(cluster, store, "accepts the new passwords only", say)
+    for secret in map(store.read, changing):
+        store.drop_hashes(secret)
 
 
 def end_sessions(cluster: Cluster, changed: Sequence[User], say: Say) -> None:
@@ -120,7 +132,10 @@ def end_sessions(cluster: Cluster, changed: Sequence[User], say: Say) -> None:
 def _tell(cluster: Cluster, store: Store, what: str, say: Say) -> None:
     """Have every node know the passwords that have a label now, one after the other."""
     environment = cluster.environment
-    accepted = {user.name: store.read(user).accepted for user in users.of(environment)}
+    found = [store.read(user) for user in users.of(environment)]
+    for secret in found:
+        store.add_hashes(secret)
+    accepted = {secret.user.name: secret.accepted for secret in found}
     for node in cluster.nodes:
         expected = {user: accepted[user] for user in users.known_to(environment, node.roles)}
         if renewal.renew(cluster, node, partial(_knows, expected), renewal.PASSWORD):

@@ -1,7 +1,12 @@
-"""Passwords in Secrets Manager, by its staging labels. The passwords themselves go in, and never come out here."""
+"""Passwords in Secrets Manager, by its staging labels, and beside each version the hash by which nodes check it.
+
+The passwords themselves go in. They come out only where a version's hash is missing: one that was made before hashes
+were kept, or by somebody who was interrupted, or by hand.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import string
@@ -23,6 +28,8 @@ class Secret:
     user: User
     versions: Mapping[str, str]
     """Label → version, of those labels that there are."""
+    hashed: frozenset[str]
+    """The versions whose hash is kept, with a label or not."""
     changed: datetime | None
     """When anything of it changed last."""
 
@@ -46,17 +53,37 @@ class Store:
             NoSecret: there is no place for them yet.
         """
         found = self._vault.describe(self._name(user))
-        return Secret(user, found.versions, found.changed)
+        tags = [key for key in found.tags if key.startswith(names.HASH_TAG)]
+        hashed = frozenset(key.removeprefix(names.HASH_TAG) for key in tags)
+        return Secret(user, found.versions, hashed, found.changed)
 
     def make_first(self, secret: Secret) -> None:
         """A password for who has none. Two who do it at once make one."""
-        name = self._name(secret.user)
+        name, content = self._name(secret.user), _new(secret)
         # The same token for both: Secrets Manager refuses the second one's content.
-        self._vault.put_first(name, _new(secret), str(uuid.uuid5(uuid.NAMESPACE_URL, name)))
+        version = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+        if self._vault.put_first(name, content, version):
+            self._keep_hash(secret, version, content)
 
     def make_next(self, secret: Secret) -> None:
         """A second password, which nobody uses yet."""
-        self._vault.put(self._name(secret.user), _new(secret), NEXT)
+        content, version = _new(secret), str(uuid.uuid4())
+        # First, so that a node never sees a version that counts and has none.
+        self._keep_hash(secret, version, content)
+        self._vault.put(self._name(secret.user), content, NEXT, ClientRequestToken=version)
+
+    def add_hashes(self, secret: Secret) -> bool:
+        """Those that are missing of versions that count; whether any was."""
+        missing = [version for version in secret.accepted if version not in secret.hashed]
+        for version in missing:
+            self._keep_hash(secret, version, self._vault.read(self._name(secret.user), VersionId=version))
+        return bool(missing)
+
+    def drop_hashes(self, secret: Secret) -> None:
+        """Those of versions that count no more."""
+        stale = sorted(secret.hashed - set(secret.accepted))
+        if stale:
+            self._vault.untag(self._name(secret.user), [f"{names.HASH_TAG}{version}" for version in stale])
 
     def use_next(self, secret: Secret) -> None:
         """The next password becomes the one in use, and the one in use the last one."""
@@ -68,6 +95,11 @@ class Store:
     def drop_last(self, secret: Secret) -> None:
         """The last password counts no more."""
         self._vault.label(self._name(secret.user), LAST, RemoveFromVersionId=secret.versions[LAST])
+
+    def _keep_hash(self, secret: Secret, version: str, content: str) -> None:
+        """Of the password in a version's content. Unsalted: nobody guesses one of `PASSWORD_LENGTH` random letters."""
+        digest = hashlib.sha256(json.loads(content)["password"].encode()).hexdigest()
+        self._vault.tag(self._name(secret.user), f"{names.HASH_TAG}{version}", digest)
 
     def _name(self, user: User) -> str:
         return names.secret(self._environment, user.name)
