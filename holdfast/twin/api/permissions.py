@@ -83,8 +83,8 @@ class Permissions:
         elif call.service == "s3":
             once = {} if request.if_none_match is None else {"s3:if-none-match": request.if_none_match}
             yield from self._of_object(*call.action.partition(" ")[::2], once)
-        elif call.action == "GetSecretValue":
-            yield from self._of_secret(json.loads(request.body)["SecretId"])
+        elif call.service == "secretsmanager" and call.action in ("GetSecretValue", "DescribeSecret"):
+            yield from self._of_secret(call.action, json.loads(request.body)["SecretId"])
         elif call.service == "ec2" and call.action.startswith("Describe"):
             yield Need(f"ec2:{call.action}", "*")
         elif call.service == "ec2" and call.action in EC2:
@@ -110,12 +110,12 @@ class Permissions:
         if default.get("SSEAlgorithm") == "aws:kms":
             yield self._through("s3", of_key, default["KMSMasterKeyID"])
 
-    def _of_secret(self, name: str) -> Iterator[Need]:
+    def _of_secret(self, action: str, name: str) -> Iterator[Need]:
         secrets = get_backend("secretsmanager")[self._account][self._region].secrets
         secret: Any = secrets.get(name)
         arn = secret.arn if secret else self._arn("secretsmanager", f"secret:{name}")
-        yield Need("secretsmanager:GetSecretValue", arn)
-        if secret and secret.kms_key_id:
+        yield Need(f"secretsmanager:{action}", arn)
+        if action == "GetSecretValue" and secret and secret.kms_key_id:
             yield self._through("secretsmanager", "kms:Decrypt", secret.kms_key_id)
 
     def _attachment(self, parameters: Mapping[str, str]) -> Iterator[Need]:

@@ -146,6 +146,25 @@ def test_another_purposes_secret_is_refused(machine: Machine) -> None:
     assert refused(get, SecretId="holdfast/local/admin") == "AccessDeniedException"
 
 
+def test_who_may_look_at_a_secret_reads_its_tags_and_not_what_is_in_it(machine: Machine) -> None:
+    key = client(machine.api, "kms").create_key()["KeyMetadata"]["Arn"]
+    secrets = client(machine.api, "secretsmanager")
+    for name in ("holdfast/local/app", "holdfast/local/admin"):
+        tags = [{"Key": "holdfast:sha256:1", "Value": "a" * 64}]
+        secrets.create_secret(Name=name, SecretString="hush", KmsKeyId=key, Tags=tags)
+    machine.may(("Look", "secretsmanager:DescribeSecret", SECRET))
+    mine = machine.client("secretsmanager")
+    assert mine.describe_secret(SecretId="holdfast/local/app")["Tags"] == [
+        {"Key": "holdfast:sha256:1", "Value": "a" * 64}
+    ]
+    assert message(mine.get_secret_value, SecretId="holdfast/local/app").startswith(
+        "role local-node is not authorized to perform: secretsmanager:GetSecretValue on "
+    )
+    assert refused(mine.describe_secret, SecretId="holdfast/local/admin") == "AccessDeniedException"
+    machine.may(("Read", "secretsmanager:GetSecretValue", SECRET))
+    assert refused(mine.describe_secret, SecretId="holdfast/local/app") == "AccessDeniedException"
+
+
 def test_a_route_is_moved_in_tables_of_the_own_environment_only(machine: Machine) -> None:
     cloud = Cloud(machine.api)
     interface = cloud.interface(cloud.a, "10.40.0.4")
