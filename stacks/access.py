@@ -96,7 +96,7 @@ def length(document: dict[str, Any]) -> int:
 
 
 def check_policies(cluster: Cluster) -> list[Problem]:
-    """A problem where IAM would refuse the policy of a node: it names every secret that the node may read."""
+    """A problem where IAM would refuse the policy of a node: it names the secret of every user that the node knows."""
     account, environment = "0" * 12, cluster.environment
     key = f"arn:aws:kms:{environment.region}:{account}:key/{'0' * 36}"
     sizes = {node.name: length(node_policy(Scope(cluster, node, key, account))) for node in cluster.nodes}
@@ -133,9 +133,12 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     read += [names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
-    own = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
+    checked = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
+    own = [names.secret(environment, user) for user in users.said_by(environment, node.roles)]
     own += [names.node_certificate(environment, node.name)] if environment.tls.on else []
     yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", [scope.secret(name) for name in own])
+    # Versions and tags, among which are the hashes by which it checks a password; never the password.
+    yield _allow("HashesOfUsers", "secretsmanager:DescribeSecret", [scope.secret(name) for name in checked])
     yield _allow("Read", "s3:GetObject", scope.objects(*read), scope.ours)
     yield _allow("Write", "s3:PutObject", scope.objects(*write), scope.ours)
     if data:

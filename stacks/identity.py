@@ -186,7 +186,8 @@ class IdentityStack(Stack):
         """A place for the password of each user. What is in it no state, plan or output ever sees."""
         secrets = {user: self._add_secret(user) for user in users.of(self.environment)}
         arns = {user.name: secret.arn for user, secret in secrets.items()}
-        run_holdfast(self, "passwords", "secrets ensure", arns)
+        # Where hashes are kept: a deploy adds those of passwords that were made before there were any.
+        run_holdfast(self, "passwords", "secrets ensure", arns | {"hashes in": names.HASH_TAG})
 
     def _add_certificates(self) -> None:
         """A place for the certificate of each node; and those that no node reads, of the authority and of clients."""

@@ -208,6 +208,7 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "api_endpoint": environment.node_api_endpoint,
         "program": program().sha256,
         "secrets": {user: names.secret(environment, user) for user in users.known_to(environment, node.roles)},
+        "logins": users.said_by(environment, node.roles),
         "certificate": names.node_certificate(environment, node.name) if environment.tls.on else None,
         "data": _slots(cluster, Role.DATA),
         "sentinels": _slots(cluster, Role.SENTINEL),

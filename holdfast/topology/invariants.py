@@ -32,7 +32,7 @@ from holdfast.topology.spec import (
     TieredLayout,
     TlsMode,
 )
-from holdfast.topology.users import OWN
+from holdfast.topology.users import OWN, RENEW
 
 MINIMUM_PREFIX, MAXIMUM_PREFIX = 16, 24
 """A VPC is at most a /16; a sixteenth of a /24 is a /28, the smallest subnet that AWS has."""
@@ -251,7 +251,7 @@ def sentinels_are_quick_enough(environment: Environment) -> Iterator[Problem]:
 def applications_are_some_and_not_our_own(environment: Environment) -> Iterator[Problem]:
     if not environment.applications:
         yield Problem("applications", "none", "at least one, or no such key: then there is one, app")
-    taken = {user.name for user in OWN} | {"default"}
+    taken = {user.name for user in OWN} | {"default", RENEW}
     for name, application in environment.applications.items():
         if not application.commands:
             yield Problem(f"applications.{name}.commands", "none", "at least one group, or no such key: then all")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -33,15 +34,24 @@ RETRY = 2.0
 USED = "AWSCURRENT"
 """Secrets Manager's label of what is in use."""
 
+ACCEPTED = ("AWSPENDING", "AWSPREVIOUS")
+"""Its labels of the passwords that may be said beside the one in use: the next one, or the last one."""
+
+HASH_TAG = "holdfast:sha256:"
+"""Begins the key of the tag that has a password's hash: then comes the id of its version."""
+
 LOST = (409, 412)
 """HTTP statuses of a conditional write that another one won, or is just winning."""
 
 
 @dataclass(frozen=True)
-class Password:
+class Hash:
+    """A password, as those know it who check it."""
+
     version: str
-    """As Secrets Manager calls it: no secret."""
-    text: str
+    """As Secrets Manager calls it."""
+    sha256: str
+    """64 digits of lower-case hexadecimal, as Redis takes it."""
 
 
 @dataclass(frozen=True)
@@ -152,23 +162,52 @@ class Cloud:
             NetworkInterfaceId=self._interface or aws.interface_id(),
         )
 
-    def password(self, user: str, label: str) -> Password | None:
-        """The password of a Redis user that has this staging label, or None where none has."""
-        found = self._secret(self._identity.secrets[user], label)
-        return Password(found[0], found[1]["password"]) if found else None
+    def hashes(self, user: str) -> list[Hash]:
+        """Of the passwords of a Redis user that count, the one in use first; none where it has no password yet.
+
+        Raises:
+            LookupError: it is to be deleted, or there is no hash of one of them.
+        """
+        name = self._identity.secrets[user]
+        answer: dict[str, Any] = self._api.json("secretsmanager", "DescribeSecret", SecretId=name)
+        if answer.get("DeletedDate"):
+            raise LookupError(f"{name} is scheduled for deletion; accepted: a secret that stays")
+        stages = (answer.get("VersionIdsToStages") or {}).items()
+        labelled = {label: version for version, labels in stages for label in labels}
+        if USED not in labelled:
+            return []
+        tags = {tag["Key"]: tag["Value"] for tag in answer.get("Tags") or []}
+        versions = dict.fromkeys(labelled[label] for label in (USED, *ACCEPTED) if label in labelled)
+        return [Hash(version, self._hash(name, tags, version)) for version in versions]
+
+    def password(self, user: str, version: str) -> str | None:
+        """That version of the password of a Redis user, or None where it is gone."""
+        found = self._secret(self._identity.secrets[user], VersionId=version)
+        return found[1]["password"] if found else None
 
     def certificate(self) -> Certificate | None:
         """This machine's certificate, or None where there is none yet."""
-        found = self._secret(str(self._identity.certificate), USED)
+        found = self._secret(str(self._identity.certificate), VersionStage=USED)
         if found is None:
             return None
         version, content = found
         return Certificate(version, content["ends"], content["ca"], content["certificate"] + content["key"])
 
-    def _secret(self, name: str, label: str) -> tuple[str, dict[str, str]] | None:
-        """Version and content of what has this staging label, or None where nothing has."""
+    def _hash(self, name: str, tags: Mapping[str, str], version: str) -> str:
+        found = tags.get(key := HASH_TAG + version)
+        # It becomes a part of a line of rules.
+        if found is None or not re.fullmatch("[0-9a-f]{64}", found):
+            has = "no tag" if found is None else f"{found!r} in the tag"
+            raise LookupError(
+                f"{name} has {has} {key}; accepted: the SHA-256 of that version's password, which the next deploy or "
+                f"`holdfast secrets ensure {self._identity.environment}` writes"
+            )
+        return found
+
+    def _secret(self, name: str, **which: str) -> tuple[str, dict[str, str]] | None:
+        """Version and content of what has this VersionStage or VersionId, or None where nothing has."""
         try:
-            answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=name, VersionStage=label)
+            answer = self._api.json("secretsmanager", "GetSecretValue", SecretId=name, **which)
         except aws.Refused as refused:
             if refused.code == "ResourceNotFoundException":
                 return None

@@ -47,8 +47,8 @@ def _addresses(me: Identity) -> None:
 
 def _secrets(me: Identity) -> None:
     cloud = Cloud(me)
-    passwords, own = secrets.fetch(me, cloud), certificate.fetch(me, cloud)
-    secrets.tell_which(passwords)
+    fetched, own = secrets.fetch(me, cloud), certificate.fetch(me, cloud)
+    secrets.tell_which(fetched.hashes)
     if own:
         certificate.tell_which(own)
 

@@ -33,7 +33,9 @@ class Identity:
     api_endpoint: str | None
     program: str
     secrets: dict[str, str]
-    """Redis user → name in Secrets Manager, of those whose password this machine needs."""
+    """Redis user → name in Secrets Manager, of those whose password this machine checks."""
+    logins: list[str]
+    """Of these, the users as whom this machine logs in: it may read their passwords, and of the others the hashes."""
     certificate: str | None
     """Name in Secrets Manager of this machine's certificate, with its key; None without TLS."""
     data: dict[str, str]

@@ -17,7 +17,7 @@ from holdfast_node import certificate, gateway, resp, secrets
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
-from holdfast_node.secrets import ADMIN, SENTINEL
+from holdfast_node.secrets import REPLICATION, SENTINEL
 
 ASKED = Path("/run/holdfast-node/renew")
 """Whenever it changes, systemd runs this (holdfast-renew.path)."""
@@ -59,21 +59,20 @@ def renew(identity: Identity, cloud: Cloud, *, with_certificate: bool) -> None:
     Raises:
         Failed: somebody did not take it; nothing is reported as known then.
     """
-    passwords = secrets.fetch(identity, cloud)
+    fetched = secrets.fetch(identity, cloud)
     own = certificate.fetch(identity, cloud) if with_certificate else None
-    used = {user: known[0].text for user, known in passwords.items()}
     known = certificate.known()
     certified = own is not None and (known is None or known.version != own.version)
     try:
         if identity.has("data"):
-            login = resp.Credentials(ADMIN, used[ADMIN])
-            _tell(identity.address, identity.redis_port, login, partial(_tell_redis, used=used, certified=certified))
+            tell = partial(_tell_redis, used=fetched.used, certified=certified)
+            _tell(identity.address, identity.redis_port, secrets.login_of_renew(), tell)
         if identity.has("sentinel"):
             login = secrets.login_at_sentinels(identity)
-            tell = partial(_tell_sentinel, identity=identity, used=used)
+            tell = partial(_tell_sentinel, identity=identity, used=fetched.used)
             _tell(identity.address, identity.sentinel_port, login, tell)
         if identity.has("gateway"):
-            _replace_map(secrets.haproxy_map(passwords))
+            _replace_map(secrets.haproxy_map(fetched.hashes))
             if own and certified and known and known.authority == certificate.digest(own.authority):
                 _replace_certificate(own.pem)
             elif certified:
@@ -83,7 +82,7 @@ def renew(identity: Identity, cloud: Cloud, *, with_certificate: bool) -> None:
             _restart("holdfast-sentinel.service")
     except (OSError, resp.Refused) as error:
         raise Failed(f"a service here did not take what is new: {error}") from None
-    secrets.tell_which(passwords)
+    secrets.tell_which(fetched.hashes)
     if own:
         certificate.tell_which(own)
     say("every service here has what is new")
@@ -101,7 +100,7 @@ def set_passwords(acl: str) -> Iterator[tuple[str, ...]]:
 def _tell_redis(redis: resp.Client, used: Mapping[str, str], certified: bool) -> None:
     for words in set_passwords((secrets.FOLDER / "users.acl").read_text(encoding="utf-8")):
         redis.call(*words)
-    redis.call("CONFIG", "SET", "masterauth", used["replication"])
+    redis.call("CONFIG", "SET", "masterauth", used[REPLICATION])
     if certified:
         # Of the same name as before, but Redis reads it anew. Its key is in it.
         redis.call("CONFIG", "SET", "tls-cert-file", certificate.FOLDER / certificate.OF_REDIS)

@@ -1,20 +1,22 @@
-"""Fetches the passwords and puts them where services read them: on tmpfs, each readable by its user only.
+"""Fetches hashes and passwords and puts them where services read them: on tmpfs, each readable by its user only.
 
+Who only checks a password has its hash. This machine has the passwords of those users alone as whom it logs in.
 A user has one password that is used, and while it changes a second one that is accepted too: see renewal.py.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from holdfast_node import certificate
 from holdfast_node.aws import Refused
-from holdfast_node.cloud import USED, Cloud, Password, patiently
+from holdfast_node.cloud import Cloud, Hash, patiently
 from holdfast_node.files import HAPROXY, PROGRAM, REDIS, write_private
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -24,63 +26,76 @@ FOLDER = Path("/run/holdfast")
 SETTINGS = Path("/etc/holdfast")
 """Where what each user may do is, from this machine's user-data."""
 
-ACCEPTED = ("AWSPENDING", "AWSPREVIOUS")
-"""Staging labels of the passwords that may be said beside the one in use: the next one, or the last one."""
-
 NAMED = "#<([a-z0-9-]+)>"
 """What stands for the hashes of a user's passwords in the user-data's ACL files."""
 
-NODE, SENTINEL, ADMIN = "node", "sentinel", "admin"
-"""The users of whom this program needs the password itself: its own, the one that it gives to Sentinel, and the one
-with which it changes passwords."""
+NODE, SENTINEL, REPLICATION = "node", "sentinel", "replication"
+"""The users as whom somebody here logs in: this program, Sentinel, Redis as a replica."""
+
+RENEW = "renew"
+"""The user with which this program changes passwords at the Redis of its own machine."""
 
 LOGIN = "node.json"
 """This program's own user and password."""
 
-Passwords = Mapping[str, Sequence[Password]]
+OF_RENEW = "renew-password"
+"""The password of that user: no other machine has it, and nothing in the cloud."""
+
+Hashes = Mapping[str, Sequence[Hash]]
 """User → the password that is used, then others that are accepted."""
 
 
-def fetch(identity: Identity, cloud: Cloud) -> Passwords:
+@dataclass(frozen=True)
+class Fetched:
+    hashes: Hashes
+    used: Mapping[str, str]
+    """User → the password that is used, of those as whom this machine logs in."""
+
+
+def fetch(identity: Identity, cloud: Cloud) -> Fetched:
     """Write what the roles need (users and logins of each service); tries until it has all.
 
     An application that was removed since this machine's user-data was made is left out: its secret never comes.
     """
-    found = {user: _passwords(cloud, user) for user in _there(identity, cloud)}
-    used = {user: passwords[0].text for user, passwords in found.items()}
+    hashes, used = dict[str, Sequence[Hash]](), dict[str, str]()
+    for user in _there(identity, cloud):
+        hashes[user], password = _of_user(cloud, user, with_password=user in identity.logins)
+        if password is not None:
+            used[user] = password
     if identity.has("data"):
-        _write_users("users.acl", found)
-        login_of_replicas = f"masteruser replication\nmasterauth {used['replication']}\n"
+        own = Hash("", hashlib.sha256(_password_of_renew().encode()).hexdigest())
+        _write_users("users.acl", {**hashes, RENEW: [own]})
+        login_of_replicas = f"masteruser {REPLICATION}\nmasterauth {used[REPLICATION]}\n"
         write_private(FOLDER / "redis-auth.conf", login_of_replicas, REDIS)
     if identity.has("sentinel") and identity.since_6_2:
-        _write_users("sentinel-users.acl", found)
+        _write_users("sentinel-users.acl", hashes)
     if identity.has("sentinel"):
         write_private(FOLDER / "sentinel-auth.conf", logins_of_sentinel(identity, used), REDIS)
     if identity.has("gateway"):
-        write_private(FOLDER / "haproxy.map", haproxy_map(found), HAPROXY)
+        write_private(FOLDER / "haproxy.map", haproxy_map(hashes), HAPROXY)
     write_private(FOLDER / LOGIN, json.dumps([NODE, used[NODE]]), PROGRAM)
     say("fetched the passwords that this node needs")
-    return found
+    return Fetched(hashes, used)
 
 
-def users(acl: str, passwords: Passwords) -> str:
+def users(acl: str, hashes: Hashes) -> str:
     """The content of Redis' ACL file: `acl` without comments, with the hashes of each user's passwords for its name.
 
     Users without passwords are left out.
     """
 
-    def hashes(name: re.Match[str]) -> str:
-        return " ".join(f"#{_hash(password.text)}" for password in passwords[name[1]])
+    def written(name: re.Match[str]) -> str:
+        return " ".join(f"#{one.sha256}" for one in hashes[name[1]])
 
     lines = [line for line in acl.splitlines() if line.startswith("user ")]
-    known = [line for line in lines if passwords.keys() >= set(re.findall(NAMED, line))]
-    return "".join(re.sub(NAMED, hashes, line) + "\n" for line in known)
+    known = [line for line in lines if hashes.keys() >= set(re.findall(NAMED, line))]
+    return "".join(re.sub(NAMED, written, line) + "\n" for line in known)
 
 
-def haproxy_map(passwords: Passwords) -> str:
-    """What HAProxy looks up: which logins its statistics accept."""
-    logins = [base64.b64encode(f"metrics:{it.text}".encode()).decode() for it in passwords["metrics"]]
-    return "".join(f"{login} metrics\n" for login in logins)
+def haproxy_map(hashes: Hashes) -> str:
+    """What HAProxy looks up: whose password has which hash, of those that its statistics accept."""
+    # Its converter `hex` writes capitals.
+    return "".join(f"{one.sha256.upper()} metrics\n" for one in hashes["metrics"])
 
 
 def logins_of_sentinel(identity: Identity, used: Mapping[str, str]) -> str:
@@ -93,9 +108,9 @@ def logins_of_sentinel(identity: Identity, used: Mapping[str, str]) -> str:
     return f"{at_redis}requirepass {used[NODE]}\n"
 
 
-def tell_which(passwords: Passwords) -> None:
+def tell_which(hashes: Hashes) -> None:
     """Note which passwords all services here know by now: see `versions`."""
-    known = {user: [password.version for password in passwords[user]] for user in passwords}
+    known = {user: [one.version for one in hashes[user]] for user in hashes}
     write_private(FOLDER / "versions.json", json.dumps(known), PROGRAM)
 
 
@@ -117,6 +132,11 @@ def login_at_sentinels(identity: Identity) -> Credentials:
     return mine if identity.since_6_2 else mine._replace(user="default")
 
 
+def login_of_renew() -> Credentials:
+    """That of who changes passwords at the Redis here. Raises OSError where it was never written."""
+    return Credentials(RENEW, (FOLDER / OF_RENEW).read_text(encoding="utf-8"))
+
+
 def _there(identity: Identity, cloud: Cloud) -> list[str]:
     """The users of whom this machine needs to know, but for those that a later deploy has removed."""
     try:
@@ -130,18 +150,27 @@ def _there(identity: Identity, cloud: Cloud) -> list[str]:
     return [user for user in identity.secrets if user not in gone]
 
 
-def _write_users(file: str, passwords: Passwords) -> None:
-    write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), passwords), REDIS)
+def _write_users(file: str, hashes: Hashes) -> None:
+    write_private(FOLDER / file, users((SETTINGS / file).read_text(encoding="utf-8"), hashes), REDIS)
 
 
-def _hash(password: str) -> str:
-    return hashlib.sha256(password.encode()).hexdigest()
+def _password_of_renew() -> str:
+    """Made once in a boot: a Redis that runs goes on knowing it."""
+    file = FOLDER / OF_RENEW
+    if not file.exists():
+        # As root, who alone reads it then.
+        write_private(file, token_hex(32))
+    return file.read_text(encoding="utf-8")
 
 
-def _passwords(cloud: Cloud, user: str) -> list[Password]:
-    def ask() -> list[Password] | None:
-        used = cloud.password(user, USED)
-        others = [cloud.password(user, label) for label in ACCEPTED] if used else []
-        return [used, *(other for other in others if other and other != used)] if used else None
+def _of_user(cloud: Cloud, user: str, *, with_password: bool) -> tuple[list[Hash], str | None]:
+    def ask() -> tuple[list[Hash], str | None] | None:
+        hashes = cloud.hashes(user)
+        if not hashes:
+            return None
+        if not with_password:
+            return hashes, None
+        password = cloud.password(user, hashes[0].version)
+        return (hashes, password) if password else None
 
     return patiently(f"secret of {user}", ask, f"{user} has no password yet: `holdfast secrets ensure` makes it")

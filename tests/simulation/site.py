@@ -34,6 +34,7 @@ from holdfast_node import (
 from holdfast_node.cloud import ORDER_COUNTS
 from holdfast_node.identity import Identity
 from holdfast_node.resp import Credentials
+from holdfast_node.secrets import Fetched
 
 from tests.simulation import loop, redis_model, sentinel_model, waiting
 from tests.simulation.clients import Direct, Writer
@@ -293,7 +294,7 @@ class Site:
             environment="lab", node=node.host.name, zone="a", region="", roles=list(node.roles),
             address=node.host.address, leader_endpoint="", replica_endpoint="",
             floating=list(PAIR) if self.tables else [], sentinel_id="", volume_id="", bucket="", api_endpoint=None,
-            program="", secrets={}, certificate=None,
+            program="", secrets={}, logins=[], certificate=None,
             data=self.slots_having(DATA), sentinels=self.slots_having(SENTINEL), gateways=self.slots_having(GATEWAY),
             redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
             detection=0.6, crowded=1000, since_6_2=True, since_7_0=True,
@@ -645,7 +646,7 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         def __truediv__(self, _: str) -> Any:
             return SimpleNamespace(read_text=lambda **_: "")
 
-    users = {user: [SimpleNamespace(text="")] for user in (renewal.ADMIN, renewal.SENTINEL, "replication")}
+    used = dict.fromkeys((renewal.SENTINEL, renewal.REPLICATION), "")
     other = SimpleNamespace(version="2", authority="another", pem="")
     hand_over = handover.Handover.do
 
@@ -677,7 +678,8 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         patches.enter_context(patch.object(report.secrets, "versions", lambda: {}))
         patches.enter_context(patch.object(report.secrets, "login", lambda *_: _login()))
         patches.enter_context(patch.object(report.secrets, "login_at_sentinels", lambda _: _login()))
-        patches.enter_context(patch.object(report.secrets, "fetch", lambda *_: users))
+        patches.enter_context(patch.object(report.secrets, "login_of_renew", _login))
+        patches.enter_context(patch.object(report.secrets, "fetch", lambda *_: Fetched({}, used)))
         patches.enter_context(patch.object(report.secrets, "FOLDER", Folder()))
         patches.enter_context(patch.object(report.secrets, "haproxy_map", lambda _: ""))
         patches.enter_context(patch.object(report.secrets, "tell_which", lambda _: None))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.topology import names
 from holdfast.topology.users import OWN
 from holdfast.twin.api.policies import Need, grant
 
@@ -49,7 +50,11 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
     }
     assert {statement["Effect"] for statement in policy(stacks, "prod-a1")} == {"Allow"}
     assert allowed == {
-        *(("secretsmanager:GetSecretValue", secret(user)) for user in (*USERS, "tls/node/prod-a1")),
+        *(
+            ("secretsmanager:GetSecretValue", secret(user))
+            for user in ("replication", "sentinel", "node", "tls/node/prod-a1")
+        ),
+        *(("secretsmanager:DescribeSecret", secret(user)) for user in USERS),
         ("s3:GetObject", f"{bucket}/node/*.pyz"),
         ("s3:GetObject", f"{bucket}/bootstrap/leader.json"),
         ("s3:GetObject", f"{bucket}/orders/failover.json"),
@@ -75,23 +80,23 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
 
 
 def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
-    data = ["OwnSecrets", "Read", "Write", "BeginOnce", "TellMissingFromForbidden", "KeyThroughThose"]
+    data = ["OwnSecrets", "HashesOfUsers", "Read", "Write", "BeginOnce", "TellMissingFromForbidden", "KeyThroughThose"]
     others = [sid for sid in data if sid != "BeginOnce"]
     volume = ["FindOwnVolume", "AttachOwnVolume", "GrantForAttachment"]
-    for node, sids, users in (
-        ("tiered-data-a1", [*data, *volume], USERS),
-        (
-            "tiered-gateway-b1",
-            [*others, "FindFloatingPair", "MoveFloatingPair", "WhoHoldsFloatingPair"],
-            ("metrics", "node"),
-        ),
-        ("tiered-sentinel-c1", [*others, *volume], ("app", "sentinel", "node")),
+    gateway = ["FindFloatingPair", "MoveFloatingPair", "WhoHoldsFloatingPair"]
+    for node, sids, checks, logs_in_as in (
+        ("tiered-data-a1", [*data, *volume], USERS, ("replication", "node")),
+        ("tiered-gateway-b1", [*others, *gateway], ("metrics", "node"), ("node",)),
+        ("tiered-sentinel-c1", [*others, *volume], ("app", "sentinel", "node"), ("sentinel", "node")),
     ):
         assert [it["Sid"] for it in policy(stacks, node)] == sids
         reads_holders = any(one.endswith("/holders.json") for one in statement(stacks, node, "Read")["Resource"])
         assert reads_holders is ("FindOwnVolume" in sids)
         read = statement(stacks, node, "OwnSecrets")["Resource"]
-        assert read == [secret(it, "tiered") for it in (*users, f"tls/node/{node}")]
+        assert read == [secret(it, "tiered") for it in (*logs_in_as, f"tls/node/{node}")]
+        hashed = statement(stacks, node, "HashesOfUsers")
+        assert hashed["Action"] == "secretsmanager:DescribeSecret"
+        assert hashed["Resource"] == [secret(it, "tiered") for it in checks]
 
 
 @pytest.mark.parametrize("environment", ["prod", "tiered"])
@@ -190,9 +195,16 @@ def test_a_deploy_makes_the_passwords_once_there_is_a_place_for_them(stacks: Sta
     passwords = stacks["prod-identity"]["resource"]["terraform_data"]["passwords"]
     (made,) = passwords["provisioner"]
     assert made["local-exec"]["command"].endswith("holdfast secrets ensure prod")
+    # And once in an environment whose passwords were made before there were hashes of them.
     assert passwords["triggers_replace"] == {
-        user: f"${{aws_secretsmanager_secret.secret-{user}.arn}}" for user in USERS
+        **{user: f"${{aws_secretsmanager_secret.secret-{user}.arn}}" for user in USERS},
+        "hashes in": names.HASH_TAG,
     }
+
+
+def test_terraform_leaves_hashes_alone(stacks: Stacks) -> None:
+    (provider,) = stacks["prod-identity"]["provider"]["aws"]
+    assert any(names.HASH_TAG.startswith(prefix) for prefix in provider["ignore_tags"][0]["key_prefixes"])
 
 
 def test_the_bucket_is_encrypted_closed_and_refuses_plain_text(stacks: Stacks) -> None:

@@ -131,9 +131,10 @@ def test_a_nodes_policy_refuses_every_attempt(
         ("s3:PutObject", "arn:aws:s3:::*/members.json", [("write members.json", "allowed")]),
         ("s3:PutObject", "arn:aws:s3:::*/bootstrap/*", [("write bootstrap/leader.json", "allowed")]),
         ("ec2:AttachVolume", "*", ["attach another's volume to itself", "attach its own volume to another"]),
-        ("secretsmanager:GetSecretValue", "*", ["read holdfast/local/tls/authority"]),
+        ("secretsmanager:GetSecretValue", "*", ["read holdfast/local/tls/authority", "read holdfast/local/app"]),
+        ("secretsmanager:DescribeSecret", "*", ["look at holdfast/local/tls/authority"]),
     ],
-    ids=["another's report", "members", "bootstrap record", "volumes", "secrets"],
+    ids=["another's report", "members", "bootstrap record", "volumes", "secrets", "hashes"],
 )
 def test_a_policy_that_allows_more_is_noticed(
     instant: Api, environment: Environment, connect: Connect, action: str, resource: str, noticed: list[Any]

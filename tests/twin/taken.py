@@ -157,15 +157,18 @@ def _on_the_bucket(taken: Taken, other: Node) -> Iterator[Attempt]:
 
 def _on_secrets(taken: Taken, other: Node) -> Iterator[Attempt]:
     environment, secrets = taken.environment, taken.client("secretsmanager")
-    known = users.known_to(environment, taken.node.roles)
+    known, said = (of(environment, taken.node.roles) for of in (users.known_to, users.said_by))
     foreign = [
-        *(names.secret(environment, user.name) for user in users.of(environment) if user.name not in known),
+        *(names.secret(environment, user.name) for user in users.of(environment) if user.name not in said),
         *(names.client_certificate(environment, application) for application in environment.applications),
         names.node_certificate(environment, other.name),
         names.authority(environment),
     ]
     for name in foreign:
         yield f"read {name}", lacking(secrets.get_secret_value, SecretId=name), "secretsmanager:GetSecretValue"
+    unknown = [names.secret(environment, user.name) for user in users.of(environment) if user.name not in known]
+    for name in [*unknown, names.node_certificate(environment, other.name), names.authority(environment)]:
+        yield f"look at {name}", lacking(secrets.describe_secret, SecretId=name), "secretsmanager:DescribeSecret"
 
 
 def _on_volumes(taken: Taken, other: Node) -> Iterator[Attempt]:

@@ -36,6 +36,7 @@ def identity() -> Identity:
         api_endpoint=None,
         program="f" * 64,
         secrets={user: f"holdfast/local/{user}" for user in ("app", "replication", "sentinel", "metrics", "node")},
+        logins=["replication", "sentinel", "node"],
         data=NODES,
         sentinels=NODES,
         gateways=NODES,

@@ -215,11 +215,12 @@ def test_sentinels_of_redis_6_0_detect_nothing_within_a_second(tmp_path: Path) -
 
 
 def test_an_application_is_no_user_of_ours_and_may_what_redis_can_tell_apart(tmp_path: Path) -> None:
-    applications = {"node": {}, "shop": {"channels": ["shop:*"]}}
+    applications = {"node": {}, "renew": {}, "shop": {"channels": ["shop:*"]}}
     content = VALID | {"applications": applications}
     content["machines"] = {"node": VALID["machines"]["node"] | {"image": "ubuntu-22.04"}}
     assert problems(tmp_path, content) == {
         "applications.node": "it, which is a user of every environment | another name",
+        "applications.renew": "it, which is a user of every environment | another name",
         "applications.shop.channels": (
             "some, on machines.node.image ubuntu-22.04, whose Redis 6.0 cannot limit them | nothing, or a newer "
             "distribution"

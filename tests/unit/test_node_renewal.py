@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 import json
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 from holdfast_node import certificate, gateway, renewal, resp, secrets
-from holdfast_node.cloud import Certificate, Password
+from holdfast_node.cloud import Certificate, Hash
 from holdfast_node.identity import Identity
 
 ACL = """\
@@ -25,6 +24,7 @@ user default off
 user app on #<app> ~* +get
 user admin on #<admin> +@all
 """
+OF_REDIS = f"{ACL}user renew on #<renew> +acl|setuser\n"
 
 
 class Cloud:
@@ -33,12 +33,23 @@ class Cloud:
     def users(self) -> None:
         return None
 
-    def password(self, user: str, label: str) -> Password | None:
-        kept = {"AWSCURRENT": Password("v1", f"of {user}"), "AWSPENDING": Password("v2", f"next of {user}")}
-        return kept.get(label)
+    def hashes(self, user: str) -> list[Hash]:
+        texts = {"v1": f"of {user}", "v2": f"next of {user}"}
+        return [Hash(version, sha256(text)) for version, text in texts.items()]
+
+    def password(self, user: str, version: str) -> str:
+        assert (user in LOGINS, version) == (True, "v1")
+        return f"of {user}"
 
     def certificate(self) -> Certificate:
         return Certificate("c2", "2030-01-01T00:00:00+00:00", "the authority's\n", "new one\nits key\n")
+
+
+LOGINS = ["replication", "sentinel", "node"]
+
+
+def sha256(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -98,19 +109,22 @@ def haproxy(path: Path, transaction: bytes = b"Transaction created for certifica
 def node(identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Identity:
     """Of this machine: nothing runs yet."""
     for file in ("users.acl", "sentinel-users.acl"):
-        (tmp_path / file).write_text(ACL)
+        (tmp_path / file).write_text(OF_REDIS if file == "users.acl" else ACL)
     (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "renew-password").write_text("of renew")
     monkeypatch.setattr(secrets, "SETTINGS", tmp_path)
     monkeypatch.setattr(secrets, "FOLDER", tmp_path / "run")
     monkeypatch.setattr(certificate, "FOLDER", tmp_path / "run")
     monkeypatch.setattr(gateway, "SOCKET", tmp_path / "haproxy")
     monkeypatch.setattr(shutil, "chown", lambda *_: None)
     known = dict.fromkeys(("app", "admin", "replication", "sentinel", "metrics", "node"), "")
-    return dataclasses.replace(identity, address="127.0.0.1", redis_port=1, sentinel_port=1, secrets=known)
+    return dataclasses.replace(
+        identity, address="127.0.0.1", redis_port=1, sentinel_port=1, secrets=known, logins=LOGINS
+    )
 
 
 def hashes(user: str) -> tuple[str, ...]:
-    return tuple(f"#{hashlib.sha256(text.encode()).hexdigest()}" for text in (f"of {user}", f"next of {user}"))
+    return tuple(f"#{sha256(text)}" for text in (f"of {user}", f"next of {user}"))
 
 
 SET_PASSWORDS = [("ACL", "SETUSER", user, "resetpass", *hashes(user)) for user in ("app", "admin")]
@@ -132,8 +146,9 @@ def test_everybody_who_runs_is_told(node: Identity) -> None:
     with haproxy(gateway.SOCKET) as told:
         renew(dataclasses.replace(node, redis_port=redis.port, sentinel_port=sentinel.port))
     assert redis.told == [
-        ("AUTH", "admin", "of admin"),
+        ("AUTH", "renew", "of renew"),
         *SET_PASSWORDS,
+        ("ACL", "SETUSER", "renew", "resetpass", hashes("renew")[0]),
         ("CONFIG", "SET", "masterauth", "of replication"),
     ]
     assert sentinel.told == [
@@ -143,7 +158,7 @@ def test_everybody_who_runs_is_told(node: Identity) -> None:
         ("SENTINEL", "SET", "local", "auth-pass", "of sentinel"),
         ("SENTINEL", "CONFIG", "SET", "sentinel-pass", "of sentinel"),
     ]
-    login = [base64.b64encode(f"metrics:{text}".encode()).decode() for text in ("of metrics", "next of metrics")]
+    login = [hashed.removeprefix("#").upper() for hashed in hashes("metrics")]
     assert told == [
         "prepare map /run/holdfast/haproxy.map",
         f"add map @7 /run/holdfast/haproxy.map <<\n{login[0]} metrics\n{login[1]} metrics\n",

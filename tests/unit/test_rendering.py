@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import yaml
 
 from holdfast.rendering import check_user_data, program, render_files, user_data, user_data_base64
 from holdfast.topology import Cluster, Environment, environment_files, load_environment
-from holdfast.topology.spec import Distribution
+from holdfast.topology.spec import Distribution, Role
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {file.stem: load_environment(file) for file in environment_files(ROOT / "environments")}
@@ -432,6 +433,29 @@ def test_of_several_applications_none_replaces_what_another_one_runs(image: str,
     assert rules["stock"].endswith(f" {none}")
     assert "script" not in rules["library"]
     assert "function" not in rules["library"]
+
+
+@pytest.mark.parametrize("image", Distribution)
+def test_none_but_who_administers_and_the_node_program_of_the_machine_changes_users(image: str) -> None:
+    """With rules that Redis 6.0 has too, and nothing else that this user may."""
+    files = first(on(PROD, image))
+    lines = [line for line in files["/etc/holdfast/users.acl"].splitlines() if line.startswith("user ")]
+    assert "user renew on #<renew> +acl|setuser +config|set" in lines
+    rules = {line.split()[1]: set(line.split()[2:]) for line in lines}
+    all_but_some = {user for user, words in rules.items() if "+@all" in words and "-@admin" in words}
+    may = {user for user, words in rules.items() if {"+@all", "+acl", "+acl|setuser", "+acl|load"} & words}
+    assert may - all_but_some == {"admin", "renew"}
+    assert "renew" not in json.loads(files["/etc/holdfast/node.json"])["secrets"], "no password in the cloud"
+    assert "renew" not in files.get("/etc/holdfast/sentinel-users.acl", "")
+
+
+@pytest.mark.parametrize(
+    ("role", "users"), [("data", ["replication", "node"]), ("gateway", ["node"]), ("sentinel", ["sentinel", "node"])]
+)
+def test_a_machine_logs_in_as_its_own_parts_alone(role: str, users: list[str]) -> None:
+    cluster = Cluster.of(ENVIRONMENTS["prod"])
+    node = replace(cluster.nodes[0], roles=frozenset({Role(role)}))
+    assert json.loads(render_files(cluster, node)["/etc/holdfast/node.json"])["logins"] == users
 
 
 @pytest.mark.parametrize("image", Distribution)

@@ -1,5 +1,6 @@
 """Who has a node has its role's keys, and no more than that role is for. The roles of `tiered`: twin/layouts."""
 
+import hashlib
 import itertools
 import socket
 from contextlib import closing
@@ -10,9 +11,10 @@ import pytest
 from holdfast.drill.cluster import Cluster
 from holdfast.ops import cloud
 from holdfast.topology import Cluster as Topology
-from holdfast.topology import Node, find_environment, load_environment, ports
+from holdfast.topology import Node, find_environment, load_environment, names, ports, users
 from holdfast.twin import client
 from tests.twin import taken
+from tests.twin.passwords import password
 from tests.twin.taken import Taken, lacking
 
 ENVIRONMENT = load_environment(find_environment("local"))
@@ -28,6 +30,21 @@ def test_the_keys_of_a_node_open_nothing_of_others(cluster: Cluster, node: Node)
     tried = list(taken.attempts(_taken(node), other))
     assert len(tried) >= 15
     assert [(what, found) for what, found, expected in tried if found != expected] == []
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
+def test_the_keys_of_a_node_read_no_password_of_an_application_or_of_a_person(cluster: Cluster, node: Node) -> None:
+    """It has the hashes of these, by which it lets them in, and nothing that it could say elsewhere."""
+    secrets, everybody = _taken(node).client("secretsmanager"), [user.name for user in users.of(ENVIRONMENT)]
+    came = {user: lacking(secrets.get_secret_value, SecretId=names.secret(ENVIRONMENT, user)) for user in everybody}
+    allowed = {user for user, what in came.items() if what == "allowed"}
+    assert allowed == {"node", "replication", "sentinel"}
+    assert {came[user] for user in {*everybody} - allowed} == {"secretsmanager:GetSecretValue"}
+    for user in everybody:
+        found = secrets.describe_secret(SecretId=names.secret(ENVIRONMENT, user))
+        assert "SecretString" not in found
+        hashes = [tag["Value"] for tag in found["Tags"] if tag["Key"].startswith(names.HASH_TAG)]
+        assert hashlib.sha256(password(ENVIRONMENT, user).encode()).hexdigest() in hashes
 
 
 def test_a_gateway_moves_no_route_of_another_environment(cluster: Cluster) -> None:

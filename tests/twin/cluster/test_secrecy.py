@@ -1,4 +1,5 @@
-"""Passwords are in Secrets Manager, and on machines in files of their users alone: nowhere else that anything keeps."""
+"""Passwords are in Secrets Manager, and on machines those of its own parts, in files of their users alone: nowhere else
+that anything keeps."""
 
 import base64
 import gzip
@@ -21,10 +22,12 @@ ON_MACHINES = {
     "run/holdfast/node.json",
     "run/holdfast/sentinel-auth.conf",
     "run/holdfast/redis-auth.conf",
-    "run/holdfast/haproxy.map",
     # Sentinel rewrites its configuration, and has its password for Redis in it.
     "var/lib/holdfast/sentinel/sentinel.conf",
 }
+LOG_IN_HERE = {"node", "replication", "sentinel"}
+"""The users as whom a machine with all roles logs in. It checks the passwords of all others by their hashes."""
+
 LOOKED_AT = ("etc", "home", "opt", "root", "run", "srv", "tmp", "usr/local", "var")
 """Folders of a machine: all in which anything is written."""
 LARGEST = 64 * 1024**2
@@ -36,16 +39,23 @@ def environment() -> Environment:
 
 
 @pytest.fixture(scope="module")
-def passwords(cluster: Cluster, environment: Environment) -> list[bytes]:
-    """As they are, and as the header of an HTTP login has them: so HAProxy knows those of its statistics."""
+def of_user(cluster: Cluster, environment: Environment) -> dict[str, list[bytes]]:
+    """User → the password as it is, and as the header of an HTTP login has it."""
     api = cloud.client(environment, "secretsmanager")
     listed = [it["Name"] for it in api.list_secrets()["SecretList"]]
     of_this = [name for name in listed if name.startswith(names.secret(environment, ""))]
     secrets = [json.loads(api.get_secret_value(SecretId=name)["SecretString"]) for name in of_this]
-    found = [secret["password"].encode() for secret in secrets]
-    assert len(found) == len(users.of(environment))
-    assert all(len(password) >= 32 for password in found)
-    return [*found, *(base64.b64encode(f"{it['user']}:{it['password']}".encode()) for it in secrets)]
+    assert len(secrets) == len(users.of(environment))
+    assert all(len(secret["password"]) >= 32 for secret in secrets)
+    return {
+        it["user"]: [it["password"].encode(), base64.b64encode(f"{it['user']}:{it['password']}".encode())]
+        for it in secrets
+    }
+
+
+@pytest.fixture(scope="module")
+def passwords(of_user: dict[str, list[bytes]]) -> list[bytes]:
+    return [form for forms in of_user.values() for form in forms]
 
 
 def test_neither_state_nor_plan_nor_synthesised_output_has_one(passwords: list[bytes]) -> None:
@@ -105,6 +115,32 @@ def test_the_files_that_have_one_are_the_owning_users_alone(cluster: Cluster, pa
         assert in_memory == "tmpfs"
 
 
+def test_no_file_of_a_machine_has_one_of_an_application_or_of_a_person(
+    cluster: Cluster, of_user: dict[str, list[bytes]]
+) -> None:
+    for node, instance in cluster.instances().items():
+        root = Path(f"/proc/{machines.leader(instance)}/root")
+        files = [path for folder in LOOKED_AT for path in _files(root / folder)]
+        found = {user for user, forms in of_user.items() if any(_has(path, forms) for path in files)}
+        assert found == LOG_IN_HERE, node
+
+
+def test_no_process_has_one_in_its_environment_and_the_node_program_only_its_own_in_memory(
+    cluster: Cluster, of_user: dict[str, list[bytes]]
+) -> None:
+    """Not looked at: the memory of Redis and of HAProxy, to which clients say theirs."""
+    for node, instance in cluster.instances().items():
+        processes = Path(f"/proc/{machines.leader(instance)}/root/proc")
+        everything = b"".join(_content(path) for path in processes.glob("[0-9]*/environ"))
+        assert b"PATH=" in everything
+        pid = cluster.exec(node, "systemctl", "show", "--property=MainPID", "--value", "holdfast-node").strip()
+        memory = list(_memory(processes / pid))
+        assert any(b"holdfast_node" in part for part in memory)
+        assert not {user for user, forms in of_user.items() if _any_has([everything], forms)}, node
+        # That one only while it logs in.
+        assert {user for user, forms in of_user.items() if _any_has(memory, forms)} <= {"node"}, node
+
+
 def test_no_process_that_knows_one_leaves_a_core_dump(cluster: Cluster) -> None:
     units = [f"holdfast-{name}.service" for name in ("redis", "sentinel", "haproxy", "node", "secrets", "handover")]
     for node in cluster.instances():
@@ -125,9 +161,28 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _has(path: Path, passwords: list[bytes]) -> bool:
+def _content(path: Path) -> bytes:
+    """Nothing where it cannot be read, or is gone by now."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError:
-        return False
-    return any(password in content for password in passwords)
+        return b""
+
+
+def _has(path: Path, passwords: list[bytes]) -> bool:
+    return _any_has([_content(path)], passwords)
+
+
+def _any_has(contents: list[bytes], passwords: list[bytes]) -> bool:
+    return any(password in content for content in contents for password in passwords)
+
+
+def _memory(process: Path) -> Iterator[bytes]:
+    """Each part of what a process may write in its memory."""
+    areas = [line.split()[:2] for line in (process / "maps").read_text().splitlines()]
+    with (process / "mem").open("rb", buffering=0) as memory:
+        for area, rights in areas:
+            if rights.startswith("rw"):
+                begin, end = (int(border, 16) for border in area.split("-"))
+                memory.seek(begin)
+                yield memory.read(end - begin)

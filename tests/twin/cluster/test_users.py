@@ -27,6 +27,7 @@ MAY = {
 }
 
 TRIED = [
+    ["ACL", "SETUSER", "renew", "nopass"],
     ["GET", "user"],
     ["SET", "user", "2"],
     ["FLUSHALL"],
@@ -69,10 +70,29 @@ def test_a_user_may_do_what_it_is_for_and_nothing_else(healthy: Cluster, user: s
 def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> None:
     with _as(healthy, "admin") as connection:
         rules = {line.split()[1]: line.split()[2:] for line in connection.execute_command("ACL", "LIST")}
-    assert rules.keys() == {*USERS, "default"}
+    assert rules.keys() == {*USERS, "default", "renew"}
     assert rules.pop("default")[0] == "off"
     assert all(rule[0] == "on" for rule in rules.values())
     assert not [rule for rule in rules.values() if "nopass" in rule]
+
+
+def test_who_changes_passwords_is_known_to_its_own_machine_and_may_nothing_else(healthy: Cluster) -> None:
+    nodes = {node["name"]: node["address"] for node in healthy.status()["nodes"]}
+    file = "/run/holdfast/renew-password"
+    for node in nodes:
+        assert healthy.exec(node, "stat", "--format=%U %a", file).strip() == "root 600"
+        own = healthy.exec(node, "cat", file).strip()
+        for other, address in nodes.items():
+            with client.connect_from_node(node, address, ports.REDIS, 2) as connection:
+                talk = connection.makefile("rwb")
+                said = _say(talk, "AUTH", "renew", own)
+                if other != node:
+                    assert said.startswith("-WRONGPASS "), f"{node} at {other}"
+                    continue
+                assert said == "+OK"
+                assert _say(talk, "ACL", "SETUSER", "backup", "on") == "+OK"
+                for command in [*TRIED[1:], ["ACL", "LOAD"], ["ACL", "WHOAMI"]]:
+                    assert _say(talk, *command).startswith("-NOPERM "), command
 
 
 @pytest.mark.parametrize(

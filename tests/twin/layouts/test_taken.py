@@ -13,7 +13,7 @@ from tests.twin import taken
 from tests.twin.taken import Taken
 
 
-@pytest.mark.parametrize(("role", "secrets"), [(Role.DATA, 3), (Role.GATEWAY, 8), (Role.SENTINEL, 7)])
+@pytest.mark.parametrize(("role", "secrets"), [(Role.DATA, 8), (Role.GATEWAY, 9), (Role.SENTINEL, 8)])
 def test_the_keys_of_a_machine_open_what_its_role_is_for(well: Cluster, role: Role, secrets: int) -> None:
     environment = load_environment(Path(well.environment))
     nodes = Topology.of(environment).nodes

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from holdfast_node import aws, cloud
-from holdfast_node.cloud import Certificate, Cloud, Password, Route
+from holdfast_node.cloud import Certificate, Cloud, Hash, Route
 from holdfast_node.identity import Identity
 
+from holdfast.topology import names
 from holdfast.twin.api import Api
 from tests.unit.twin_api.cloud import REGION, client
 
@@ -60,8 +61,68 @@ def test_credentials_come_from_the_secret_of_their_purpose(node: Identity, insta
         content = json.dumps({"user": purpose, "password": f"of {purpose}"})
         made[purpose] = secrets.create_secret(Name=f"holdfast/local/{purpose}", SecretString=content)["VersionId"]
     found = Cloud(node)
-    assert found.password("node", "AWSCURRENT") == Password(made["node"], "of node")
-    assert found.password("node", "AWSPENDING") is None
+    assert found.password("node", made["node"]) == "of node"
+    assert found.password("node", made["app"]) is None
+
+
+class Kept:
+    """The secret of `app`, with versions and their hashes."""
+
+    def __init__(self, api: Api) -> None:
+        self._api: Any = client(api, "secretsmanager")
+        self._api.create_secret(Name="holdfast/local/app", Tags=[{"Key": "Name", "Value": "app"}])
+
+    def put(self, label: str, hashed: str | None) -> str:
+        version: str = self._api.put_secret_value(
+            SecretId="holdfast/local/app", SecretString="{}", VersionStages=[label]
+        )["VersionId"]
+        if hashed is not None:
+            self.tag(version, hashed)
+        return version
+
+    def tag(self, version: str, hashed: str) -> None:
+        tag = {"Key": f"{names.HASH_TAG}{version}", "Value": hashed}
+        self._api.tag_resource(SecretId="holdfast/local/app", Tags=[tag])
+
+    def delete(self) -> None:
+        self._api.delete_secret(SecretId="holdfast/local/app", RecoveryWindowInDays=30)
+
+
+def test_hashes_come_from_tags_of_the_versions_that_count_the_one_in_use_first(node: Identity, instant: Api) -> None:
+    kept, found = Kept(instant), Cloud(node)
+    assert found.hashes("app") == [], "none yet"
+    kept.tag("of-a-version-that-was-never-made", "e" * 64)
+    first = kept.put("AWSCURRENT", "a" * 64)
+    assert found.hashes("app") == [Hash(first, "a" * 64)]
+    following = kept.put("AWSPENDING", "b" * 64)
+    assert found.hashes("app") == [Hash(first, "a" * 64), Hash(following, "b" * 64)]
+
+
+def test_a_version_without_its_hash_is_an_error_that_says_what_to_do(node: Identity, instant: Api) -> None:
+    """Also of the next or the last one: who left it out would refuse what others are told to say."""
+    kept, found = Kept(instant), Cloud(node)
+    kept.put("AWSCURRENT", "a" * 64)
+    version = kept.put("AWSPENDING", None)
+    says = rf"^holdfast/local/app has no tag holdfast:sha256:{version}; accepted: .*`holdfast secrets ensure local`"
+    with pytest.raises(LookupError, match=says):
+        found.hashes("app")
+
+
+@pytest.mark.parametrize("hashed", ["", "a" * 63, "A" * 64, f"{'a' * 64} nopass +@all"])
+def test_a_tag_that_is_no_hash_never_becomes_a_rule(node: Identity, instant: Api, hashed: str) -> None:
+    kept = Kept(instant)
+    version = kept.put("AWSCURRENT", None)
+    kept.tag(version, hashed)
+    with pytest.raises(LookupError, match=r"^holdfast/local/app has '.*' in the tag holdfast:sha256:"):
+        Cloud(node).hashes("app")
+
+
+def test_a_secret_that_is_to_be_deleted_lets_nobody_in(node: Identity, instant: Api) -> None:
+    kept = Kept(instant)
+    kept.put("AWSCURRENT", "a" * 64)
+    kept.delete()
+    with pytest.raises(LookupError, match="^holdfast/local/app is scheduled for deletion"):
+        Cloud(node).hashes("app")
 
 
 def test_a_certificate_comes_with_its_key_and_with_whom_to_believe(node: Identity, instant: Api) -> None:
@@ -78,7 +139,9 @@ def test_a_certificate_comes_with_its_key_and_with_whom_to_believe(node: Identit
 
 
 def test_a_secret_that_is_not_there_has_no_password(node: Identity, instant: Api) -> None:
-    assert Cloud(node).password("app", "AWSCURRENT") is None
+    assert Cloud(node).password("app", "0" * 32) is None
+    with pytest.raises(aws.Refused, match="^ResourceNotFoundException: "):
+        Cloud(node).hashes("app")
 
 
 def test_an_order_to_renew_counts_for_half_a_minute(
