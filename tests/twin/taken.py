@@ -152,7 +152,9 @@ def _on_the_bucket(taken: Taken, other: Node) -> Iterator[Attempt]:
         again.partition(":")[0] if has_data else again,
         ("PreconditionFailed" if has_data else "s3:PutObject"),
     )
-    yield f"read {report}", lacking(s3.get_object, Bucket=bucket, Key=report), "s3:GetObject"
+    if Role.GATEWAY not in taken.node.roles & other.roles:
+        # Gateways read of each other who holds the floating pair.
+        yield f"read {report}", lacking(s3.get_object, Bucket=bucket, Key=report), "s3:GetObject"
 
 
 def _on_secrets(taken: Taken, other: Node) -> Iterator[Attempt]:
