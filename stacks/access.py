@@ -133,12 +133,15 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     read += [names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
     write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
-    checked = [names.secret(environment, user) for user in users.known_to(environment, node.roles)]
-    own = [names.secret(environment, user) for user in users.said_by(environment, node.roles)]
-    own += [names.node_certificate(environment, node.name)] if environment.tls.on else []
-    yield _allow("OwnSecrets", "secretsmanager:GetSecretValue", [scope.secret(name) for name in own])
-    # Versions and tags, among which are the hashes by which it checks a password; never the password.
-    yield _allow("HashesOfUsers", "secretsmanager:DescribeSecret", [scope.secret(name) for name in checked])
+    said = users.said_by(environment, node.roles)
+    checked = [user for user in users.known_to(environment, node.roles) if user not in said]
+    # To describe is to read versions and tags, with the hashes by which it checks passwords; never a password.
+    describe, get = "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"
+    # Each name once: with many applications IAM's limit is near.
+    yield _allow("Logins", [describe, get], [scope.secret(names.secret(environment, user)) for user in said])
+    yield _allow("Hashes", describe, [scope.secret(names.secret(environment, user)) for user in checked])
+    if environment.tls.on:
+        yield _allow("Certificate", get, scope.secret(names.node_certificate(environment, node.name)))
     yield _allow("Read", "s3:GetObject", scope.objects(*read), scope.ours)
     yield _allow("Write", "s3:PutObject", scope.objects(*write), scope.ours)
     if data:

@@ -80,7 +80,8 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
 
 
 def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
-    data = ["OwnSecrets", "HashesOfUsers", "Read", "Write", "BeginOnce", "TellMissingFromForbidden", "KeyThroughThose"]
+    data = ["Logins", "Hashes", "Certificate", "Read", "Write", "BeginOnce"]
+    data += ["TellMissingFromForbidden", "KeyThroughThose"]
     others = [sid for sid in data if sid != "BeginOnce"]
     volume = ["FindOwnVolume", "AttachOwnVolume", "GrantForAttachment"]
     gateway = ["FindFloatingPair", "MoveFloatingPair", "WhoHoldsFloatingPair"]
@@ -92,11 +93,14 @@ def test_a_node_is_allowed_what_its_roles_take(stacks: Stacks) -> None:
         assert [it["Sid"] for it in policy(stacks, node)] == sids
         reads_holders = any(one.endswith("/holders.json") for one in statement(stacks, node, "Read")["Resource"])
         assert reads_holders is ("FindOwnVolume" in sids)
-        read = statement(stacks, node, "OwnSecrets")["Resource"]
-        assert read == [secret(it, "tiered") for it in (*logs_in_as, f"tls/node/{node}")]
-        hashed = statement(stacks, node, "HashesOfUsers")
-        assert hashed["Action"] == "secretsmanager:DescribeSecret"
-        assert hashed["Resource"] == [secret(it, "tiered") for it in checks]
+        logins, hashes = statement(stacks, node, "Logins"), statement(stacks, node, "Hashes")
+        assert logins["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+        assert logins["Resource"] == [secret(it, "tiered") for it in logs_in_as]
+        assert hashes["Action"] == "secretsmanager:DescribeSecret"
+        assert hashes["Resource"] == [secret(it, "tiered") for it in checks if it not in logs_in_as]
+        certificate = statement(stacks, node, "Certificate")
+        assert certificate["Action"] == "secretsmanager:GetSecretValue"
+        assert certificate["Resource"] == secret(f"tls/node/{node}", "tiered")
 
 
 @pytest.mark.parametrize("environment", ["prod", "tiered"])
@@ -255,7 +259,7 @@ def _list(value: str | list[str]) -> list[str]:
 def test_a_machine_reads_its_own_certificate_and_nobody_reads_the_authority(synth: Callable[..., Stacks]) -> None:
     stacks, nodes = synth(tls={"mode": "required", "mutual": True}), ("local-a1", "local-b1", "local-c1")
     for node in nodes:
-        read = [it for it in statement(stacks, node, "OwnSecrets")["Resource"] if "/tls/" in it]
+        read = [it for it in _list(statement(stacks, node, "Certificate")["Resource"]) if "/tls/" in it]
         assert read == [secret(f"tls/node/{node}", "local")]
     resources = stacks["local-identity"]["resource"]
     places = {name: it["name"] for name, it in resources["aws_secretsmanager_secret"].items() if "tls_" in name}
