@@ -94,11 +94,14 @@ def _equal(wanted: str, found: str) -> bool:
 NULL = "Null"
 """Asks whether the call has no such key: `true` or `false`."""
 
-OPERATORS = {"StringEquals": _equal, "Bool": _equal, "StringLike": _like, "ArnLike": _like}
+OF_ALL = "ForAllValues:StringLike"
+"""Of a key that may have several values: a `Need` has one of them. It holds where there is none."""
+
+OPERATORS = {"StringEquals": _equal, "Bool": _equal, "StringLike": _like, "ArnLike": _like, OF_ALL: _like}
 
 
 def _holds(condition: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
-    """All of it. But for `Null`, a key that the call does not have holds for nothing."""
+    """All of it. But for `Null` and `OF_ALL`, a key that the call does not have holds for nothing."""
     for operator, keys in condition.items():
         if operator != NULL and operator not in OPERATORS:
             raise HoldfastError(f"the twin knows no condition {operator}; known: {', '.join([*OPERATORS, NULL])}")
@@ -111,4 +114,6 @@ def _holds(condition: Mapping[str, Mapping[str, Any]], context: Mapping[str, str
 def _meets(operator: str, wanted: str, found: str | None) -> bool:
     if operator == NULL:
         return wanted == ("true" if found is None else "false")
-    return found is not None and OPERATORS[operator](wanted, found)
+    if found is None:
+        return operator == OF_ALL
+    return OPERATORS[operator](wanted, found)

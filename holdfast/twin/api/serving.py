@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
@@ -173,7 +173,8 @@ class Service:
         body = _read(environ)
         call = Call(_service(environ), _action(environ, body))
         with LOCK:
-            refusal = _foreign(environ, call) or permit(Request(call, body, environ, signatures.read(environ)))
+            request = Request(call, body, environ, signatures.read(environ))
+            refusal = _foreign(environ, call) or permit(request) or _dry(request)
             if refusal:
                 start_response(f"{refusal.status} Refused", [("Content-Type", refusal.content_type)])
                 return [refusal.body.encode()]
@@ -247,6 +248,14 @@ def _foreign(environ: Environ, call: Call) -> Refusal | None:
     if environ["PATH_INFO"].startswith("/moto-api"):
         return refuse(call, "AccessDenied", "moto's own pages are not served.")
     return None
+
+
+def _dry(request: Request) -> Refusal | None:
+    """EC2's answer to who only asks whether it may. moto does it all the same."""
+    if request.call.service != "ec2" or request.parameters.get("DryRun") != "true":
+        return None
+    would = "Request would have succeeded, but DryRun flag is set."
+    return replace(refuse(request.call, "DryRunOperation", would), status=412)
 
 
 def _action(environ: Environ, body: bytes) -> str:
