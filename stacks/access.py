@@ -73,6 +73,7 @@ class Access:
             name=name,
             description=f"The node {node.name} of the Holdfast environment {stack.environment.name}",
             assume_role_policy=json.dumps(allow_service("ec2.amazonaws.com")),
+            permissions_boundary=stack.environment.cloud.permissions_boundary,
             tags=tags,
         )
         policy = node_policy(Scope(stack.cluster, node, key, account))

@@ -79,6 +79,7 @@ class WatchStack(Stack):
             name=name,
             description=f"Writes the flow log of the Holdfast environment {self.environment.name}",
             assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            permissions_boundary=self.environment.cloud.permissions_boundary,
             tags=self.tags("flows"),
         )
         allowed = {

@@ -350,6 +350,14 @@ def nodes_reach_the_api(environment: Environment) -> Iterator[Problem]:
         yield Problem("cloud.node_endpoint", found, "the URL by which nodes reach the same API")
 
 
+@_reads("cloud.account", "cloud.permissions_boundary")
+def boundary_is_of_the_account(environment: Environment) -> Iterator[Problem]:
+    account, boundary = environment.cloud.account, environment.cloud.permissions_boundary
+    if account is not None and boundary is not None and boundary.split(":")[4] != account:
+        accepted = f"a policy of the account {account}, which cloud.account names: IAM takes no other"
+        yield Problem("cloud.permissions_boundary", boundary, accepted)
+
+
 def _machines(environment: Environment, role: Role) -> Iterator[tuple[Kind, MachineSpec]]:
     """The kinds of machines that have a role."""
     for kind in kinds(environment):

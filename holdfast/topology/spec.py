@@ -187,6 +187,7 @@ Detection = Annotated[
         {"type": "string", "pattern": r"^([0-9]+|[0-9]+\.[0-9]+) ?(ms|s)$", "examples": ["600ms", "5s"]},
     ),
 ]
+PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:policy/[A-Za-z0-9+=,.@/_-]+$")]
 InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
 
 
@@ -398,6 +399,9 @@ class CloudSpec(Spec):
     """The cloud's API as operators reach it; unset means AWS itself. The twin: http://127.0.0.1:5599"""
     node_endpoint: HttpUrl | None = None
     """The same API as the machines reach it. Default: `endpoint`."""
+    permissions_boundary: PolicyArn | None = None
+    """The ARN of the managed policy that bounds every role which the stacks make: `holdfast policies` writes one.
+    Without it, whoever may deploy can give a machine any permission. Default: none."""
     suffix: Annotated[str, Field(pattern=r"^[a-z0-9]{1,12}$")] | None = None
     """Ends the buckets' names, which must be unique in the world: `holdfast bootstrap` writes it. Default: derived from
     name and region, as of environments that were there before."""

@@ -109,6 +109,8 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
             made["network"].pop(key, None)
     # A bucket's name is unique in the world, and not free at once when a bucket is gone.
     made["cloud"]["suffix"] = hashlib.sha256(f"{wish.name}/{wish.run}".encode()).hexdigest()[:8]
+    # What bounds the source's machines lets them reach what is the source's, and nothing else.
+    made["cloud"].pop("permissions_boundary", None)
     made["redis"]["memory"] = f"{source.redis.memory}MB"
     return made
 

@@ -60,11 +60,15 @@ def test_what_its_environment_has_for_itself_alone_it_has_not(shop: Environment)
             "peered": ["10.128.0.0/10"],
         },
         "review": {"overrides": [{"rule": "volume-shrunk", "reason": "once", "expires": "2026-12-31"}]},
+        # It lets a machine reach what is the source's alone.
+        "cloud": shop.cloud.model_dump()
+        | {"permissions_boundary": "arn:aws:iam::123456789012:policy/holdfast-shop-boundary"},
     }
     made = create.content(shop.model_validate(own), WISH, [])
     assert "domain" not in made["network"]
     assert "floating" not in made["network"]
     assert "review" not in made
+    assert "permissions_boundary" not in made["cloud"]
     assert made["cloud"]["suffix"] != "shop1"
     assert IPv4Network(made["network"]["cidr"]).subnet_of(IPv4Network("10.192.0.0/10"))
 

@@ -1,0 +1,164 @@
+"""What each role may do: who deploys, reviews or renews certificates, and what bounds the machines' own roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from holdfast.ops.policies import resources
+from holdfast.ops.policies.limits import Statement, statements
+from holdfast.ops.policies.place import Condition, Place
+from holdfast.ops.policies.size import Document, pack
+from holdfast.topology import Environment, names
+
+LOOKS = frozenset(
+    {
+        # `holdfast preflight`.
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeImages",
+        "ec2:DescribeInstanceTypeOfferings",
+        "servicequotas:GetServiceQuota",
+        # `holdfast review`: whether an environment was renamed.
+        "s3:ListAllMyBuckets",
+        # `holdfast status` and `review`: what the nodes report, and whether a secret's name is free.
+        "s3:GetObject",
+        "s3:ListBucket",
+        "kms:Decrypt",
+        "secretsmanager:DescribeSecret",
+    }
+)
+
+RUNS = frozenset(
+    {
+        # `holdfast secrets ensure` and `certs ensure`, in every deploy.
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:GetSecretValue",
+        # Orders to nodes.
+        "s3:PutObject",
+        "s3:DeleteObject",
+        # `holdfast retire`.
+        "s3:ListBucketVersions",
+        "s3:DeleteObjectVersion",
+    }
+)
+
+
+def deploy(environment: Environment) -> list[Document]:
+    """Everything that a deploy, a rollout and a retirement take."""
+    place = Place.of(environment)
+    made = statements(place, resources.to_deploy() | LOOKS | RUNS)
+    return pack([*made, *_states(place), _write_states(place), keep_boundary()])
+
+
+def review(environment: Environment) -> list[Document]:
+    """What a plan reads, and no more."""
+    place = Place.of(environment)
+    return pack([*statements(place, resources.to_plan() | LOOKS), *_states(place)])
+
+
+def renew(environment: Environment) -> list[Document]:
+    """What `holdfast certs rotate --due` takes."""
+    place = Place.of(environment)
+    bucket = f"arn:aws:s3:::{place.bucket}"
+    look = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+    return pack(
+        [
+            _allow("Certificates", look, [place.secret("tls/*")]),
+            _allow("Reports", ["s3:GetObject"], place.objects(f"{names.REPORTS_PREFIX}*"), place.ours),
+            _allow("ListReports", ["s3:ListBucket"], [bucket], place.ours),
+            _allow("Orders", ["s3:DeleteObject", "s3:PutObject"], place.objects(names.RENEWAL_ORDER_KEY), place.ours),
+            _allow("Publish", ["s3:PutObject"], place.objects(names.AUTHORITY_KEY), place.ours),
+            _allow("PublicAddresses", ["ec2:DescribeAddresses"], ["*"]),
+            _allow(
+                "KeyThroughThose",
+                ["kms:Decrypt", "kms:GenerateDataKey"],
+                [place.arn("kms", "key/*")],
+                place.through("s3", "secretsmanager"),
+            ),
+        ]
+    )
+
+
+def boundary(environment: Environment) -> list[Document]:
+    """What a machine of the environment, or its flow log, may ever do, whatever its own policy says."""
+    place = Place.of(environment)
+    bucket = f"arn:aws:s3:::{place.bucket}"
+    tagged = place.tags("aws:ResourceTag")
+    logs = place.arn("logs", f"log-group:/{names.PROJECT}/{place.environment}/flows")
+    return pack(
+        [
+            _allow("Secrets", ["secretsmanager:GetSecretValue"], [place.secret("*")]),
+            _allow("Objects", ["s3:GetObject", "s3:PutObject"], place.objects("*"), place.ours),
+            _allow("TellMissingFromForbidden", ["s3:ListBucket"], [bucket], place.ours),
+            _allow(
+                "KeyThroughThose",
+                ["kms:Decrypt", "kms:GenerateDataKey"],
+                [place.arn("kms", "key/*")],
+                place.through("s3", "secretsmanager"),
+            ),
+            _allow("Find", ["ec2:DescribeRouteTables", "ec2:DescribeVolumes"], ["*"]),
+            _allow(
+                "Attach",
+                ["ec2:AttachVolume"],
+                [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
+                tagged,
+            ),
+            _allow("MoveFloatingPair", ["ec2:ReplaceRoute"], [place.arn("ec2", "route-table/*")], tagged),
+            _allow(
+                "GrantForAttachment",
+                ["kms:CreateGrant"],
+                [place.arn("kms", "key/*")],
+                {"Bool": {"kms:GrantIsForAWSResource": "true"}, **place.through("ec2")},
+            ),
+            _allow(
+                "FlowLog",
+                ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                [logs, f"{logs}:*"],
+            ),
+        ]
+    )
+
+
+def keep_boundary() -> Statement:
+    """Denied, so that no other policy of the role allows it: who takes a boundary away is bounded by none."""
+    return {
+        "Sid": "KeepBoundary",
+        "Effect": "Deny",
+        "Action": [
+            "iam:CreatePolicyVersion",
+            "iam:DeletePolicy",
+            "iam:DeletePolicyVersion",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:SetDefaultPolicyVersion",
+        ],
+        "Resource": "*",
+    }
+
+
+def _states(place: Place) -> Iterator[Statement]:
+    """Of Terraform: those of other environments too, by which a review knows of a renamed one.
+
+    The buckets' key is AWS' own, whose policy lets in who may use the bucket.
+    """
+    buckets = f"arn:aws:s3:::{names.PROJECT}-*{names.STATE_BUCKET_END}"
+    yield _allow("ReadStates", ["s3:GetObject"], [f"{buckets}/*"], place.ours)
+    yield _allow("ListStates", ["s3:ListBucket"], [buckets], place.ours)
+
+
+def _write_states(place: Place) -> Statement:
+    """With their locks."""
+    own = [f"arn:aws:s3:::{place.state_bucket}/*"]
+    return _allow("WriteStates", ["s3:DeleteObject", "s3:PutObject"], own, place.ours)
+
+
+def _allow(sid: str, actions: list[str], resource: list[str], condition: Condition | None = None) -> Statement:
+    made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return made if condition is None else {**made, "Condition": condition}
+
+
+ROLES: dict[str, Callable[[Environment], list[Document]]] = {
+    "boundary": boundary,
+    "deploy": deploy,
+    "renew": renew,
+    "review": review,
+}
+"""By the name that `holdfast policies --role` takes. Each gives its managed policies."""
