@@ -26,6 +26,9 @@ from holdfast.arguments import about_environment, with_json
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, endpoints, failover, gate, images, reports, sbom, show, status
 from holdfast.ops.certs import commands as certs_commands
+from holdfast.ops.policies import commands as policies_commands
+from holdfast.ops.preflight import commands as preflight_commands
+from holdfast.ops.preflight import run as preflight
 from holdfast.ops.retire import commands as retire_commands
 from holdfast.ops.review import markdown, page, run
 from holdfast.ops.secrets import commands as secrets_commands
@@ -139,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
 
     secrets_commands.add_parser(commands)
     certs_commands.add_parser(commands)
+    policies_commands.add_parser(commands)
+    preflight_commands.add_parser(commands)
     retire_commands.add_parser(commands)
     teststack_commands.add_parser(commands)
     twin_commands.add_parser(commands)
@@ -266,10 +271,13 @@ def _endpoints(arguments: argparse.Namespace) -> int:
 def _bootstrap(arguments: argparse.Namespace) -> int:
     file = find_environment(arguments.environment)
     done = bootstrap.bootstrap(load_environment(file), file)
+    environment = load_environment(file)
+    checks = [] if environment.api_endpoint else preflight.look(environment)
     if arguments.json:
-        _print_json({"done": done})
+        _print_json({"done": done, "checks": preflight_commands.as_json(checks)})
     else:
         out.print("\n".join(done), markup=False)
+        preflight_commands.show(checks)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What must be before the first deploy to AWS: the bucket of the Terraform state, and room. Harmless to run again."""
+"""What must be before the first deploy to AWS: the bucket of the Terraform state. Harmless to run again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from holdfast.errors import HoldfastError
 from holdfast.ops import cloud
 from holdfast.topology import Environment, load_environment, names
-
-FREE_ELASTIC_IPS = 5
-"""Of an account, in a region, at first. Amazon VPC user guide, "Amazon VPC quotas"."""
 
 
 def bootstrap(environment: Environment, file: Path) -> list[str]:
@@ -65,7 +62,6 @@ def bootstrap(environment: Environment, file: Path) -> list[str]:
         done.append("closed to the public")
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(bucket)), **owner)
         done.append("reached over TLS only")
-        done += _elastic_ips(environment)
     except (BotoCoreError, ClientError) as error:
         raise cloud.explain(environment, f"creating the state bucket {bucket}", error) from None
     return done
@@ -106,22 +102,6 @@ def _write(file: Path, suffix: str) -> None:
     if yaml.safe_load(changed) != meant:
         raise HoldfastError(f"{file}: nothing was changed; write into it by hand, below cloud: {entry}")
     file.write_text(changed, encoding="utf-8")
-
-
-def _elastic_ips(environment: Environment) -> list[str]:
-    """What the environment takes of a quota that is small at first."""
-    if not environment.elastic_ips:
-        return []
-    there = cloud.client(environment, "ec2").describe_addresses()["Addresses"]
-    ours = {"Key": "Environment", "Value": environment.name}
-    others = sum(ours not in address.get("Tags", ()) for address in there)
-    sentence = (
-        f"Elastic IPs: {environment.name} takes {environment.elastic_ips}, and others in {environment.region} have "
-        f"{others}; an account may have {FREE_ELASTIC_IPS} until AWS grants it more"
-    )
-    if environment.elastic_ips + others > FREE_ELASTIC_IPS:
-        sentence += " (Service Quotas: EC2-VPC Elastic IPs), or take fewer: network.nat: one"
-    return [sentence]
 
 
 def _create(s3: Any, bucket: str, environment: Environment) -> str:

@@ -113,19 +113,6 @@ def test_a_file_that_is_written_otherwise_is_left_to_its_author(file: Path) -> N
     assert boto("s3").list_buckets()["Buckets"] == []
 
 
-def test_bootstrap_says_whether_there_is_room_for_its_elastic_ips(file: Path) -> None:
-    said = (
-        "Elastic IPs: prod takes 3, and others in eu-central-1 have {}; an account may have 5 until AWS grants it more"
-    )
-    assert bootstrapped(file)[-1] == said.format(0)
-    tags = [{"Key": "Environment", "Value": "prod"}]
-    boto("ec2").allocate_address(TagSpecifications=[{"ResourceType": "elastic-ip", "Tags": tags}])
-    for _ in range(3):
-        boto("ec2").allocate_address()
-    asked = " (Service Quotas: EC2-VPC Elastic IPs), or take fewer: network.nat: one"
-    assert bootstrapped(file)[-1] == said.format(3) + asked
-
-
 def test_bootstrap_of_an_emulated_cloud_creates_nothing() -> None:
     local = load_environment(ENVIRONMENTS / "local.yaml")
     assert "nothing to create" in bootstrap.bootstrap(local, ENVIRONMENTS / "local.yaml")[0]

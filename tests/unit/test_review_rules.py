@@ -150,6 +150,13 @@ def test_elastic_ips_that_a_change_takes() -> None:
     assert hits("elastic-ips-taken", facts(stack("network", there))) == []
 
 
+def test_what_preflight_finds_to_do() -> None:
+    assert hits("account-not-ready", facts(unready=("VPCs: shop takes 1, and none is left",))) == [
+        "VPCs: shop takes 1, and none is left"
+    ]
+    assert hits("account-not-ready", facts()) == []
+
+
 def test_a_stack_that_takes_several_zones() -> None:
     subnets = [
         change(f"aws_subnet.nodes-{letter}", REPLACE, {"availability_zone": f"eu-central-1{letter}"}, {})

@@ -149,6 +149,8 @@ class Facts:
     """Environments with a state, or a file at the base commit, and no file now."""
     reserved: frozenset[str] = frozenset()
     """Names of new secrets that Secrets Manager keeps for deleted ones."""
+    unready: tuple[str, ...] = ()
+    """What `holdfast preflight` finds to do in the account; empty where it was not asked."""
     left_behind: tuple[str, ...] = ()
     """Stacks of this environment with resources in their state that are not synthesised any more."""
 

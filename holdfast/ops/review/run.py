@@ -14,6 +14,9 @@ from pathlib import Path
 from holdfast.errors import HoldfastError
 from holdfast.mirror import PROVIDER_VERSION, REPOSITORY
 from holdfast.ops import reports, status, terraform
+from holdfast.ops.preflight import run as preflight
+from holdfast.ops.preflight import taken
+from holdfast.ops.preflight.check import Verdict
 from holdfast.ops.review import base, checkov, report, states, synthesis
 from holdfast.ops.review.base import Base
 from holdfast.ops.review.checkov import CheckovFailed, Configuration
@@ -41,6 +44,7 @@ def review(environment: Environment, file: Path, base_name: str) -> Report:
         before = pool.submit(_base, base_name, environment.name)
         found = pool.submit(states.look, environment, stacks, known)
         asked = pool.submit(_status, environment)
+        ready = pool.submit(_unready, environment)
         synthesised.result()
         after = {stack: terraform.configuration(outdir, stack) for stack in stacks}
         checked = pool.submit(_check, before, after)
@@ -54,6 +58,7 @@ def review(environment: Environment, file: Path, base_name: str) -> Report:
             environment=environment.name,
             stacks=planned_stacks,
             reserved=_reserved(environment, planned_stacks),
+            unready=ready.result(),
             status=running,
             status_unknown=unknown,
             abandoned=found.result().abandoned,
@@ -139,6 +144,18 @@ def _status(environment: Environment) -> tuple[status.Status | None, str]:
     if not found:
         return None, "no node has ever reported"
     return status.work_out(Cluster.of(environment), found), ""
+
+
+def _unready(environment: Environment) -> tuple[str, ...]:
+    """Nobody asks an emulation for room. What may not be asked is no finding: who reviews need not be who deploys."""
+    if environment.api_endpoint is not None:
+        return ()
+    try:
+        checks = preflight.look(environment, preflight.READS)
+    except HoldfastError:
+        return ()
+    # Secrets' names have a rule of their own, which blocks.
+    return tuple(str(it) for it in checks if it.verdict is Verdict.WRONG and it.what != taken.SECRETS)
 
 
 def _reserved(environment: Environment, stacks: Iterable[Stack]) -> frozenset[str]:

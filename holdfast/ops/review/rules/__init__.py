@@ -32,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     contact.opened,
     contact.closed,
     planning.elastic_ips_taken,
+    planning.account_not_ready,
     planning.stale_inputs,
     planning.left_behind,
     planning.not_planned,

@@ -44,6 +44,14 @@ def elastic_ips_taken(facts: Facts) -> Iterator[Hit]:
 
 
 @caution(
+    "account-not-ready", "Where the account has no room, an image is gone or a name is taken, a deploy stops half done."
+)
+def account_not_ready(facts: Facts) -> Iterator[Hit]:
+    for sentence in facts.unready:
+        yield Hit("", sentence)
+
+
+@caution(
     "stale-inputs",
     "A zone is planned with what its network and identity are today: once these change, its own change is larger.",
 )

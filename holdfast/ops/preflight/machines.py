@@ -1,0 +1,53 @@
+"""Whether the pinned images and the instance types are to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from botocore.exceptions import ClientError
+
+from holdfast.ops import cloud
+from holdfast.ops.preflight.check import Check, right, wrong
+from holdfast.topology import Environment, pins
+
+
+def images(environment: Environment) -> Iterator[Check]:
+    ec2, update = cloud.client(environment, "ec2"), f"holdfast images update {pins.owner(environment)}"
+    for key, machine in {pins.key(environment, it): it for it in environment.machines.values()}.items():
+        what = f"image {key}"
+        try:
+            id = pins.image_id(environment, machine)
+            [image] = ec2.describe_images(ImageIds=[id])["Images"]
+        except pins.UnpinnedImage:
+            yield wrong(what, f"none is pinned: {update}")
+            continue
+        except (ClientError, ValueError) as error:
+            if isinstance(error, ClientError) and not error.response["Error"]["Code"].startswith("InvalidAMIID"):
+                raise
+            yield wrong(what, f"{id} is not there, or not for this account: {update}")
+            continue
+        architecture = pins.EC2_ARCHITECTURES[machine.instance.arch]
+        if image["State"] != "available":
+            yield wrong(what, f"{id} is {image['State']}: {update}")
+        elif image["Architecture"] != architecture:
+            yield wrong(what, f"{id} is of {image['Architecture']}, and {machine.type} takes {architecture}: {update}")
+        else:
+            yield right(what, f"{id} ({image['Name']}) is available, for {architecture}")
+
+
+def types(environment: Environment) -> Iterator[Check]:
+    wanted = sorted({machine.type for machine in environment.machines.values()})
+    zones = [environment.region + letter for letter in environment.zones]
+    pages = cloud.client(environment, "ec2").get_paginator("describe_instance_type_offerings")
+    filters = [{"Name": "instance-type", "Values": wanted}, {"Name": "location", "Values": zones}]
+    offered = {
+        (offer["InstanceType"], offer["Location"])
+        for page in pages.paginate(LocationType="availability-zone", Filters=filters)
+        for offer in page["InstanceTypeOfferings"]
+    }
+    for type in wanted:
+        missing = [zone for zone in zones if (type, zone) not in offered]
+        if missing:
+            yield wrong(f"type {type}", f"not offered in {', '.join(missing)}: another type, or other zones")
+        else:
+            yield right(f"type {type}", f"offered in {', '.join(zones)}")
