@@ -22,6 +22,7 @@ from unittest import mock
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY, terraform_environment
 from holdfast.ops import cloud
+from holdfast.ops.vault import USED, Vault
 from holdfast.topology import Cluster, Environment, emulation, load_environment, names, pins
 from holdfast.twin.api import Api
 
@@ -190,8 +191,17 @@ def _report_until(stop: threading.Event, environment: Environment) -> None:
         for reservation in running["Reservations"]:
             for instance in reservation["Instances"]:
                 name = next(tag["Value"] for tag in instance["Tags"] if tag["Key"] == "Node")
-                body = json.dumps(_report(Cluster.of(environment), name, instance["InstanceId"]))
+                report = _report(Cluster.of(environment), name, instance["InstanceId"])
+                body = json.dumps(report | _certificate(environment, name))
                 s3.put_object(Bucket=names.bucket(environment), Key=names.report_key(name), Body=body)
+
+
+def _certificate(environment: Environment, node: str) -> dict[str, Any]:
+    """That it has taken the one that is in use, at once."""
+    if not environment.tls.on:
+        return {}
+    used = Vault(environment).describe(names.node_certificate(environment, node)).versions[USED]
+    return {"certificate": {"version": used, "ends": "2099-01-01T00:00:00+00:00"}}
 
 
 def _report(cluster: Cluster, name: str, instance_id: str) -> dict[str, Any]:

@@ -186,6 +186,14 @@ def test_another_environments_secrets_and_buckets_are_closed(deploy: As, instant
     assert refused(deploy("s3").create_bucket, Bucket="any", **location) == "AccessDenied"
 
 
+def test_a_secret_that_is_gone_is_asked_for_by_its_arn(deploy: As, instant: Api) -> None:
+    """As the provider does, until it is."""
+    arn = client(instant, "secretsmanager").create_secret(Name="holdfast/prod/tls/node/a1", SecretString="hush")["ARN"]
+    secrets = deploy("secretsmanager")
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    assert refused(secrets.describe_secret, SecretId=arn) == "ResourceNotFoundException"
+
+
 def test_a_machine_of_another_environment_is_not_stopped(deploy: As, instant: Api) -> None:
     root = client(instant, "ec2")
     network = root.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]

@@ -34,8 +34,10 @@ def needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
     if "SecretId" not in body:
         yield Unknown(f"secretsmanager:{action}")
         return
-    secret: Any = secrets.get(body["SecretId"])
-    arn = secret.arn if secret else account.arn("secretsmanager", f"secret:{body['SecretId']}")
+    named = body["SecretId"]
+    secret: Any = secrets.get(named)
+    missing = named if named.startswith("arn:") else account.arn("secretsmanager", f"secret:{named}")
+    arn = secret.arn if secret else missing
     yield Need(f"secretsmanager:{action}", arn, request_tags(listed(body.get("Tags", ()))))
     if secret and secret.kms_key_id:
         for of_key in KEYS.get(action, ()):
