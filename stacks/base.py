@@ -27,9 +27,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TERRAFORM_VERSION = ">= 1.11.0"
 """From 1.11 on the S3 backend's own lock file is no experiment any more."""
 
-RUN_TIME_TAGS = "holdfast:"
-"""Tags of this prefix are set beside Terraform, which leaves them alone: hashes of passwords are some."""
-
 
 class Stack(TerraformStack):
     """One failure domain of one environment."""
@@ -49,6 +46,11 @@ class Stack(TerraformStack):
     def tags(self, what: str) -> dict[str, str]:
         """A resource's own tags; those of the environment come from the provider."""
         return {"Name": names.resource(self.environment, what)}
+
+    @property
+    def default_tags(self) -> dict[str, str]:
+        """The tags of everything in the stack."""
+        return names.all_tags(self.environment)
 
     def from_here(self, path: Path) -> str:
         """`path` relative to the folder that Terraform runs in, so that the output names no place on this machine."""
@@ -80,9 +82,9 @@ class Stack(TerraformStack):
             self,
             "aws",
             region=self.environment.region,
-            default_tags=[AwsProviderDefaultTags(tags=names.tags(self.environment))],
+            default_tags=[AwsProviderDefaultTags(tags=self.default_tags)],
             allowed_account_ids=self._accounts,
-            ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[RUN_TIME_TAGS])],
+            ignore_tags=[AwsProviderIgnoreTags(key_prefixes=[names.RUN_TIME_TAGS])],
             **({} if endpoint is None else emulation.provider()),
         )
         if endpoint is not None:

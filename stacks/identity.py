@@ -34,7 +34,11 @@ from stacks.bindings.aws.s3_bucket_server_side_encryption_configuration import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
 )
 from stacks.bindings.aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
-from stacks.bindings.aws.s3_object import S3Object
+from stacks.bindings.aws.s3_object import (
+    S3Object,
+    S3ObjectOverrideProvider,
+    S3ObjectOverrideProviderDefaultTags,
+)
 from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
 
 OLD_VERSIONS_DAYS = 30
@@ -92,7 +96,7 @@ class IdentityStack(Stack):
             bucket=bucket.id,
             rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
         )
-        encryption = self._encryption = S3BucketServerSideEncryptionConfigurationA(
+        self._encryption = S3BucketServerSideEncryptionConfigurationA(
             self,
             "bucket-encryption",
             bucket=bucket.id,
@@ -113,11 +117,10 @@ class IdentityStack(Stack):
         if environment.protected:
             self._keep_old_versions(bucket)
         program = rendering.program()
-        S3Object(
-            self,
+        self._add_object(
+            bucket,
             "program",
-            bucket=bucket.id,
-            key=names.program_key(program.sha256),
+            names.program_key(program.sha256),
             source=TerraformAsset(
                 self,
                 "program-file",
@@ -125,8 +128,6 @@ class IdentityStack(Stack):
                 type=AssetType.FILE,
                 asset_hash=program.sha256,
             ).path,
-            tags={"Name": names.program_key(program.sha256)},
-            depends_on=[encryption],
         )
         # By which the nodes tell what is gone for good from what comes back: see node/README.md.
         there = {
@@ -134,15 +135,28 @@ class IdentityStack(Stack):
             names.USERS_KEY: {user.name: names.secret(environment, user.name) for user in users.of(environment)},
         }
         for key, content in there.items():
-            S3Object(
-                self,
-                key.removesuffix(".json"),
-                bucket=bucket.id,
-                key=key,
-                content=json.dumps(content),
-                tags={"Name": key},
-                depends_on=[encryption],
-            )
+            self._add_object(bucket, key.removesuffix(".json"), key, content=json.dumps(content))
+
+    def _add_object(
+        self, bucket: S3Bucket, what: str, key: str, *, source: str | None = None, content: str | None = None
+    ) -> None:
+        environment, name = self.environment, {"Name": key}
+        tags, defaults = names.tags_of_ten(environment), None
+        if tags != names.all_tags(environment):
+            # The provider lets an object do without the default tags, and not have others.
+            none = S3ObjectOverrideProviderDefaultTags(tags={})
+            name, defaults = tags | name, S3ObjectOverrideProvider(default_tags=none)
+        S3Object(
+            self,
+            what,
+            bucket=bucket.id,
+            key=key,
+            source=source,
+            content=content,
+            tags=name,
+            override_provider=defaults,
+            depends_on=[self._encryption],
+        )
 
     def _keep_old_versions(self, bucket: S3Bucket) -> None:
         """A way back from a mistake. Not where all may be destroyed: the provider needs a minute for it."""

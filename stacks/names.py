@@ -34,3 +34,7 @@ class NamesStack(Stack):
                 ttl=dns.TTL,
                 records=list(record.values),
             )
+
+    @property
+    def default_tags(self) -> dict[str, str]:
+        return names.tags_of_ten(self.environment)

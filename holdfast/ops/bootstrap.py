@@ -41,7 +41,7 @@ def bootstrap(environment: Environment, file: Path) -> list[str]:
         # At once: what has no tags is found by nobody.
         s3.put_bucket_tagging(
             Bucket=bucket,
-            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in names.tags(environment).items()]},
+            Tagging={"TagSet": [{"Key": key, "Value": value} for key, value in names.all_tags(environment).items()]},
             **owner,
         )
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}, **owner)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from holdfast.topology import channels
+from holdfast.topology import channels, names
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
@@ -36,6 +36,9 @@ from holdfast.topology.users import OWN, RENEW
 
 MINIMUM_PREFIX, MAXIMUM_PREFIX = 16, 24
 """A VPC is at most a /16; a sixteenth of a /24 is a /28, the smallest subnet that AWS has."""
+
+MOST_TAGS = 50
+"""Of one thing, by every service; `names.tags_of_ten` is for what takes fewer."""
 
 SYSTEM_MEMORY = 384
 """MiB kept for the kernel, Sentinel, HAProxy and the node program."""
@@ -339,6 +342,24 @@ def stock_images_need_the_internet(environment: Environment) -> Iterator[Problem
     if environment.images is Images.STOCK and environment.network.egress is Egress.ENDPOINTS:
         found = "stock, with network.egress: endpoints"
         yield Problem("images", found, "baked, or network.egress: nat (packages come from the distribution's mirrors)")
+
+
+@_reads("tags", "teststack")
+def tags_are_not_our_own(environment: Environment) -> Iterator[Problem]:
+    """Whatever the case: IAM tells neither tags of a role nor those in a condition apart by it."""
+    own = names.OWN_TAGS if environment.teststack is None else names.OWN_TAGS | names.TESTSTACK_TAGS
+    taken = {name.lower(): f"{name}, which is Holdfast's own" for name in own}
+    for key in environment.tags:
+        if key.lower() in taken:
+            yield Problem(f"tags.{key}", f"it, beside {taken[key.lower()]}", "another name (case makes no difference)")
+        elif key.lower().startswith(names.RUN_TIME_TAGS):
+            found = f"it, which begins with {names.RUN_TIME_TAGS}, as what Terraform leaves alone"
+            yield Problem(f"tags.{key}", found, "another name")
+        taken.setdefault(key.lower(), key)
+    most = MOST_TAGS - len(names.OWN_TAGS | names.TESTSTACK_TAGS)
+    if len(environment.tags) > most:
+        found = f"{len(environment.tags)}, beside those that Holdfast gives"
+        yield Problem("tags", found, f"at most {most}: AWS takes {MOST_TAGS} on one thing")
 
 
 @_reads("cloud")

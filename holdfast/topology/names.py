@@ -19,12 +19,54 @@ LOCAL_STATE = Path(os.environ.get("HOLDFAST_STATE_DIR") or Path(__file__).resolv
 """Terraform state of environments whose cloud is an emulation."""
 
 
+RUN_TIME_TAGS = "holdfast:"
+"""Tags of this prefix are for what is not Terraform's: it leaves them alone."""
+
+
 def tags(environment: Environment) -> dict[str, str]:
-    """The tags of everything in an environment. Those of a test stack say whose it is and when it may go."""
+    """By which everything in an environment is known. Those of a test stack say whose it is and when it may go."""
     tags = {"Project": PROJECT, "Environment": environment.name, "ManagedBy": MANAGED_BY}
     if (test := environment.teststack) is None:
         return tags
     return tags | {"Owner": test.owner, "Run": test.run, "Expires": test.expires_text}
+
+
+def all_tags(environment: Environment) -> dict[str, str]:
+    """The tags of everything in an environment: those by which it is known, and the team's own."""
+    return dict(environment.tags) | tags(environment)
+
+
+FEW_TAGS = 10
+"""What S3 takes on an object, and Route 53 in one call, in which Terraform's provider sends all of a zone."""
+
+
+def tags_of_ten(environment: Environment) -> dict[str, str]:
+    """The tags of what takes only ten: with `Name` beside them, the team's are there where all fit."""
+    whole = all_tags(environment)
+    return whole if len(whole) < FEW_TAGS else tags(environment)
+
+
+TESTSTACK_TAGS = frozenset({"Owner", "Run"})
+"""A team may have these itself, elsewhere than in test stacks."""
+
+OWN_TAGS = frozenset(
+    {
+        "Project",
+        "Environment",
+        "ManagedBy",
+        "Expires",
+        "Name",
+        "Node",
+        "Zone",
+        "Image",
+        "Volume",
+        PUBLIC_ADDRESS_TAG,
+        "LeaderEndpoint",
+        "ReplicaEndpoint",
+        "EndpointPort",
+    }
+)
+"""Every other tag that Holdfast gives anything. `Expires` says of a thing that it is a test stack's."""
 
 
 def node_tags(node: Node) -> dict[str, str]:

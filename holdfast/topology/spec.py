@@ -164,6 +164,33 @@ FLOATING_RANGE = IPv4Network("100.127.0.0/16")
 """The end of the range for carriers (RFC 6598): as private as 10/8, and the last place where anybody has a network."""
 FLOATING_PREFIX = 31
 
+TAG_SIGNS = " _.:/=+-@"
+"""What a tag may have beside letters and digits (Tag Editor user guide, "Tag naming limits and requirements")."""
+LONGEST_TAG_KEY, LONGEST_TAG_VALUE = 127, 256
+"""Characters. EC2 takes one less in a key than other services."""
+
+
+def _tag_text(text: str, longest: int) -> str:
+    if not 1 <= len(text) <= longest or any(not (sign.isalnum() or sign in TAG_SIGNS) for sign in text):
+        raise ValueError(f"1 to {longest} letters, digits, spaces and _ . : / = + - @")
+    return text
+
+
+def _tag_key(key: str) -> str:
+    if key.lower().startswith("aws:"):
+        raise ValueError("a name that does not begin with aws:, which is AWS' own")
+    return _tag_text(key, LONGEST_TAG_KEY)
+
+
+def _tag_value(value: Any) -> str:
+    """YAML takes 4711 for a number, and no for false."""
+    if not isinstance(value, str):
+        raise ValueError("text, in quotes")
+    return _tag_text(value, LONGEST_TAG_VALUE)
+
+
+TagKey = Annotated[str, AfterValidator(_tag_key)]
+TagValue = Annotated[str, BeforeValidator(_tag_value)]
 Domain = Annotated[str, AfterValidator(_domain)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$"), AfterValidator(_region)]
@@ -484,6 +511,8 @@ class Environment(Spec):
     tls: Annotated[TlsSpec, BeforeValidator(_tls)] = Field(default_factory=_default_tls)
     """Default: `required`; `off` in the layout `single`."""
     cloud: CloudSpec = CloudSpec()
+    tags: Mapping[TagKey, TagValue] = {}
+    """Tags of your own, as `CostCentre: "4711"`, on everything in the cloud that has tags."""
     review: ReviewSpec = ReviewSpec()
     teststack: TeststackSpec | None = None
     """Only of test stacks: `holdfast teststack up` writes it."""

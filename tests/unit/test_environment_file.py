@@ -554,3 +554,41 @@ def test_who_comes_by_a_peering_does_not_come_from_the_internet(tmp_path: Path) 
 def test_a_network_is_listed_once(tmp_path: Path, key: str) -> None:
     content = changed("network", {"cidr": "10.60.0.0/16", key: [OFFICE, "10.60.0.0/16", OFFICE]})
     assert problems(tmp_path, content) == {f"network.{key}[2]": f"{OFFICE} again | each network once"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "problem"),
+    [
+        ({"CostCentre": 4711}, {"tags.CostCentre": "4711 | text, in quotes"}),
+        ({"CostCentre": ""}, {"tags.CostCentre": "'' | 1 to 256 letters, digits, spaces and _ . : / = + - @"}),
+        ({"Cost": "c" * 257}, {"tags.Cost": f"'{'c' * 257}' | 1 to 256 letters, digits, spaces and _ . : / = + - @"}),
+        ({"Cost": "a*b"}, {"tags.Cost": "'a*b' | 1 to 256 letters, digits, spaces and _ . : / = + - @"}),
+        ({"Cost": "a${b}"}, {"tags.Cost": "'a${b}' | 1 to 256 letters, digits, spaces and _ . : / = + - @"}),
+        ({"k" * 128: "x"}, {f"tags.{'k' * 128}": "1 to 127 letters, digits"}),
+        ({"AWS:cost": "x"}, {"tags.AWS:cost": "does not begin with aws:"}),
+        ({"Name": "x"}, {"tags.Name": "it, beside Name, which is Holdfast's own | another name"}),
+        ({"node": "x"}, {"tags.node": "it, beside Node, which is Holdfast's own | another name"}),
+        ({"ENVIRONMENT": "x"}, {"tags.ENVIRONMENT": "it, beside Environment, which is Holdfast's own"}),
+        ({"Expires": "never"}, {"tags.Expires": "it, beside Expires, which is Holdfast's own"}),
+        ({"holdfast:x": "x"}, {"tags.holdfast:x": "it, which begins with holdfast:, as what Terraform leaves alone"}),
+        ({"Team": "x", "team": "y"}, {"tags.team": "it, beside Team | another name (case makes no difference)"}),
+        ({f"tag{number}": "x" for number in range(36)}, {"tags": "36, beside those that Holdfast gives | at most 35"}),
+    ],
+)
+def test_tags_that_aws_or_holdfast_would_not_bear_are_refused(
+    tmp_path: Path, tags: dict[str, Any], problem: dict[str, str]
+) -> None:
+    found = problems(tmp_path, changed("tags", tags))
+    assert found.keys() == problem.keys()
+    for path, said in problem.items():
+        assert said in found[path]
+
+
+def test_a_team_s_own_tags_may_be_in_any_language_and_say_who_owns_it(tmp_path: Path) -> None:
+    file = tmp_path / "shop.yaml"
+    tags = {"Owner": "shop@example.org", "Größe": "日本 1", "a:b/c=d+e-f.g": "_ . : / = + - @"}
+    file.write_text(yaml.safe_dump(changed("tags", tags)))
+    assert load_environment(file).tags == tags
+    test = {"source": "shop", "owner": "me", "run": "1", "expires": "2026-12-31T16:00:00Z"}
+    content = changed("tags", tags) | {"name": "test-shop", "teststack": test, "protected": False}
+    assert "beside Owner" in problems(tmp_path, content, "test-shop.yaml")["tags.Owner"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from holdfast import spans
 from holdfast.errors import HoldfastError
-from holdfast.topology import Environment
+from holdfast.topology import Environment, names
 from holdfast.topology.spec import LABEL, NO_DOMAIN, NO_FLOATING, TEST_PREFIX, instant
 
 POOL = IPv4Network("10.128.0.0/9")
@@ -111,6 +111,9 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
     made["cloud"]["suffix"] = hashlib.sha256(f"{wish.name}/{wish.run}".encode()).hexdigest()[:8]
     # What bounds the source's machines lets them reach what is the source's, and nothing else.
     made["cloud"].pop("permissions_boundary", None)
+    # Its own say who has it and what for.
+    own = {tag.lower() for tag in names.TESTSTACK_TAGS}
+    made["tags"] = {tag: value for tag, value in source.tags.items() if tag.lower() not in own}
     made["redis"]["memory"] = f"{source.redis.memory}MB"
     return made
 

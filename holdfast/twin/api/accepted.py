@@ -131,6 +131,11 @@ def _below(service: str, structure: str, member: str, shape: Any, value: Any) ->
     elif isinstance(value, dict) and shape.type_name == "structure":
         yield from refusals(service, shape, value)
     elif isinstance(value, list) and shape.type_name == "list":
+        most = shape.metadata.get("max")
+        if most is not None and len(value) > most:
+            yield Refused(
+                structure, member, f"{len(value)} of them", f"Member must have length less than or equal to {most}"
+            )
         for item in value:
             yield from _below(service, structure, member, shape.member, item)
     elif isinstance(value, dict) and shape.type_name == "map":

@@ -75,3 +75,18 @@ def _read_tags(original: Method, self: Any, *args: Any) -> dict[str, str]:
 
 for _reader in ("_tagging_from_headers", "_tagging_from_xml", "_bucket_tagging_from_body"):
     around(S3Response, _reader)(_read_tags)
+
+
+MOST_OF_AN_OBJECT = 10
+"""Amazon S3 user guide, "Categorizing your storage using tags"."""
+
+
+def _read_few_tags(original: Method, self: Any, *args: Any) -> dict[str, str]:
+    tags: dict[str, str] = original(self, *args)
+    if len(tags) > MOST_OF_AN_OBJECT:
+        raise S3ClientError("BadRequest", f"Object tags cannot be greater than {MOST_OF_AN_OBJECT}")
+    return tags
+
+
+for _reader in ("_tagging_from_headers", "_tagging_from_xml"):
+    around(S3Response, _reader)(_read_few_tags)

@@ -94,6 +94,22 @@ def test_buckets_have_such_tags_too(api: Api) -> None:
     assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"1", Tagging="Name=it%27s") == "InvalidTag"
 
 
+def test_an_object_and_a_zone_take_ten_tags(api: Api) -> None:
+    s3, route53 = client(api, "s3"), client(api, "route53")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    zone = route53.create_hosted_zone(Name="holdfast.example", CallerReference="one")["HostedZone"]["Id"]
+    tagged = {"ResourceType": "hostedzone", "ResourceId": zone.rpartition("/")[2]}
+    few, many = ([{"Key": f"key{number}", "Value": "x"} for number in range(count)] for count in (10, 11))
+    s3.put_object(Bucket="kept", Key="one", Body=b"1", Tagging="&".join(f"{tag['Key']}=x" for tag in few))
+    header = "&".join(f"{tag['Key']}=x" for tag in many)
+    assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"1", Tagging=header) == "BadRequest"
+    listed = {"Bucket": "kept", "Key": "one", "Tagging": {"TagSet": many}}
+    assert refused(s3.put_object_tagging, **listed) == "BadRequest"
+    s3.put_bucket_tagging(Bucket="kept", Tagging={"TagSet": many})
+    route53.change_tags_for_resource(**tagged, AddTags=few)
+    assert refused(route53.change_tags_for_resource, **tagged, AddTags=many) == "InvalidInput"
+
+
 def test_letters_are_those_of_every_language(api: Api) -> None:
     cloud = Cloud(api)
     cloud.ec2.create_tags(Resources=[cloud.vpc], Tags=[{"Key": "Größe", "Value": "日本 1"}])
