@@ -22,6 +22,7 @@ from stacks.bindings.aws.instance import (
     InstanceRootBlockDevice,
 )
 from stacks.bindings.aws.network_interface import NetworkInterface
+from stacks.bindings.aws.placement_group import PlacementGroup
 from stacks.bindings.aws.route import Route
 from stacks.gate import zone_gate
 from stacks.identity import IdentityStack
@@ -55,12 +56,20 @@ class ZoneStack(Stack):
         published = cluster.nodes_in(zone) if cluster.environment.network.public else ()
         self.public_addresses = {node.name: self._publish(node) for node in published if node.endpoints}
         """Gateway → the public addresses of its endpoints; empty without `network.public`."""
+        self._apart = self._place_apart(zone)
         certified = self._certify()
         self.instances = {node.name: self._add_node(node, certified).id for node in cluster.nodes_in(zone)}
         for node in cluster.nodes_in(zone):
             self._add_alarm(node)
         self._lead_floating_pair(first or self)
         zone_gate(self, self.instances)
+
+    def _place_apart(self, zone: Zone) -> str | None:
+        """The name of a group whose machines have no hardware in common; None where a machine is alone in its zone."""
+        if not self.cluster.shared(zone):
+            return None
+        name = names.placement_group(self.environment, zone)
+        return PlacementGroup(self, "spread", name=name, strategy="spread", tags={"Name": name}).name
 
     def _lead_floating_pair(self, first: ZoneStack) -> None:
         """In this zone's table, to the first gateway. From then on the gateways move it: see node/README.md."""
@@ -129,6 +138,7 @@ class ZoneStack(Stack):
             ami=pins.image_id(self.environment, node.machine),
             instance_type=node.machine.type,
             availability_zone=node.zone.name,
+            placement_group=self._apart,
             iam_instance_profile=access.profile.name,
             ebs_optimized=True,
             network_interface=[

@@ -132,6 +132,13 @@ class Cluster:
     def slots_having(self, role: Role) -> tuple[Node, ...]:
         return tuple(node for node in self.slots if role in node.roles)
 
+    def shared(self, zone: Zone) -> bool:
+        """Whether two nodes are in the zone, or can be once the layout has grown: then they are placed apart there.
+
+        By what it can grow to: a machine comes to a placement group, and leaves one, only by being replaced.
+        """
+        return sum(slot.zone == zone for slot in self.slots) > 1
+
     def nodes_in(self, zone: Zone) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.zone == zone)
 

@@ -122,6 +122,11 @@ def resource(environment: Environment, what: str) -> str:
     return f"{PROJECT}-{environment.name}-{what}"
 
 
+def placement_group(environment: Environment, zone: Zone) -> str:
+    """Of a zone's machines: `holdfast-prod-spread.a`."""
+    return resource(environment, f"spread.{zone.letter}")
+
+
 def alarms(environment: Environment) -> str:
     """The topic to which every alarm of the environment goes."""
     return resource(environment, "alarms")

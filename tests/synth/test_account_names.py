@@ -19,6 +19,7 @@ NAMED = {
     "aws_iam_instance_profile": ("name", 128),
     "aws_iam_role": ("name", 64),
     "aws_kms_alias": ("name", 256),
+    "aws_placement_group": ("name", 255),
     "aws_route53_zone": ("name", 255),
     "aws_s3_bucket": ("bucket", 63 - len("-state")),
     "aws_secretsmanager_secret": ("name", 512),

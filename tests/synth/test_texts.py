@@ -34,6 +34,7 @@ FREE = {
         "policy": ("kms", "CreateKeyRequest", "Policy"),
     },
     "aws_network_interface": {"description": ("ec2", "CreateNetworkInterfaceRequest", "Description")},
+    "aws_placement_group": {"name": ("ec2", "CreatePlacementGroupRequest", "GroupName")},
     "aws_route53_record": {
         "name": ("route53", "ResourceRecordSet", "Name"),
         "records": ("route53", "ResourceRecord", "Value"),

@@ -87,6 +87,20 @@ def test_a_data_volume_carries_the_tags_by_which_its_machine_finds_it(stacks: St
     assert zone["aws_instance"]["local-a1"]["root_block_device"]["tags"] == tags
 
 
+def test_machines_that_may_share_a_zone_are_spread_there(stacks: Stacks) -> None:
+    for letter, shared in (("a", True), ("b", True), ("c", False)):
+        zone = stacks[f"prod-zone-{letter}"]["resource"]
+        groups = zone.get("aws_placement_group", {})
+        assert [(it["name"], it["strategy"]) for it in groups.values()] == (
+            [(f"holdfast-prod-spread.{letter}", "spread")] if shared else []
+        )
+        instance = zone["aws_instance"][f"prod-{letter}1"]
+        assert instance.get("placement_group") == ("${aws_placement_group.spread.name}" if shared else None)
+    for instance in stacks["tiered-zone-c"]["resource"]["aws_instance"].values():
+        assert instance["placement_group"] == "${aws_placement_group.spread.name}"
+    assert not any("aws_placement_group" in stack["resource"] for name, stack in stacks.items() if "single" in name)
+
+
 @pytest.mark.parametrize("node", ["prod-a1", "local-a1"])
 def test_metadata_needs_a_token_and_stays_on_the_machine(stacks: Stacks, node: str) -> None:
     stack = f"{node.split('-')[0]}-zone-a"

@@ -118,6 +118,7 @@ def test_destroy_leaves_nothing(terraform: Terraform, environment: Environment, 
         answer: list[Any] = getattr(cloud.client(environment, service), call)()[found]
         return answer
 
+    assert ask("ec2", "describe_placement_groups", "PlacementGroups") == []
     assert ask("s3", "list_buckets", "Buckets") == []
     assert ask("secretsmanager", "list_secrets", "SecretList") == []
     assert ask("iam", "list_roles", "Roles") == []

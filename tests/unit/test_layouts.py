@@ -366,3 +366,21 @@ def test_user_data_fits_with_every_distribution(
 @pytest.mark.parametrize("file", sorted((ENVIRONMENTS / "examples").glob("*.yaml")), ids=lambda file: file.stem)
 def test_every_example_is_valid(file: Path) -> None:
     assert check_user_data(Cluster.of(load_environment(file))) == []
+
+
+def test_nodes_are_placed_apart_where_the_layout_has_or_can_have_two_in_a_zone(cluster: Any) -> None:
+    def apart(content: dict[str, Any], **changes: Any) -> str:
+        found = cluster(content, **changes)
+        return "".join(zone.letter for zone in found.zones if found.shared(zone))
+
+    assert apart(TIERED) == "abc"
+    assert apart(COMPACT) == apart(COMPACT, layout={"kind": "compact", "nodes": 5}) == "ab"
+    assert apart(COMPACT, zones=list("abcde"), layout={"kind": "compact", "nodes": 5}) == ""
+    assert apart(SINGLE) == ""
+
+
+def test_no_zone_has_more_nodes_than_run_in_a_placement_group(cluster: Any) -> None:
+    """Seven, by the EC2 user guide. The largest: each role on five machines of its own, over as few zones as may be."""
+    layout = {"kind": "tiered", "data": 5, "gateways": 5, "sentinels": 5}
+    largest = cluster(TIERED, layout=layout)
+    assert max(len(largest.nodes_in(zone)) for zone in largest.zones) == 6

@@ -54,6 +54,15 @@ def test_a_rollout_is_told_zone_by_zone() -> None:
     assert told["Settings"] == ("Redis `maxmemory`: 256mb → 300mb (every node).",)
 
 
+def test_a_machine_that_is_placed_apart_is_replaced_for_that() -> None:
+    apart = {"user_data_base64": instance("a")["user_data_base64"], "placement_group": "holdfast-shop-spread.a"}
+    told = meaning(facts(zone("a", replaced("a", **apart)), status=status("shop-b1")))
+    assert told["Nodes"] == (
+        "1 node is replaced, in this order: zone a (shop-a1).",
+        "Hardware apart from other nodes of the zone: shop-a1.",
+    )
+
+
 def test_a_leader_moves_at_most_once_for_each_zone_from_its_own_on() -> None:
     def leader(name: str) -> tuple[str, ...]:
         told = meaning(rollout(status=status(name)))

@@ -73,6 +73,8 @@ def _reasons(node: Node) -> Iterator[str]:
         yield f"Machine type {before.type} → {after.type}"
     if before.image_id != after.image_id:
         yield f"Image {_image(before)} → {_image(after)}"
+    if before.apart != after.apart:
+        yield f"Hardware {'apart from' if after.apart else 'perhaps shared with'} other nodes of the zone"
     if node.files:
         yield "Files in the user-data change"
 

@@ -42,6 +42,8 @@ class Side:
     volume_gib: int | None
     replicas_for_writes: int
     """How many replicas it must have, when it leads, to take writes."""
+    apart: bool
+    """On hardware that no other machine of its zone is on."""
 
     @property
     def redis(self) -> tuple[int, int] | None:
@@ -159,6 +161,7 @@ def _side(parts: Mapping[str, Values]) -> Side:
         addresses=tuple(map(str, addresses)) if isinstance(addresses, list) else (),
         volume_gib=size if isinstance(size, int) else None,
         replicas_for_writes=replicas_for_writes(instance.get("user_data_base64")),
+        apart=bool(instance.get("placement_group")),
     )
 
 

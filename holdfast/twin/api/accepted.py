@@ -61,6 +61,8 @@ CITED: dict[tuple[str, str, str], Rule] = {
     ("ec2", "CreateSecurityGroupRequest", "Description"): _SAID,
     ("ec2", "CreateSecurityGroupRequest", "GroupName"): _GROUP,
     ("ec2", "CreateNetworkInterfaceRequest", "Description"): Rule(most=255),
+    # EC2 API reference, CreatePlacementGroup: ASCII.
+    ("ec2", "CreatePlacementGroupRequest", "GroupName"): Rule(r"[\x20-\x7e]+", most=255),
     # Amazon VPC user guide, "Amazon VPC quotas".
     ("ec2", "CreateVpcEndpointRequest", "PolicyDocument"): Rule(most=20_480),
     ("ec2", "Tag", "Key"): _EC2_TAG_KEY,

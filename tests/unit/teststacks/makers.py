@@ -91,6 +91,14 @@ class Maker:
         )
         return str(made["Instances"][0]["InstanceId"])
 
+    def placement_group(self) -> str:
+        made = self.ec2.create_placement_group(
+            GroupName=f"apart-{self.suffix}",
+            Strategy="spread",
+            TagSpecifications=self.specified("placement-group"),
+        )
+        return str(made["PlacementGroup"]["GroupId"])
+
     def volume(self) -> str:
         made = self.ec2.create_volume(
             Size=1, AvailabilityZone=f"{REGION}a", VolumeType="gp3", TagSpecifications=self.specified("volume")
@@ -236,6 +244,7 @@ MAKERS: dict[str, Callable[[Maker], str]] = {
     "alarm": Maker.alarm,
     "flow log": Maker.flow_log,
     "instance": Maker.instance,
+    "placement group": Maker.placement_group,
     "zone": Maker.zone,
     "snapshot": Maker.snapshot,
     "volume": Maker.volume,

@@ -97,8 +97,8 @@ def test_images_are_in_every_region(api: Api) -> None:
 
 
 def test_an_unknown_call_is_refused(api: Api) -> None:
-    placement = client(api, "ec2").create_placement_group
-    assert refused(placement, GroupName="nodes", Strategy="spread") == "InvalidAction"
+    ipam = client(api, "ec2").create_ipam
+    assert refused(ipam) == "InvalidAction"
     assert refused(client(api, "ssm").list_nodes) == "InvalidAction"
 
 

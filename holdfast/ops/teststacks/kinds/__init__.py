@@ -3,7 +3,7 @@
 from holdfast.ops.teststacks.kinds.access import PROFILE, ROLE
 from holdfast.ops.teststacks.kinds.groups import GROUP
 from holdfast.ops.teststacks.kinds.kind import Kind
-from holdfast.ops.teststacks.kinds.machines import INSTANCE, SNAPSHOT, VOLUME
+from holdfast.ops.teststacks.kinds.machines import INSTANCE, PLACEMENT_GROUP, SNAPSHOT, VOLUME
 from holdfast.ops.teststacks.kinds.network import (
     ADDRESS,
     ENDPOINT,
@@ -24,6 +24,7 @@ KINDS: tuple[Kind, ...] = (
     FLOW_LOG,
     # Before what they hold: interfaces and volumes are free once a machine has terminated.
     INSTANCE,
+    PLACEMENT_GROUP,
     ZONE,
     SNAPSHOT,
     VOLUME,

@@ -1,4 +1,4 @@
-"""Instances, and what they write to: volumes and snapshots."""
+"""Instances, where they are placed, and what they write to: volumes and snapshots."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def _instances(client: Client) -> Iterator[Thing]:
             if state != "terminated":
                 stage = Stage.GOING if state == "shutting-down" else Stage.THERE
                 yield Thing(instance["InstanceId"], tags_of(instance["Tags"]), stage, state)
+
+
+def _placement_groups(client: Client) -> Iterator[Thing]:
+    for group in pages(client, "describe_placement_groups", "PlacementGroups", Filters=OURS):
+        stage = Stage.GOING if group["State"] == "deleting" else Stage.THERE
+        yield Thing(group["GroupId"], tags_of(group["Tags"]), stage, note=group["GroupName"])
 
 
 def _volumes(client: Client) -> Iterator[Thing]:
@@ -35,6 +41,12 @@ INSTANCE = Kind(
     _instances,
     # One that somebody protects from termination refuses: that was meant.
     lambda client, thing: client.terminate_instances(InstanceIds=[thing.id]),
+)
+PLACEMENT_GROUP = Kind(
+    "placement group",
+    "ec2",
+    _placement_groups,
+    lambda client, thing: client.delete_placement_group(GroupName=thing.note),
 )
 VOLUME = Kind("volume", "ec2", _volumes, lambda client, thing: client.delete_volume(VolumeId=thing.id))
 SNAPSHOT = Kind("snapshot", "ec2", _snapshots, lambda client, thing: client.delete_snapshot(SnapshotId=thing.id))
