@@ -25,8 +25,17 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
         first = zones[0] if zones else None
         zones.append(ZoneStack(app, cluster, zone, network=network, identity=identity, first=first))
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
+    interfaces = {node: interface for zone in zones for node, interface in zone.interfaces.items()}
     public = {node: addresses for zone in zones for node, addresses in zone.public_addresses.items()}
-    watch = WatchStack(app, cluster, network=network, identity=identity, instances=instances, public_addresses=public)
+    watch = WatchStack(
+        app,
+        cluster,
+        network=network,
+        identity=identity,
+        instances=instances,
+        interfaces=interfaces,
+        public_addresses=public,
+    )
     zones[0].add_dependency(network)
     zones[0].add_dependency(identity)
     for before, after in pairwise([*zones, watch]):

@@ -21,7 +21,7 @@ class NamesStack(Stack):
             "zone",
             name=domain,
             comment=f"Endpoints and nodes of the Holdfast environment {cluster.environment.name}",
-            vpc=[Route53ZoneVpc(vpc_id=network.vpc.id, vpc_region=cluster.environment.region)],
+            vpc=[Route53ZoneVpc(vpc_id=network.vpc_id, vpc_region=cluster.environment.region)],
             tags=self.tags("names"),
         )
         for record in dns.records(cluster):

@@ -12,11 +12,12 @@ from cdktf import App, TerraformDataSource
 
 from holdfast.topology import Cluster, Egress, Images, Node, Role, Zone, names, ports
 from holdfast.topology.ranges import is_public
-from holdfast.topology.spec import Nat, TieredLayout
+from holdfast.topology.spec import Nat, TieredLayout, VpcSpec
 from stacks import access
 from stacks.base import Stack
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.default_security_group import DefaultSecurityGroup
+from stacks.bindings.aws.ec2_subnet_cidr_reservation import Ec2SubnetCidrReservation
 from stacks.bindings.aws.eip import Eip
 from stacks.bindings.aws.internet_gateway import InternetGateway
 from stacks.bindings.aws.nat_gateway import NatGateway
@@ -68,7 +69,43 @@ class NetworkStack(Stack):
 
     def __init__(self, app: App, cluster: Cluster) -> None:
         super().__init__(app, names.network_stack(cluster.environment), cluster)
-        self.vpc = Vpc(
+        self.node_subnets: dict[str, str] = {}
+        self.route_tables: dict[str, RouteTable] = {}
+        """Of each zone; none in a VPC that was there already."""
+        self._service_subnets: dict[str, Subnet] = {}
+        given = self.environment.network.vpc
+        self.vpc_id = self._add_network() if given is None else self._use_network(given)
+        self.node_group = self._group("nodes", "Holdfast nodes: Redis, Sentinel and HAProxy")
+        self._groups = self._add_role_groups()
+        self._allow_nodes()
+        self._keep_what_the_file_leaves_out()
+        if given is not None:
+            return
+        if self.environment.network.egress is Egress.NAT:
+            self._add_nat()
+        else:
+            self._add_endpoints()
+
+    def _use_network(self, given: VpcSpec) -> str:
+        """Of a VPC that was there already, addresses that nothing else gets; nothing that leads in or out is touched.
+
+        An interface still gets an address of the block where it is asked for by name.
+        """
+        for zone in self.cluster.zones:
+            subnet = given.subnets[zone.letter]
+            self.node_subnets[zone.letter] = subnet.id
+            Ec2SubnetCidrReservation(
+                self,
+                f"nodes-{zone.letter}",
+                subnet_id=subnet.id,
+                cidr_block=str(subnet.block),
+                reservation_type="explicit",
+                description=names.reservation(self.environment, zone),
+            )
+        return given.id
+
+    def _add_network(self) -> str:
+        vpc = Vpc(
             self,
             "vpc",
             cidr_block=str(self.environment.network.cidr),
@@ -77,32 +114,21 @@ class NetworkStack(Stack):
             or self.environment.domain is not None,
             tags=self.tags("network"),
         )
-        DefaultSecurityGroup(self, "closed", vpc_id=self.vpc.id, tags=self.tags("closed"))
-        self.node_subnets: dict[str, str] = {}
-        self.route_tables: dict[str, RouteTable] = {}
-        self._service_subnets: dict[str, Subnet] = {}
-        for zone in cluster.zones:
-            self._add_zone(zone)
-        tables = [table.id for table in self.route_tables.values()]
+        DefaultSecurityGroup(self, "closed", vpc_id=vpc.id, tags=self.tags("closed"))
+        for zone in self.cluster.zones:
+            self._add_zone(vpc, zone)
         self._account = DataAwsCallerIdentity(self, "account").account_id
         self._s3 = VpcEndpoint(
             self,
             "s3",
-            vpc_id=self.vpc.id,
+            vpc_id=vpc.id,
             service_name=f"com.amazonaws.{self.environment.region}.s3",
             vpc_endpoint_type="Gateway",
-            route_table_ids=tables,
+            route_table_ids=[table.id for table in self.route_tables.values()],
             policy=self._own_bucket(),
             tags=self.tags("s3"),
         )
-        self.node_group = self._group("nodes", "Holdfast nodes: Redis, Sentinel and HAProxy")
-        self._groups = self._add_role_groups()
-        self._allow_nodes()
-        self._keep_what_the_file_leaves_out()
-        if self.environment.network.egress is Egress.NAT:
-            self._add_nat()
-        else:
-            self._add_endpoints()
+        return vpc.id
 
     def groups_of(self, node: Node) -> list[str]:
         """Ids of the security groups of a node's interface."""
@@ -115,25 +141,23 @@ class NetworkStack(Stack):
             return dict.fromkeys(Role, self.node_group)
         return {role: self._group(role.value, f"Holdfast machines with the role {role}") for role in Role}
 
-    def _add_zone(self, zone: Zone) -> None:
+    def _add_zone(self, vpc: Vpc, zone: Zone) -> None:
         nodes = Subnet(
             self,
             f"nodes-{zone.letter}",
-            vpc_id=self.vpc.id,
+            vpc_id=vpc.id,
             cidr_block=str(zone.nodes_cidr),
             availability_zone=zone.name,
             tags=self.tags(f"nodes-{zone.letter}"),
         )
-        table = RouteTable(
-            self, f"nodes-{zone.letter}-routes", vpc_id=self.vpc.id, tags=self.tags(f"nodes-{zone.letter}")
-        )
+        table = RouteTable(self, f"nodes-{zone.letter}-routes", vpc_id=vpc.id, tags=self.tags(f"nodes-{zone.letter}"))
         RouteTableAssociation(self, f"nodes-{zone.letter}-routed", subnet_id=nodes.id, route_table_id=table.id)
         self.node_subnets[zone.letter] = nodes.id
         self.route_tables[zone.letter] = table
         self._service_subnets[zone.letter] = Subnet(
             self,
             f"service-{zone.letter}",
-            vpc_id=self.vpc.id,
+            vpc_id=vpc.id,
             cidr_block=str(zone.service_cidr),
             availability_zone=zone.name,
             tags=self.tags(f"service-{zone.letter}"),
@@ -141,8 +165,8 @@ class NetworkStack(Stack):
 
     def _add_nat(self) -> None:
         """One NAT gateway in each zone, so that a zone's outage cuts no other off from the APIs; or one for all."""
-        internet = InternetGateway(self, "internet", vpc_id=self.vpc.id, tags=self.tags("internet"))
-        table = RouteTable(self, "service-routes", vpc_id=self.vpc.id, tags=self.tags("service"))
+        internet = InternetGateway(self, "internet", vpc_id=self.vpc_id, tags=self.tags("internet"))
+        table = RouteTable(self, "service-routes", vpc_id=self.vpc_id, tags=self.tags("service"))
         Route(self, "service-out", route_table_id=table.id, destination_cidr_block=ANYWHERE, gateway_id=internet.id)
         shared: NatGateway | None = None
         for letter, subnet in self._service_subnets.items():
@@ -205,7 +229,7 @@ class NetworkStack(Stack):
             VpcEndpoint(
                 self,
                 service,
-                vpc_id=self.vpc.id,
+                vpc_id=self.vpc_id,
                 service_name=f"com.amazonaws.{self.environment.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
@@ -290,7 +314,7 @@ class NetworkStack(Stack):
             what,
             name=names.resource(self.environment, what),
             description=description,
-            vpc_id=self.vpc.id,
+            vpc_id=self.vpc_id,
             tags=self.tags(what),
         )
 

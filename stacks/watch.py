@@ -14,6 +14,7 @@ from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.flow_log import FlowLog
 from stacks.bindings.aws.iam_role import IamRole
 from stacks.bindings.aws.iam_role_policy import IamRolePolicy
+from stacks.bindings.aws.network_interface import NetworkInterface
 from stacks.bindings.aws.sns_topic import SnsTopic
 from stacks.gate import whole_gate
 from stacks.identity import IdentityStack
@@ -33,9 +34,13 @@ class WatchStack(Stack):
         network: NetworkStack,
         identity: IdentityStack,
         instances: Mapping[str, str],
+        interfaces: Mapping[str, NetworkInterface],
         public_addresses: Mapping[str, list[str]],
     ) -> None:
-        """`instances`: node → its id. `public_addresses`: gateway → those of its endpoints, where there are any."""
+        """`instances`: node → its id; `interfaces`: node → its own.
+
+        `public_addresses`: gateway → those of its endpoints, where there are any.
+        """
         super().__init__(app, names.watch_stack(cluster.environment), cluster)
         SnsTopic(
             self,
@@ -44,14 +49,19 @@ class WatchStack(Stack):
             kms_master_key_id=identity.key.arn,
             tags=self.tags("alarms"),
         )
-        self._log_refused_connections(network, identity)
+        self._log_refused_connections(network, identity, interfaces)
         gate = whole_gate(self, instances)
         if public_addresses:
             # A machine takes its certificate when it boots: one that ran already has none for such an address.
             run_holdfast(self, "certificates", "certs rotate --due", public_addresses, after=[gate])
 
-    def _log_refused_connections(self, network: NetworkStack, identity: IdentityStack) -> None:
-        """Only what the security groups refused: it is little, and it answers why a client cannot connect."""
+    def _log_refused_connections(
+        self, network: NetworkStack, identity: IdentityStack, interfaces: Mapping[str, NetworkInterface]
+    ) -> None:
+        """Only what the security groups refused: it is little, and it answers why a client cannot connect.
+
+        Of a VPC that others are in too, at the nodes' interfaces alone.
+        """
         name = names.resource(self.environment, "flows")
         group = CloudwatchLogGroup(
             self,
@@ -94,10 +104,20 @@ class WatchStack(Stack):
             role=role.id,
             policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
         )
+        if self.environment.network.vpc is None:
+            self._add_flow_log("flow-log", role, group, vpc_id=network.vpc_id)
+            return
+        for node, interface in interfaces.items():
+            self._add_flow_log(f"flow-log-{node}", role, group, eni_id=interface.id)
+
+    def _add_flow_log(
+        self, what: str, role: IamRole, group: CloudwatchLogGroup, vpc_id: str | None = None, eni_id: str | None = None
+    ) -> None:
         FlowLog(
             self,
-            "flow-log",
-            vpc_id=network.vpc.id,
+            what,
+            vpc_id=vpc_id,
+            eni_id=eni_id,
             traffic_type="REJECT",
             iam_role_arn=role.arn,
             log_destination=group.arn,

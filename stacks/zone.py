@@ -50,9 +50,8 @@ class ZoneStack(Stack):
         self._key = identity.key.arn
         self._account = DataAwsCallerIdentity(self, "account").account_id
         self._subnet = network.node_subnets[zone.letter]
-        self._route_table = network.route_tables[zone.letter].id
         self._network = network
-        self._interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
+        self.interfaces = {node.name: self._add_interface(node) for node in cluster.nodes_in(zone)}
         published = cluster.nodes_in(zone) if cluster.environment.network.public else ()
         self.public_addresses = {node.name: self._publish(node) for node in published if node.endpoints}
         """Gateway → the public addresses of its endpoints; empty without `network.public`."""
@@ -61,7 +60,7 @@ class ZoneStack(Stack):
         self.instances = {node.name: self._add_node(node, certified).id for node in cluster.nodes_in(zone)}
         for node in cluster.nodes_in(zone):
             self._add_alarm(node)
-        self._lead_floating_pair(first or self)
+        self._lead_floating_pair(zone, first or self)
         zone_gate(self, self.instances)
 
     def _place_apart(self, zone: Zone) -> str | None:
@@ -71,21 +70,28 @@ class ZoneStack(Stack):
         name = names.placement_group(self.environment, zone)
         return PlacementGroup(self, "spread", name=name, strategy="spread", tags={"Name": name}).name
 
-    def _lead_floating_pair(self, first: ZoneStack) -> None:
-        """In this zone's table, to the first gateway. From then on the gateways move it: see node/README.md."""
-        floating = self.cluster.floating
+    def _lead_floating_pair(self, zone: Zone, first: ZoneStack) -> None:
+        """To the first gateway. From then on the gateways move it: see node/README.md.
+
+        In this zone's table; of a VPC that was there already, in all that the file names, with the first zone.
+        """
+        floating, given = self.cluster.floating, self.environment.network.vpc
         if floating is None:
             return
-        gateway = first._interfaces[self.cluster.having(Role.GATEWAY)[0].name]
+        gateway = first.interfaces[self.cluster.having(Role.GATEWAY)[0].name]
+        tables = {"": self._network.route_tables[zone.letter].id} if given is None else {}
+        if given is not None and first is self:
+            tables = {f"-{table}": table for table in given.route_tables}
         for kind, address in (("leader", floating.leader), ("replica", floating.replica)):
-            Route(
-                self,
-                f"floating-{kind}",
-                route_table_id=self._route_table,
-                destination_cidr_block=f"{address}/32",
-                network_interface_id=gateway.id,
-                lifecycle=TerraformResourceLifecycle(ignore_changes=["network_interface_id"]),
-            )
+            for where, table in tables.items():
+                Route(
+                    self,
+                    f"floating-{kind}{where}",
+                    route_table_id=table,
+                    destination_cidr_block=f"{address}/32",
+                    network_interface_id=gateway.id,
+                    lifecycle=TerraformResourceLifecycle(ignore_changes=["network_interface_id"]),
+                )
 
     def _add_interface(self, node: Node) -> NetworkInterface:
         gateway = node.leader_endpoint is not None
@@ -115,7 +121,7 @@ class ZoneStack(Stack):
                 self,
                 f"{node.name}-{kind}-public",
                 allocation_id=address.allocation_id,
-                network_interface_id=self._interfaces[node.name].id,
+                network_interface_id=self.interfaces[node.name].id,
                 private_ip_address=str(private),
             )
             addresses.append(address.public_ip)
@@ -142,7 +148,7 @@ class ZoneStack(Stack):
             iam_instance_profile=access.profile.name,
             ebs_optimized=True,
             network_interface=[
-                InstanceNetworkInterface(device_index=0, network_interface_id=self._interfaces[node.name].id)
+                InstanceNetworkInterface(device_index=0, network_interface_id=self.interfaces[node.name].id)
             ],
             metadata_options=InstanceMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

@@ -27,12 +27,15 @@ SENTINEL_VOLUME_GIB = 1
 
 @dataclass(frozen=True)
 class Zone:
-    """One failure domain: an availability zone with its two subnets."""
+    """One failure domain: an availability zone with its two subnets, or with one that was there already."""
 
     letter: str
     name: str
     nodes_cidr: IPv4Network
-    service_cidr: IPv4Network
+    service_cidr: IPv4Network | None
+    """For NAT gateways or VPC endpoints; None in a VPC that was there already, which has its own."""
+    first: IPv4Address
+    """From which on nodes have their addresses."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,7 @@ class Cluster:
     @classmethod
     def of(cls, environment: Environment) -> Cluster:
         """Lay out a valid environment (see `holdfast.topology.load`)."""
-        parts = list(environment.network.cidr.subnets(prefixlen_diff=4))
-        zones = tuple(_zone(environment, letter, parts) for letter in environment.zones)
+        zones = tuple(_zone(environment, letter) for letter in environment.zones)
         nodes = tuple(
             _node(environment, zones, kind, index) for kind in kinds(environment) for index in range(kind.count)
         )
@@ -164,20 +166,20 @@ class Cluster:
         return None if self.environment.tls.mode is TlsMode.REQUIRED else ports.ENDPOINT
 
 
-def _zone(environment: Environment, letter: str, parts: list[IPv4Network]) -> Zone:
-    ordinal = ord(letter) - ord("a")
-    return Zone(
-        letter=letter,
-        name=environment.region + letter,
-        nodes_cidr=parts[ordinal],
-        service_cidr=parts[NETWORK_PARTS // 2 + ordinal],
-    )
+def _zone(environment: Environment, letter: str) -> Zone:
+    network, name = environment.network, environment.region + letter
+    if network.vpc is not None:
+        subnet = network.vpc.subnets[letter]
+        return Zone(letter, name, subnet.cidr, None, first=subnet.block.network_address)
+    parts, ordinal = list(network.cidr.subnets(prefixlen_diff=4)), ord(letter) - ord("a")
+    nodes, service = parts[ordinal], parts[NETWORK_PARTS // 2 + ordinal]
+    return Zone(letter, name, nodes, service, first=nodes.network_address + RESERVED_HEAD)
 
 
 def _node(environment: Environment, zones: tuple[Zone, ...], kind: Kind, index: int) -> Node:
     zone, slot = zones[index % len(zones)], index // len(zones)
     name = "-".join(part for part in (environment.name, kind.label, f"{zone.letter}{slot + 1}") if part)
-    first = zone.nodes_cidr.network_address + RESERVED_HEAD + ADDRESSES_PER_SLOT * (kind.first_slot + slot)
+    first = zone.first + ADDRESSES_PER_SLOT * (kind.first_slot + slot)
     identity = f"holdfast/{environment.name}/{name}"
     roles = kind.roles_of(index)
     machine = environment.machines[kind.key]

@@ -135,26 +135,95 @@ def every_zone_has_a_machine(environment: Environment) -> Iterator[Problem]:
         yield Problem("zones", found, f"at most {most} zone{'s' * (most != 1)}")
 
 
-@_reads("network.cidr")
+@_reads("network.cidr", "network.vpc")
 def network_is_private_and_of_a_size(environment: Environment) -> Iterator[Problem]:
+    """One of its own: a VPC that was there already is as it is."""
     cidr = environment.network.cidr
+    if environment.network.vpc is not None:
+        return
     if not MINIMUM_PREFIX <= cidr.prefixlen <= MAXIMUM_PREFIX:
         yield Problem("network.cidr", str(cidr), f"a network from /{MINIMUM_PREFIX} to /{MAXIMUM_PREFIX}")
     if not within(cidr, RFC_1918):
         yield Problem("network.cidr", f"{cidr}, a public range", "a private range (10/8, 172.16/12, 192.168/16)")
 
 
-@_reads("network.cidr", "layout")
+def _addresses_of_a_zone(environment: Environment) -> int:
+    """How many the machines of a zone need, with those that the layout can grow by."""
+    tiers = len(Role) if isinstance(environment.layout, TieredLayout) else 1
+    return tiers * SLOTS_PER_ZONE * ADDRESSES_PER_SLOT
+
+
+@_reads("network.cidr", "network.vpc", "layout")
 def network_has_room(environment: Environment) -> Iterator[Problem]:
     cidr = environment.network.cidr
-    if cidr.prefixlen > MAXIMUM_PREFIX:
+    if environment.network.vpc is not None or cidr.prefixlen > MAXIMUM_PREFIX:
         return
-    tiers = len(Role) if isinstance(environment.layout, TieredLayout) else 1
-    needed = tiers * SLOTS_PER_ZONE * ADDRESSES_PER_SLOT
+    needed = _addresses_of_a_zone(environment)
     room = cidr.num_addresses // 16 - RESERVED_HEAD - 1
     if needed > room:
         found = f"{cidr}: {room} addresses for the machines of a zone, which need {needed}"
         yield Problem("network.cidr", found, "a larger network")
+
+
+@_reads("network.vpc", "zones")
+def every_zone_has_a_subnet(environment: Environment) -> Iterator[Problem]:
+    vpc = environment.network.vpc
+    if vpc is not None and set(vpc.subnets) != set(environment.zones):
+        found = f"those of zones {', '.join(vpc.subnets) or 'none'}"
+        yield Problem("network.vpc.subnets", found, f"one for each of the zones {', '.join(environment.zones)}")
+
+
+@_reads("network.cidr", "network.vpc")
+def subnets_are_apart_and_in_the_network(environment: Environment) -> Iterator[Problem]:
+    network = environment.network
+    subnets = list(network.vpc.subnets.items()) if network.vpc is not None else []
+    for index, (letter, subnet) in enumerate(subnets):
+        path = f"network.vpc.subnets.{letter}.cidr"
+        if not subnet.cidr.subnet_of(network.cidr):
+            found = f"{subnet.cidr}, outside of network.cidr {network.cidr}"
+            yield Problem(path, found, "a subnet in it; network.cidr is the range of the VPC that has all three")
+        for other, before in subnets[:index]:
+            if subnet.cidr.overlaps(before.cidr):
+                found = f"{subnet.cidr}, which overlaps {before.cidr} of zone {other}"
+                yield Problem(path, found, "a subnet of its own for each zone")
+
+
+@_reads("network.vpc", "layout")
+def blocks_are_free_for_nodes(environment: Environment) -> Iterator[Problem]:
+    vpc, needed = environment.network.vpc, _addresses_of_a_zone(environment)
+    for letter, subnet in vpc.subnets.items() if vpc is not None else ():
+        block, path = subnet.block, f"network.vpc.subnets.{letter}.block"
+        if not block.subnet_of(subnet.cidr):
+            yield Problem(path, f"{block}, outside of its subnet {subnet.cidr}", "a part of the subnet")
+            continue
+        reserved = [subnet.cidr[0] + step for step in range(RESERVED_HEAD)] + [subnet.cidr[-1]]
+        if taken := [str(address) for address in reserved if address in block]:
+            accepted = "a block without the subnet's first four addresses and its last one, which are AWS' own"
+            yield Problem(path, f"{block}, with {', '.join(taken)}", accepted)
+        if block.num_addresses < needed:
+            found = f"{block}: {block.num_addresses} addresses for the machines of a zone, which need {needed}"
+            yield Problem(path, found, f"at least a /{32 - (needed - 1).bit_length()}")
+
+
+@_reads("network")
+def a_given_network_has_its_own_ways(environment: Environment) -> Iterator[Problem]:
+    """Nothing that leads into it or out of it is made: all that is the team's."""
+    network = environment.network
+    if network.vpc is None:
+        return
+    theirs = "with network.vpc, whose ways out are there already"
+    if network.egress is not Egress.NAT:
+        yield Problem("network.egress", f"{network.egress}, {theirs}", "nothing")
+    if network.nat is not Nat.ZONAL:
+        yield Problem("network.nat", f"{network.nat}, {theirs}", "nothing")
+    if network.public:
+        yield Problem("network.public", "true, with network.vpc", "false, or a network of its own")
+    if environment.floating is not None and not network.vpc.route_tables:
+        found = f"{environment.floating}, with network.vpc, and no route table to lead there"
+        yield Problem("network.floating", found, "none, nothing, or network.vpc.route_tables")
+    for index, table in enumerate(network.vpc.route_tables):
+        if table in network.vpc.route_tables[:index]:
+            yield Problem(f"network.vpc.route_tables[{index}]", f"{table} again", "each route table once")
 
 
 @_reads("network.cidr", "network.peered")

@@ -101,11 +101,26 @@ def load_environments(folder: Path = ENVIRONMENTS) -> list[Environment]:
         environment = load_environment(path)
         for other in loaded:
             same_cloud = (other.region, other.cloud.endpoint) == (environment.region, environment.cloud.endpoint)
-            if same_cloud and other.network.cidr.overlaps(environment.network.cidr):
-                found = f"{environment.network.cidr}, which overlaps {other.network.cidr} of {other.name}"
-                raise InvalidEnvironment(str(path), [Problem("network.cidr", found, "a network of its own")])
+            if same_cloud and (problem := _overlap(environment, other)):
+                raise InvalidEnvironment(str(path), [problem])
         loaded.append(environment)
     return loaded
+
+
+def _overlap(environment: Environment, other: Environment) -> Problem | None:
+    """Two may be in one VPC that was there already, with addresses of their own in each subnet."""
+    mine, its = environment.network, other.network
+    if mine.vpc is None or its.vpc is None or mine.vpc.id != its.vpc.id:
+        if not its.cidr.overlaps(mine.cidr):
+            return None
+        found = f"{mine.cidr}, which overlaps {its.cidr} of {other.name}"
+        return Problem("network.cidr", found, "a network of its own")
+    for letter, subnet in mine.vpc.subnets.items():
+        for taken in its.vpc.subnets.values():
+            if subnet.block.overlaps(taken.block):
+                found = f"{subnet.block}, which overlaps {taken.block} of {other.name}"
+                return Problem(f"network.vpc.subnets.{letter}.block", found, "addresses of its own")
+    return None
 
 
 def _read(path: Path) -> Any:
@@ -127,11 +142,12 @@ def _read(path: Path) -> Any:
 KEY = "[key]"
 """How pydantic marks the key itself, not its value, in the place of an error."""
 
+_SUBNET = {"id": "subnet-00000000", "cidr": "10.0.0.0/24", "block": "10.0.0.64/26"}
 _VALID: dict[str, Any] = {
     "name": "sample",
     "region": "eu-central-1",
     "zones": ["a", "b", "c"],
-    "network": {"cidr": "10.0.0.0/16"},
+    "network": {"cidr": "10.0.0.0/16", "vpc": {"id": "vpc-00000000", "subnets": dict.fromkeys("abcdefgh", _SUBNET)}},
     "machines": {key: {"type": "m6i.large"} for key in get_args(MachineKey)},
     "redis": {"memory": "1GB"},
     "tls": {"mode": "required"},
@@ -201,10 +217,10 @@ def _siblings(location: Sequence[int | str]) -> str:
         return ", ".join(LAYOUTS[str(location[1])].model_fields)
     model: Any = Environment
     for part in location[:-1]:
-        if isinstance(model, UnionType):  # a section that may be left out
-            model = get_args(model)[0]
         # What stands at a place of a list, or under a name of a mapping, is their last type argument but `...`.
         model = _element(model) if get_args(model) else model.model_fields[part].annotation
+        if isinstance(model, UnionType):  # a section that may be left out
+            model = get_args(model)[0]
     return ", ".join(model.model_fields)
 
 

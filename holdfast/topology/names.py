@@ -127,6 +127,11 @@ def placement_group(environment: Environment, zone: Zone) -> str:
     return resource(environment, f"spread.{zone.letter}")
 
 
+def reservation(environment: Environment, zone: Zone) -> str:
+    """What a reservation of addresses says of itself: it has no tags."""
+    return resource(environment, f"nodes-{zone.letter}")
+
+
 def alarms(environment: Environment) -> str:
     """The topic to which every alarm of the environment goes."""
     return resource(environment, "alarms")

@@ -25,6 +25,7 @@ class Risk(StrEnum):
     ADDRESS_CHANGED = "address-changed"
     OPENED_TO_THE_WORLD = "opened-to-the-world"
     INTERNET_GATEWAY_IN_USE = "internet-gateway-in-use"
+    NETWORK_SWITCHED = "network-switched"
     PROTECTION_REMOVED = "protection-removed"
     ENVIRONMENT_RENAMED = "environment-renamed"
     MAJOR_DOWNGRADE = "major-downgrade"

@@ -198,6 +198,9 @@ UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:*?{}\[\]!^/@+=,-]{1,200}$")]
 """Of keys or channels, as Redis has them: without spaces and quotes."""
 ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
+VpcId = Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
+SubnetId = Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]
+RouteTableId = Annotated[str, Field(pattern=r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$")]
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
 Floating = Annotated[IPv4Network | Literal["none"], BeforeValidator(_floating)]
 Mebibytes = Annotated[
@@ -218,9 +221,32 @@ PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:policy/[A-Za-
 InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
 
 
+class SubnetSpec(Spec):
+    """A subnet that is there already."""
+
+    id: SubnetId
+    cidr: Network
+    """Its range, as AWS has it."""
+    block: Network
+    """The addresses in it that are the environment's alone."""
+
+
+class VpcSpec(Spec):
+    """A network that is there already, and stays when the environment goes."""
+
+    id: VpcId
+    subnets: Mapping[ZoneLetter, SubnetSpec]
+    """One for each zone, by its letter."""
+    route_tables: tuple[RouteTableId, ...] = ()
+    """Those that get routes to the floating pair. Empty: there is no such pair."""
+
+
 class NetworkSpec(Spec):
     cidr: Network
-    """The whole private network, /16 to /24: it is cut into sixteen equal parts, two for each zone."""
+    """The whole private network, /16 to /24: it is cut into sixteen equal parts, two for each zone. With `vpc`: that
+    range of the VPC in which its subnets are."""
+    vpc: VpcSpec | None = None
+    """An existing VPC to be in. Default: one of the environment's own."""
     egress: Egress = Egress.NAT
     nat: Nat = Nat.ZONAL
     clients: tuple[Network, ...] = ()
@@ -229,7 +255,7 @@ class NetworkSpec(Spec):
     """Whether the endpoints have public addresses too, for those `clients` that are on the internet. Takes `tls`."""
     floating: Floating | None = None
     """The pair of addresses that moves to a gateway that lives: a /31 outside of `cidr`. Default: derived from the
-    name, in 100.127.0.0/16; `none`: no such pair."""
+    name, in 100.127.0.0/16; `none`: no such pair. In a `vpc` without `route_tables` there is none."""
     domain: Domain | None = None
     """Private names of endpoints and nodes. Default: `<name>.holdfast.internal`; `none`: no names."""
     sessions_per_address: Annotated[int, Field(ge=1, le=sessions.SESSIONS)] = sessions.OF_ONE_ADDRESS
@@ -561,10 +587,10 @@ class Environment(Spec):
     @property
     def floating(self) -> IPv4Network | None:
         """The floating pair's network: the leader's address, then the replicas'. None where there is none."""
-        given = self.network.floating
+        given, vpc = self.network.floating, self.network.vpc
         if isinstance(given, IPv4Network):
             return given
-        if given is not None:
+        if given is not None or (vpc is not None and not vpc.route_tables):
             return None
         pairs = 2 ** (FLOATING_PREFIX - FLOATING_RANGE.prefixlen)
         number = int(hashlib.sha256(self.name.encode()).hexdigest(), 16) % pairs
@@ -575,7 +601,7 @@ class Environment(Spec):
         """How many it takes of the region's: one for each NAT gateway, two for each gateway that is public."""
         network = self.network
         gateways = 0
-        if network.egress is Egress.NAT:
+        if network.egress is Egress.NAT and network.vpc is None:
             gateways = 1 if network.nat is Nat.ONE else len(self.zones)
         return gateways + (2 * self.layout.counts()[Role.GATEWAY] if network.public else 0)
 

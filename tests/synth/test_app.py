@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,10 +54,10 @@ def test_an_emulated_cloud_differs_in_where_the_provider_calls(stacks: Stacks) -
 def test_every_stack_tags_everything_and_leaves_run_time_tags_alone(stacks: Stacks) -> None:
     for name, stack in stacks.items():
         (aws,) = stack["provider"]["aws"]
-        environment = name.split("-")[0]
-        assert aws["default_tags"] == [
-            {"tags": {"Project": "holdfast", "Environment": environment, "ManagedBy": "cdktf"}}
-        ]
+        environment = re.split("-(network|identity|zone|names|watch)", name)[0]
+        own = {"Project": "holdfast", "Environment": environment, "ManagedBy": "cdktf"}
+        team = {"CostCentre": "4711", "Team": "shop"} if environment == "existing-vpc" else {}
+        assert aws["default_tags"] == [{"tags": own | team}]
         assert aws["ignore_tags"] == [{"key_prefixes": ["holdfast:"]}]
 
 

@@ -18,6 +18,9 @@ FREE = {
         "metric_name": ("cloudwatch", "PutMetricAlarmInput", "MetricName"),
         "namespace": ("cloudwatch", "PutMetricAlarmInput", "Namespace"),
     },
+    "aws_ec2_subnet_cidr_reservation": {
+        "description": ("ec2", "CreateSubnetCidrReservationRequest", "Description"),
+    },
     "aws_iam_instance_profile": {"name": ("iam", "CreateInstanceProfileRequest", "InstanceProfileName")},
     "aws_iam_role": {
         "name": ("iam", "CreateRoleRequest", "RoleName"),
@@ -80,6 +83,9 @@ TAGGED_BY = {
 WORDED = re.compile(r"(^|[._])((?<!service_)name|description|comment|bucket|key|policy|path|alias|id|prefix)$")
 """An attribute that is called so, or ends so, is one that we word ourselves, unless it refers to another resource."""
 
+GIVEN = re.compile(r"(vpc|subnet|rtb)-[0-9a-f]+")
+"""What was there already has its name from AWS."""
+
 REFERENCE = re.compile(r"\$\{[^}]*\}")
 STAND_IN = "0" * 80
 """As long as what a reference in a policy stands for: an ARN of a key at most."""
@@ -114,7 +120,7 @@ def problems(stacks: Stacks) -> Iterator[str]:
     """What AWS would refuse, and what this table does not know."""
     for address, kind, resource in resources(stacks):
         for at, text in texts("", resource):
-            if REFERENCE.fullmatch(text):
+            if REFERENCE.fullmatch(text) or GIVEN.fullmatch(text):
                 continue
             literal = REFERENCE.sub(STAND_IN, text)
             if member := FREE.get(kind, {}).get(at):

@@ -283,6 +283,26 @@ def test_an_internet_gateway_stays_while_addresses_lead_through_it(actions: list
     assert [hit.partition(": ")[2] for hit in hits("internet-gateway-in-use", known)] == expected
 
 
+BLOCK = "aws_ec2_subnet_cidr_reservation.nodes-a"
+
+
+def test_an_environment_stays_in_its_network() -> None:
+    vpc, block = {"cidr_block": "10.0.0.0/16"}, {"subnet_id": "subnet-1", "cidr_block": "10.0.0.64/28"}
+    into = facts(stack("network", change("aws_vpc.vpc", DELETE, vpc, None), change(BLOCK, CREATE, None, block)))
+    assert hits("network-switched", into) == [
+        "shop-network/vpc: the network goes: move to another environment in the other one, with its data"
+    ]
+    elsewhere = (
+        "shop-network/nodes-a: the nodes' addresses are elsewhere: move to another environment there, with its data"
+    )
+    out_of = facts(stack("network", change("aws_vpc.vpc", CREATE, None, vpc), change(BLOCK, DELETE, block, None)))
+    assert hits("network-switched", out_of) == [elsewhere]
+    other = change(BLOCK, REPLACE, block, block | {"subnet_id": "subnet-2"})
+    assert hits("network-switched", facts(stack("network", other))) == [elsewhere]
+    assert hits("network-switched", facts(stack("network", change(BLOCK, DELETE, block, None)))) == [], "a zone less"
+    assert hits("network-switched", facts(stack("network", change("aws_vpc.vpc", CREATE, None, vpc)))) == []
+
+
 def test_a_public_address_that_is_nobodys_any_more_is_told() -> None:
     gone = change("aws_eip_association.shop-a1-leader-public", REPLACE, {"id": "eipassoc-1"}, {})
     assert hits("address-changed", facts(zone("a", public_address("a", NONE), gone))) == [

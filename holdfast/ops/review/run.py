@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.errors import HoldfastError
 from holdfast.mirror import PROVIDER_VERSION, REPOSITORY
-from holdfast.ops import reports, status, terraform
+from holdfast.ops import given, reports, status, terraform
 from holdfast.ops.preflight import run as preflight
 from holdfast.ops.preflight import taken
 from holdfast.ops.preflight.check import Verdict
@@ -35,7 +35,9 @@ def review(environment: Environment, file: Path, base_name: str) -> Report:
 
     Raises:
         HoldfastError: a stack cannot be synthesised or planned, the states cannot be listed.
+        InvalidEnvironment: the VPC that the file names is not as it has it, or its addresses are taken.
     """
+    given.require(environment, file)
     stacks = _stacks(environment)
     known = _known(environment, file)
     with _outdir(environment.name) as outdir, ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2) as pool:

@@ -13,6 +13,7 @@ NOT_ARGUMENTS = frozenset({"//", "lifecycle", "provisioner", "depends_on"})
 
 FORCES_REPLACEMENT: Mapping[str, frozenset[str]] = {
     "aws_ebs_volume": frozenset({"availability_zone", "encrypted", "kms_key_id"}),
+    "aws_ec2_subnet_cidr_reservation": frozenset({"cidr_block", "description", "reservation_type", "subnet_id"}),
     "aws_eip_association": frozenset({"allocation_id", "network_interface_id", "private_ip_address"}),
     "aws_instance": frozenset({"ami", "availability_zone", "placement_group", "user_data_base64"}),
     "aws_network_interface": frozenset({"private_ip_list", "subnet_id"}),

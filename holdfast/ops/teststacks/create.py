@@ -103,6 +103,7 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
     listed = [cidr for cidr in source.network.clients if cidr not in source.network.public_clients]
     clients = [network if cidr == source.network.cidr else str(cidr) for cidr in listed]
     made["network"] |= {"cidr": network, "clients": clients, "public": False}
+    made["network"].pop("vpc", None)
     # Of its own, by its name, where the source has them.
     for key, none in (("domain", NO_DOMAIN), ("floating", NO_FLOATING)):
         if made["network"].get(key) != none:

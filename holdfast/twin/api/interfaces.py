@@ -63,11 +63,12 @@ def _check_in_subnet(subnet: Any, address: str) -> None:
 
 
 def _free(subnet: Any, taken: Iterable[str] = ()) -> str:
-    """The lowest free address of the subnet."""
+    """The lowest free address of the subnet, and of no reservation: those are given to who asks for them by name."""
+    reserved = [reservation.cidr for reservation in subnet._cidr_reservations]
     used = {address for interface in subnet.ec2_backend.enis.values() for address in addresses(interface)} | set(taken)
     hosts = list(IPv4Network(subnet.cidr_block))[RESERVED:-1]
     for host in hosts:
-        if str(host) not in used:
+        if str(host) not in used and not any(host in block for block in reserved):
             return str(host)
     raise refuse("InsufficientFreeAddressesInSubnet", f"Insufficient free addresses in subnet '{subnet.id}'.")
 

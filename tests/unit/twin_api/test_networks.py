@@ -141,6 +141,27 @@ def test_a_route_table_has_a_destination_once_and_none_inside_the_network(api: A
     assert refused(cloud.ec2.associate_route_table, **arguments) == "Resource.AlreadyAssociated"
 
 
+def test_reserved_addresses_are_given_to_who_asks_for_them_alone(api: Api) -> None:
+    cloud = Cloud(api)
+    block = {"SubnetId": cloud.a, "Cidr": "10.40.0.0/29", "ReservationType": "explicit", "Description": "ours"}
+    made = cloud.ec2.create_subnet_cidr_reservation(**block)["SubnetCidrReservation"]
+    (found,) = cloud.ec2.get_subnet_cidr_reservations(SubnetId=cloud.a)["SubnetIpv4CidrReservations"]
+    assert found == made
+    assert (found["Cidr"], found["Description"], found["ReservationType"]) == ("10.40.0.0/29", "ours", "explicit")
+    assert cloud.addresses(cloud.interface(cloud.a, "10.40.0.5")) == [("10.40.0.5", True)]
+    chosen = cloud.ec2.create_network_interface(SubnetId=cloud.a)["NetworkInterface"]["NetworkInterfaceId"]
+    assert cloud.addresses(chosen) == [("10.40.0.8", True)]
+    reserve = cloud.ec2.create_subnet_cidr_reservation
+    for elsewhere in ("10.40.0.4/30", "10.40.16.0/28"):
+        assert refused(reserve, **{**block, "Cidr": elsewhere}) == "InvalidParameterValue"
+    given_back = {"SubnetCidrReservationId": made["SubnetCidrReservationId"]}
+    cloud.ec2.delete_subnet_cidr_reservation(**given_back)
+    gone = refused(cloud.ec2.delete_subnet_cidr_reservation, **given_back)
+    assert gone == "InvalidSubnetCidrReservationID.NotFound"
+    chosen = cloud.ec2.create_network_interface(SubnetId=cloud.a)["NetworkInterface"]["NetworkInterfaceId"]
+    assert cloud.addresses(chosen) == [("10.40.0.4", True)]
+
+
 def test_interface_endpoints(api: Api) -> None:
     cloud = Cloud(api)
     group = cloud.ec2.create_security_group(GroupName="apis", Description="APIs", VpcId=cloud.vpc)["GroupId"]

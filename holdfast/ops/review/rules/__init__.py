@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     contact.address_changed,
     contact.opened_to_the_world,
     contact.internet_gateway_in_use,
+    contact.network_switched,
     lasting.protection_removed,
     lasting.volume_shrunk,
     lasting.refused_by_terraform,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from holdfast.ops.review import reach
-from holdfast.ops.review.facts import Facts, text
+from holdfast.ops.review.facts import Action, Facts, text
 from holdfast.ops.review.nodes import nodes, public_addresses
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
 from holdfast.topology.risks import Risk
@@ -67,6 +67,24 @@ def internet_gateway_in_use(facts: Facts) -> Iterator[Hit]:
     for gateway in facts.of_kind("aws_internet_gateway"):
         if gateway.destroyed and used and gateway.stack == "network":
             yield Hit(gateway.path, "first `network.public: false` alone, and another deploy for the rest")
+
+
+@blocking(
+    Risk.NETWORK_SWITCHED,
+    "An interface never leaves its network, nor a network before its interfaces: the deploy would stop there, "
+    "half done.",
+)
+def network_switched(facts: Facts) -> Iterator[Hit]:
+    networks, blocks = facts.of_kind("aws_vpc"), facts.of_kind("aws_ec2_subnet_cidr_reservation")
+    for network in networks:
+        if network.destroyed and network.stack == "network":
+            yield Hit(network.path, "the network goes: move to another environment in the other one, with its data")
+    comes = any(network.action is Action.CREATE for network in networks)
+    for block in blocks:
+        if block.destroyed and (comes or block.remains):
+            yield Hit(
+                block.path, "the nodes' addresses are elsewhere: move to another environment there, with its data"
+            )
 
 
 @caution("opened", "Somebody who could not reach this before can reach it now.")
