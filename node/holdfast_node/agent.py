@@ -45,8 +45,8 @@ DEAF_AFTER = 1.0
 """Seconds without a majority of Sentinels, after which a gateway is of no use; longer than one late answer."""
 
 CUT_OFF_AFTER = 4.0
-"""Seconds without a leader that a Sentinel reaches, after which a gateway is of no use. What Sentinels say about that is
-up to 2.5 s old: a leader that is lost counts as reached for that long."""
+"""Seconds without a leader that a Sentinel reaches, after which a gateway is of no use. What Sentinels say about that
+is up to 2.5 s old: a leader that is lost counts as reached for that long."""
 
 OVERDUE = 1.9
 """Seconds from the moment in which a leader counts as lost, after which its successor should be there: four times as

@@ -18,6 +18,8 @@ class Haproxy:
     def __init__(self, process: Process, node: Any, servers: Mapping[str, str]) -> None:
         self.process, self._node, self._servers = process, node, servers
         self._ready: set[str] = set()
+        self._readable: set[str] = set()
+        """The same of the backend `replicas`, of which nothing but the checks is simulated."""
         self._failed: dict[str, int] = {}
         self._sessions: dict[End, tuple[str, End | None]] = {}
         self.shut_down = 0
@@ -45,8 +47,8 @@ class Haproxy:
     def _obey(self, words: list[str]) -> None:
         if words[:2] == ["set", "server"]:
             backend, name = words[2].split("/")
-            if backend == "leader":
-                (self._ready.add if words[4] == "ready" else self._ready.discard)(name)
+            opened = self._ready if backend == "leader" else self._readable
+            (opened.add if words[4] == "ready" else opened.discard)(name)
         elif words[:3] == ["shutdown", "sessions", "server"] and words[3].startswith("leader/"):
             self._shut_down(words[3].removeprefix("leader/"))
 
@@ -64,6 +66,8 @@ class Haproxy:
         hangs = program.running and program.frozen
         answers = program.running and not hangs and self._node.may is not None
         well = {name for name in self._ready if answers and self._node.may("leader", name)}
+        for name in self._readable if answers else ():
+            self._node.may("replicas", name)
         if hangs:
             self.process.later(TIMEOUT, lambda: self._checked(well))
         else:
