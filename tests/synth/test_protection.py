@@ -20,7 +20,7 @@ def test_a_protected_environment_refuses_to_destroy_data_and_identity_and_nothin
         (name, kind)
         for name, stack in stacks.items()
         for kind, resources in stack["resource"].items()
-        if not name.startswith(("encrypted-", "public-", "single-", "tiered-"))
+        if not name.startswith(("encrypted-", "existing-vpc-", "public-", "single-", "tiered-"))
         if any("prevent_destroy" in resource.get("lifecycle", {}) for resource in resources.values())
     }
     assert found == LASTING

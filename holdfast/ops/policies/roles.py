@@ -86,7 +86,7 @@ def boundary(environment: Environment) -> list[Document]:
     logs = place.arn("logs", f"log-group:/{names.PROJECT}/{place.environment}/flows")
     return pack(
         [
-            _allow("Secrets", ["secretsmanager:GetSecretValue"], [place.secret("*")]),
+            _allow("Secrets", ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], [place.secret("*")]),
             _allow("Objects", ["s3:GetObject", "s3:PutObject"], place.objects("*"), place.ours),
             _allow("TellMissingFromForbidden", ["s3:ListBucket"], [bucket], place.ours),
             _allow(
