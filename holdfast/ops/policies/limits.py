@@ -25,11 +25,12 @@ class Limit:
     condition: Callable[[Place], Condition] | None = None
 
     def statement(self, place: Place, wanted: Collection[str]) -> Statement | None:
-        """For those of `wanted` that it is about; None where it is about none."""
+        """For those of `wanted` that it is about; None where it is about none, or about no resource of this place."""
         actions = sorted(set(self.actions) & set(wanted))
-        if not actions:
+        resources = self.resources(place)
+        if not actions or not resources:
             return None
-        made = {"Sid": self.sid, "Effect": "Allow", "Action": actions, "Resource": self.resources(place)}
+        made = {"Sid": self.sid, "Effect": "Allow", "Action": actions, "Resource": resources}
         return made if self.condition is None else {**made, "Condition": self.condition(place)}
 
 
@@ -76,6 +77,7 @@ MAKES = {
     "ec2:CreateInternetGateway": ("internet-gateway",),
     "ec2:CreateNatGateway": ("natgateway",),
     "ec2:CreateNetworkInterface": ("network-interface",),
+    "ec2:CreatePlacementGroup": ("placement-group",),
     "ec2:CreateRouteTable": ("route-table",),
     "ec2:CreateSecurityGroup": ("security-group",),
     "ec2:CreateSubnet": ("subnet",),
@@ -96,7 +98,7 @@ WITHIN = {
     "ec2:CreateSecurityGroup": ("vpc",),
     "ec2:CreateSubnet": ("vpc",),
     "ec2:CreateVpcEndpoint": ("vpc", "subnet", "security-group", "route-table"),
-    "ec2:RunInstances": ("network-interface", "subnet", "security-group"),
+    "ec2:RunInstances": ("network-interface", "placement-group", "subnet", "security-group"),
 }
 """And kinds of what it is made in or of, which must have them already."""
 
@@ -112,6 +114,7 @@ CHANGES = (
     "ec2:DeleteInternetGateway",
     "ec2:DeleteNatGateway",
     "ec2:DeleteNetworkInterface",
+    "ec2:DeletePlacementGroup",
     "ec2:DeleteRoute",
     "ec2:DeleteRouteTable",
     "ec2:DeleteSecurityGroup",
@@ -195,6 +198,7 @@ def _records(place: Place) -> Condition:
 
 UNLIMITED = (
     "cloudwatch:DescribeAlarms",
+    "ec2:GetSubnetCidrReservations",
     "kms:ListAliases",
     "logs:DescribeLogGroups",
     "route53:CreateHostedZone",
@@ -214,6 +218,18 @@ OBJECTS = (
 
 LIMITS: tuple[Limit, ...] = (
     *_makers(),
+    # A team's own network has no tags of ours.
+    Limit(
+        "InGivenNetwork",
+        (
+            "ec2:CreateNetworkInterface",
+            "ec2:CreateSecurityGroup",
+            "ec2:CreateSubnetCidrReservation",
+            "ec2:DeleteSubnetCidrReservation",
+            "ec2:RunInstances",
+        ),
+        lambda place: [place.arn("ec2", one) for one in place.given],
+    ),
     Limit("Change", CHANGES, lambda place: [place.arn("ec2", "*/*")], _tagged),
     Limit("TagWhatIsMade", ("ec2:CreateTags",), lambda place: [place.arn("ec2", "*/*")], _tag_what_is_made),
     # The rules that a group comes with have no tags; the group, which the same call is about, has.

@@ -27,6 +27,8 @@ class Place:
     domain: str
     boundary: str
     """The ARN of the permissions boundary."""
+    given: tuple[str, ...]
+    """VPC and subnets that are there already: `vpc/ID`, `subnet/ID`."""
 
     @classmethod
     def of(cls, environment: Environment) -> Place:
@@ -41,7 +43,10 @@ class Place:
                 f"boundary will have, such as arn:aws:iam::123456789012:policy/{names.PROJECT}-{environment.name}"
                 "-boundary: without it a deploy could give a machine any permission, so no policy would hold its role"
             )
+        vpc = environment.network.vpc
+        subnets = [f"subnet/{subnet.id}" for subnet in vpc.subnets.values()] if vpc else []
         return cls(
+            given=(f"vpc/{vpc.id}", *subnets) if vpc else (),
             account=boundary.split(":")[4],
             region=environment.region,
             environment=environment.name,

@@ -64,6 +64,12 @@ RESOURCES: dict[str, Calls] = {
         update=f"ModifyVolume DescribeVolumesModifications {RETAG}",
         delete="DeleteVolume",
     ),
+    "aws_ec2_subnet_cidr_reservation": _of(
+        "ec2",
+        create="CreateSubnetCidrReservation",
+        read="GetSubnetCidrReservations",
+        delete="DeleteSubnetCidrReservation",
+    ),
     "aws_eip": _of(
         "ec2",
         create="AllocateAddress CreateTags",
@@ -137,6 +143,13 @@ RESOURCES: dict[str, Calls] = {
         read="DescribeNetworkInterfaces",
         update=f"AssignPrivateIpAddresses UnassignPrivateIpAddresses {RETAG}",
         delete="DeleteNetworkInterface DetachNetworkInterface",
+    ),
+    "aws_placement_group": _of(
+        "ec2",
+        create="CreatePlacementGroup CreateTags",
+        read="DescribePlacementGroups",
+        update=RETAG,
+        delete="DeletePlacementGroup",
     ),
     "aws_route": _of("ec2", create="CreateRoute", read="DescribeRouteTables", delete="DeleteRoute"),
     "aws_route53_record": _of(

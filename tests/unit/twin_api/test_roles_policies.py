@@ -15,15 +15,18 @@ from botocore.exceptions import ClientError
 from holdfast.ops.policies.commands import managed
 from holdfast.ops.preflight import rights
 from holdfast.topology import Environment, load_environment
+from holdfast.topology.spec import VpcSpec
 from holdfast.twin.api import Api
 from tests.unit.twin_api.cloud import IMAGE, REGION, client, refused
 
 PROD = Path(__file__).parents[3] / "environments" / "prod.yaml"
 BOUNDARY = "arn:aws:iam::123456789012:policy/holdfast-prod-boundary"
 OTHERS_BOUNDARY = "arn:aws:iam::123456789012:policy/holdfast-staging-boundary"
+SUBNETS = ("10.60.0.0/22", "10.60.4.0/22")
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
 As = Callable[[str], Any]
+Roles = Callable[..., As]
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def prod() -> Environment:
 
 
 @pytest.fixture
-def role(instant: Api, prod: Environment) -> Callable[[str], As]:
+def role(instant: Api, prod: Environment) -> Roles:
     """Of a name in `holdfast policies`: what gives its clients. The boundary is there."""
     iam = client(instant, "iam")
     iam.create_policy(
@@ -41,9 +44,9 @@ def role(instant: Api, prod: Environment) -> Callable[[str], As]:
         PolicyDocument=json.dumps(managed(prod, ["boundary"])["holdfast-prod-boundary"]),
     )
 
-    def made(name: str) -> As:
+    def made(name: str, environment: Environment = prod) -> As:
         iam.create_role(RoleName=f"holdfast-prod-{name}", AssumeRolePolicyDocument=TRUST)
-        for policy, document in managed(prod, [name]).items():
+        for policy, document in managed(environment, [name]).items():
             arn = iam.create_policy(PolicyName=policy, PolicyDocument=json.dumps(document))["Policy"]["Arn"]
             iam.attach_role_policy(RoleName=f"holdfast-prod-{name}", PolicyArn=arn)
         keys = instant.credentials_for(f"holdfast-prod-{name}")
@@ -60,7 +63,7 @@ def role(instant: Api, prod: Environment) -> Callable[[str], As]:
 
 
 @pytest.fixture
-def deploy(role: Callable[[str], As]) -> As:
+def deploy(role: Roles) -> As:
     return role("deploy")
 
 
@@ -154,6 +157,38 @@ def test_another_environments_things_are_neither_used_nor_taken_over(deploy: As,
     assert refused(ec2.authorize_security_group_ingress, **opened) == "UnauthorizedOperation"
 
 
+def test_in_a_teams_network_only_its_subnets_are_used(role: Roles, prod: Environment, instant: Api) -> None:
+    root = client(instant, "ec2")
+    vpc, other = (root.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"] for cidr in ("10.60.0.0/16", "10.61.0.0/16"))
+    made = {cidr: root.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"] for cidr in SUBNETS}
+    named, unnamed = made.values()
+    subnet = {"id": named, "cidr": SUBNETS[0], "block": "10.60.3.192/28"}
+    given = {"id": vpc, "subnets": dict.fromkeys("abc", subnet), "route_tables": ()}
+    network = prod.network.model_copy(update={"vpc": VpcSpec.model_validate(given)})
+    ec2 = role("deploy", prod.model_copy(update={"network": network}))("ec2")
+    block = {"Cidr": "10.60.3.192/28", "ReservationType": "explicit"}
+    reserved = ec2.create_subnet_cidr_reservation(SubnetId=named, **block)["SubnetCidrReservation"]
+    assert ec2.get_subnet_cidr_reservations(SubnetId=named)["SubnetIpv4CidrReservations"]
+    ec2.delete_subnet_cidr_reservation(SubnetCidrReservationId=reserved["SubnetCidrReservationId"])
+    elsewhere = {"SubnetId": unnamed, "Cidr": "10.60.7.192/28", "ReservationType": "explicit"}
+    assert refused(ec2.create_subnet_cidr_reservation, **elsewhere) == "UnauthorizedOperation"
+    group = {"GroupName": "ours", "Description": "ours", "TagSpecifications": specified("security-group")}
+    assert ec2.create_security_group(VpcId=vpc, **group)["GroupId"]
+    assert refused(ec2.create_security_group, VpcId=other, **group) == "UnauthorizedOperation"
+    inside = {"VpcId": vpc, "CidrBlock": "10.60.8.0/22", "TagSpecifications": specified("subnet")}
+    assert refused(ec2.create_subnet, **inside) == "UnauthorizedOperation"
+
+
+def test_another_environments_placement_group_is_neither_used_nor_deleted(deploy: As, instant: Api) -> None:
+    ec2, root = deploy("ec2"), client(instant, "ec2")
+    for name, environment in (("ours", "prod"), ("theirs", "staging")):
+        group = {"GroupName": name, "Strategy": "spread"}
+        root.create_placement_group(**group, TagSpecifications=specified("placement-group", environment))
+    assert refused(ec2.delete_placement_group, GroupName="theirs") == "UnauthorizedOperation"
+    ec2.delete_placement_group(GroupName="ours")
+    assert [it["GroupName"] for it in root.describe_placement_groups()["PlacementGroups"]] == ["theirs"]
+
+
 def test_another_environments_key_is_not_changed(deploy: As, instant: Api) -> None:
     kms = client(instant, "kms")
     of_kms = [{"TagKey": "Project", "TagValue": "holdfast"}, {"TagKey": "Environment", "TagValue": "staging"}]
@@ -213,7 +248,7 @@ def test_a_machine_of_another_environment_is_not_stopped(deploy: As, instant: Ap
 READING = ("Describe", "Get", "List")
 
 
-def test_a_review_writes_nothing(prod: Environment, role: Callable[[str], As], instant: Api) -> None:
+def test_a_review_writes_nothing(prod: Environment, role: Roles, instant: Api) -> None:
     actions = {
         action
         for document in managed(prod, ["review"]).values()
@@ -228,7 +263,7 @@ def test_a_review_writes_nothing(prod: Environment, role: Callable[[str], As], i
     assert refused(review("ec2").create_vpc, **made) == "UnauthorizedOperation"
 
 
-def test_a_renewal_takes_certificates_alone(role: Callable[[str], As], instant: Api, prod: Environment) -> None:
+def test_a_renewal_takes_certificates_alone(role: Roles, instant: Api, prod: Environment) -> None:
     root = client(instant, "secretsmanager")
     for name in ("holdfast/prod/app", "holdfast/prod/tls/authority", "holdfast/staging/tls/authority"):
         root.create_secret(Name=name, SecretString="hush")
@@ -257,7 +292,7 @@ def test_a_dry_run_tells_whether_somebody_may_deploy(
     name: str,
     verdict: str,
     says: str,
-    role: Callable[[str], As],
+    role: Roles,
     prod: Environment,
     instant: Api,
     monkeypatch: pytest.MonkeyPatch,

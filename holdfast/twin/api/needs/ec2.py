@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from holdfast.twin.api.needs import iam
 from holdfast.twin.api.needs.account import Account, Unknown, numbered, request_tags, resource_tags
+from holdfast.twin.api.placements import PlacementGroup
 from holdfast.twin.api.policies import Need
 from holdfast.twin.api.serving import Request
 
@@ -23,6 +24,7 @@ KINDS = {
     "i": "instance",
     "igw": "internet-gateway",
     "nat": "natgateway",
+    "pg": "placement-group",
     "rtb": "route-table",
     "sg": "security-group",
     "sgr": "security-group-rule",
@@ -55,10 +57,12 @@ CALLS = {
     "CreateInternetGateway": Call(("internet-gateway",)),
     "CreateNatGateway": Call(("natgateway",), ("SubnetId", "AllocationId")),
     "CreateNetworkInterface": Call(("network-interface",), ("SubnetId", "SecurityGroupId")),
+    "CreatePlacementGroup": Call(("placement-group",)),
     "CreateRoute": Call(on=("RouteTableId",)),
     "CreateRouteTable": Call(("route-table",), ("VpcId",)),
     "CreateSecurityGroup": Call(("security-group",), ("VpcId",)),
     "CreateSubnet": Call(("subnet",), ("VpcId",)),
+    "CreateSubnetCidrReservation": Call(on=("SubnetId",)),
     "CreateVolume": Call(("volume",)),
     "CreateVpc": Call(("vpc",)),
     "CreateVpcEndpoint": Call(("vpc-endpoint",), ("VpcId", "RouteTableId", "SubnetId", "SecurityGroupId")),
@@ -66,10 +70,12 @@ CALLS = {
     "DeleteInternetGateway": Call(on=("InternetGatewayId",)),
     "DeleteNatGateway": Call(on=("NatGatewayId",)),
     "DeleteNetworkInterface": Call(on=("NetworkInterfaceId",)),
+    "DeletePlacementGroup": Call(on=("GroupName",)),
     "DeleteRoute": Call(on=("RouteTableId",)),
     "DeleteRouteTable": Call(on=("RouteTableId",)),
     "DeleteSecurityGroup": Call(on=("GroupId",)),
     "DeleteSubnet": Call(on=("SubnetId",)),
+    "DeleteSubnetCidrReservation": Call(on=("SubnetCidrReservationId",)),
     "DeleteVolume": Call(on=("VolumeId",)),
     "DeleteVpc": Call(on=("VpcId",)),
     "DeleteVpcEndpoints": Call(on=("VpcEndpointId",)),
@@ -92,7 +98,10 @@ CALLS = {
     "ReplaceRoute": Call(on=("RouteTableId",)),
     "RevokeSecurityGroupEgress": Call(on=("GroupId", "SecurityGroupRuleId")),
     "RevokeSecurityGroupIngress": Call(on=("GroupId", "SecurityGroupRuleId")),
-    "RunInstances": Call(("instance", "volume"), ("ImageId", "NetworkInterface.1.NetworkInterfaceId", "SubnetId")),
+    "RunInstances": Call(
+        ("instance", "volume"),
+        ("ImageId", "NetworkInterface.1.NetworkInterfaceId", "Placement.GroupName", "SubnetId"),
+    ),
     "StartInstances": Call(on=("InstanceId",)),
     "StopInstances": Call(on=("InstanceId",)),
     "TerminateInstances": Call(on=("InstanceId",)),
@@ -116,7 +125,7 @@ FOR_AWS = {"kms:GrantIsForAWSResource": "true"}
 
 def needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
     action, parameters = request.call.action, request.parameters
-    if action.startswith("Describe"):
+    if action.startswith("Describe") or action == "GetSubnetCidrReservations":
         yield Need(f"ec2:{action}", "*")
     elif action in TAGGING:
         tags = request_tags(numbered(parameters, "Tag."))
@@ -145,8 +154,10 @@ def _of(account: Account, action: str, call: Call, parameters: Mapping[str, str]
 def _on(account: Account, action: str, id: str, more: Mapping[str, str] | None = None) -> Need:
     kind = KINDS[id.split("-")[0]]
     tags = resource_tags(account.here("ec2").tags.get(id, {}))
+    names = {group.id: name for name, group in _placement_groups(account).items()}
     # An image may be another account's.
-    arn = f"arn:aws:ec2:{account.region}::image/{id}" if kind == "image" else account.arn("ec2", f"{kind}/{id}")
+    whose = "" if kind == "image" else account.id
+    arn = f"arn:aws:ec2:{account.region}:{whose}:{kind}/{names.get(id, id)}"
     return Need(f"ec2:{action}", arn, {**tags, **(more or {})})
 
 
@@ -170,9 +181,18 @@ def _joined(account: Account, id: str) -> list[str]:
         return [
             it for address in ec2.addresses if address.association_id == id for it in (address.allocation_id,) if it
         ]
+    if id.startswith("scr-"):
+        return [it.id for it in ec2.describe_subnets() if any(one.id == id for one in it._cidr_reservations)]
+    if id in _placement_groups(account):
+        return [_placement_groups(account)[id].id]
     if id.startswith("eni-attach-"):
         return [eni.id for eni in ec2.enis.values() if eni.attachment_id == id]
     return [id]
+
+
+def _placement_groups(account: Account) -> dict[str, PlacementGroup]:
+    """By name."""
+    return getattr(account.here("ec2"), "placement_groups", {})
 
 
 def _specified(parameters: Mapping[str, str]) -> dict[str, dict[str, str]]:
