@@ -62,10 +62,11 @@ WITHOUT_VALIDATION = "iam:GetUser"
 """By which the provider asks for the account where its credentials are not validated, as on an emulation: refused, it
 asks STS."""
 
-TAGS = "a tag that goes: stacks add tags, and change them, and take none away yet"
+TAGS = "a tag that goes: here none does"
 EDIT = "what a later release may change in place, and no environment file can"
 STATE = "an emulation's states are on this machine"
 STOPPED = "a type alone that changes, which a review blocks unless it is overridden"
+APART = "a layout with more than one node in a zone"
 
 NOT_USED: dict[tuple[str, str], str] = {
     ("Alarms", "cloudwatch:UntagResource"): TAGS,
@@ -77,6 +78,10 @@ NOT_USED: dict[tuple[str, str], str] = {
     ("Roles", "iam:UntagRole"): TAGS,
     ("Secrets", "secretsmanager:UntagResource"): TAGS,
     ("Topic", "sns:UntagResource"): TAGS,
+    ("Make1", "ec2:CreatePlacementGroup"): APART,
+    ("Change", "ec2:DeletePlacementGroup"): APART,
+    ("Look", "ec2:DescribePlacementGroups"): APART,
+    ("Look", "ec2:GetSubnetCidrReservations"): "a network that is there already",
     ("BoundedRoles", "iam:PutRolePermissionsBoundary"): "a boundary that comes to an environment that runs",
     ("Change", "ec2:AssignPrivateIpAddresses"): "endpoints that come to a machine that has none",
     ("Change", "ec2:UnassignPrivateIpAddresses"): "endpoints that go from a machine that stays",
