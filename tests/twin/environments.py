@@ -23,6 +23,7 @@ from holdfast.drill.deploy import deploy, own
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
 from holdfast.topology.load import ENVIRONMENTS
+from tests.twin.team import Team
 
 KEEPS = "HOLDFAST_TEST_KEEP" in os.environ
 """What is up already is used as it is, and stays: for `make test`, and for whoever works on these tests."""
@@ -49,6 +50,7 @@ PLAN = (
             ("twin/faults", "twin/cluster", "twin/attacks")),
     Planned("growing", 3, "debian-12", "`compact` with 3 nodes, then 5, then 3", ("twin/members",)),
     Planned("single", 1, "debian-12", "`single`, TLS `optional`; at last public", ("twin/layouts",)),
+    Planned("guest", 3, "debian-12", "`compact` in a team's VPC, TLS `required`; at last gone", ("twin/layouts",)),
     Planned("tiered", 7, "debian-12", "`tiered`, TLS `required` and mutual, public", ("twin/layouts",)),
 )  # fmt: skip
 
@@ -106,6 +108,8 @@ def local() -> Cluster:
 def others(names: Collection[str]) -> Others:
     """Those of that name, from files that are written anew. What runs, and is what its file says, is left alone."""
     wanted = {name: content for name, content in _contents().items() if name in names}
+    if "guest" in names:
+        wanted["guest"] = _guest()
     FOLDER.mkdir(parents=True, exist_ok=True)
     ready = [name for name in wanted if _file(name).exists() and _read(_file(name)) == wanted[name]]
     # With a state of their own: what is deployed goes with the twin.
@@ -148,6 +152,17 @@ def _contents() -> Mapping[str, dict[str, Any]]:
         contents[name] = content
     contents["tiered"]["network"] |= {"public": True, "clients": [contents["tiered"]["network"]["cidr"], OFFICE]}
     return contents
+
+
+def team() -> Team:
+    """Whose network `guest` is in."""
+    local = _read(ENVIRONMENTS / "local.yaml")
+    return Team(FOLDER / "team", local["region"], local["cloud"]["endpoint"])
+
+
+def _guest() -> dict[str, Any]:
+    local = _read(ENVIRONMENTS / "local.yaml")
+    return local | {"name": "guest", "network": team().network(), "tls": "required", "tags": {"Team": "guests"}}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tests.twin.environments import Others
 
 @pytest.fixture(scope="package")
 def others(twin: None) -> Others:
-    return environments.others(["single", "tiered"])
+    return environments.others(["single", "guest", "tiered"])
 
 
 @pytest.fixture(scope="package")
