@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import pytest
 
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.writers import Gateway, Writers
+from tests.twin import pair
 from tests.twin.conftest import Judge
 
 pytestmark = pytest.mark.timed
@@ -78,18 +78,8 @@ def test_the_pair_moves_to_a_gateway_that_lives(healthy: Cluster, floating: Gate
     assert verdict.outage <= LIMIT
 
 
-def _leading_holder(healthy: Cluster) -> str:
-    """The node that holds the pair, once it leads too."""
-    holder = holder_of(healthy)
-    if healthy.status()["leader"] != holder:
-        done = json.loads(healthy.holdfast("failover", healthy.environment, "--to", holder, "--yes", "--json").stdout)
-        assert done["done"] is True
-        healthy.wait_healthy()
-    return holder
-
-
 def test_leader_and_holder_are_lost_together(healthy: Cluster, floating: Gateway, judge: Judge) -> None:
-    holder = _leading_holder(healthy)
+    holder = pair.leading_holder(healthy)
     with Writers([floating]) as writers:
         writers.wait_writing()
         struck = time.monotonic()
@@ -110,13 +100,11 @@ def test_of_two_gateways_that_do_not_hear_each_other_the_one_without_the_leader_
     healthy: Cluster, floating: Gateway, judge: Judge
 ) -> None:
     """Both are elected, by a majority of Sentinels that both hear, and the second one takes the pair."""
-    holder = _leading_holder(healthy)
-    other = next(gateway.node for gateway in healthy.gateways() if gateway.node != holder)
+    holder = pair.leading_holder(healthy)
     with Writers([floating]) as writers:
         writers.wait_writing()
         struck = time.monotonic()
-        healthy.fault("partition", holder, "--from", other)
-        healthy.wait("the other one to hold the pair", lambda seen: seen["floating"]["gateway"] == other)
+        pair.part_from_another(healthy, holder)
         healthy.wait("the first one to hold it again", lambda seen: seen["floating"]["gateway"] == holder, lasting=10)
         writers.wait_writing()
         healthy.heal()

@@ -22,7 +22,7 @@ from holdfast.drill.writers import Gateway, Writers
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, load_environment, ports
 from holdfast.twin import client
-from tests.twin import permissions
+from tests.twin import pair, permissions
 from tests.twin.conftest import Judge
 from tests.twin.passwords import password
 
@@ -159,6 +159,12 @@ def test_each_role_reaches_of_the_others_what_it_uses(well: Cluster) -> None:
 
 
 def test_each_role_is_allowed_what_its_machines_have_used_by_now_and_nothing_more(well: Cluster) -> None:
+    """A gateway reads what others report where the pair is contested: so it is."""
+    holder = well.wait_healthy()["floating"]["gateway"]
+    pair.part_from_another(well, holder)
+    well.wait("it to hold the pair again", lambda seen: seen["floating"]["gateway"] == holder)
+    well.heal()
+    well.wait_healthy()
     found = permissions.unused(load_environment(Path(well.environment)))
     # A Sentinel that looked for the record of who began when there was one already has never missed it, and only one
     # that was told of a forged leader reads who led last.
