@@ -27,6 +27,8 @@ from holdfast.topology.emulation import Key
 from holdfast.twin.api import Api
 from holdfast.twin.api.serving import Refusal, Request
 
+pytestmark = pytest.mark.long
+
 BOUNDARY = "arn:aws:iam::123456789012:policy/holdfast-granted-boundary"
 
 ENVIRONMENT = """\

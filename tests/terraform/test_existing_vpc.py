@@ -14,6 +14,8 @@ from holdfast.ops import cloud, given
 from holdfast.topology import Environment
 from holdfast.twin.api import Api
 
+pytestmark = pytest.mark.long
+
 TEXT = """\
 name: guest
 region: eu-central-1

@@ -17,6 +17,8 @@ from holdfast.ops import cloud
 from holdfast.topology import Environment, names
 from holdfast.twin.api import Api
 
+pytestmark = pytest.mark.long
+
 TEXT = """\
 name: team
 region: eu-central-1
