@@ -38,6 +38,14 @@ def api() -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(scope="module")
+def own_api() -> Iterator[Api]:
+    """For a file that looks whether its account is empty."""
+    require_provider()
+    with emulated() as api:
+        yield api
+
+
 @pytest.fixture(scope="session")
 def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("planned")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import Terraform, driven, emulated, reporting, written
-from holdfast.mirror import require_provider
+from holdfast.drill.emulated import Terraform, driven, reporting, written
 from holdfast.ops import cloud, given
 from holdfast.topology import Environment
 from holdfast.twin.api import Api
@@ -33,17 +32,9 @@ STACKS = [stack for row in ROWS for stack in row]
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    """Its own: others look whether theirs is empty."""
-    require_provider()
-    with emulated() as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+def environment(own_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("guest")
-    twin = written(folder, "guest", TEXT.format(endpoint=api.url, network=json.dumps({"cidr": "10.43.0.0/16"})))
+    twin = written(folder, "guest", TEXT.format(endpoint=own_api.url, network=json.dumps({"cidr": "10.43.0.0/16"})))
     ec2 = cloud.client(twin, "ec2")
     vpc = ec2.create_vpc(CidrBlock="10.43.0.0/16")["Vpc"]["VpcId"]
     place = {"VpcId": vpc, "CidrBlock": "10.43.0.0/24", "AvailabilityZone": "eu-central-1a"}
@@ -53,7 +44,7 @@ def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environme
     ec2.create_tags(Resources=[table], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     there = {"a": {"id": subnet, "cidr": "10.43.0.0/24", "block": "10.43.0.64/29"}}
     network = {"cidr": "10.43.0.0/16", "domain": "none", "vpc": {"id": vpc, "subnets": there, "route_tables": [table]}}
-    return written(folder, "guest", TEXT.format(endpoint=api.url, network=json.dumps(network)))
+    return written(folder, "guest", TEXT.format(endpoint=own_api.url, network=json.dumps(network)))
 
 
 @pytest.fixture(scope="module")

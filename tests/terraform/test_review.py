@@ -163,6 +163,7 @@ def test_network_moved(review: Review) -> None:
             "reads 3 values that network replaces",
             *["reads 3 values that network replaces", "reads 1 value that zone-a replaces"] * 2,
         ],
+        "network-switched": ["the network goes: make another environment in the new one, and move the data"],
     }
     assert report["meaning"]["Write pause"] == ["**From the loss of the majority until it is back.**"]
 
@@ -170,7 +171,8 @@ def test_network_moved(review: Review) -> None:
 def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     """A fourth zone needs more nodes than three; the names have nothing to do with it.
 
-    It takes the place of the fourth node, which the others knew in another zone: so they are replaced.
+    It takes the place of the fourth node, which the others knew in another zone: so they are replaced, and their
+    roles read another gateway's reports. Zone b can no longer come to have two, and needs no group.
     """
     report = review(
         ("zones: [a, b, c]", "zones: [a, b, c, d]\nlayout: {kind: compact, nodes: 5}"),
@@ -180,9 +182,9 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     assert counts(report) == {
         "network": [8, 1, 0, 0],
         "identity": [0, 1, 0, 0],
-        "zone-a": [7, 1, 2, 0],
-        "zone-b": [0, 1, 2, 0],
-        "zone-c": [0, 1, 2, 0],
+        "zone-a": [7, 2, 2, 0],
+        "zone-b": [0, 2, 2, 1],
+        "zone-c": [0, 2, 2, 0],
         "zone-d": [10, 0, 0, 0],
         "names": [2, 0, 9, 0],
     }
@@ -194,6 +196,7 @@ def test_zone_added_and_endpoint_renamed(review: Review) -> None:
     }
     added = {"planned-a2": "added", "planned-d1": "added"}
     assert fates(report) == each_zone("replaced") | added
+    assert "Hardware perhaps shared with other nodes of the zone: planned-b1." in report["meaning"]["Nodes"]
     assert report["meaning"]["Endpoints"] == [
         "**Gone**: every name under planned.holdfast.internal.",
         "New: planned-a2 with leader endpoint 10.77.0.8 and replica endpoint 10.77.0.9.",
@@ -218,7 +221,7 @@ def test_environment_renamed(review: Review) -> None:
         "watch": "synthesis",
         "names": "synthesis",
     }
-    assert counts(report)["zone-a"] == [10, 0, 0, 0]
+    assert counts(report)["zone-a"] == [11, 0, 0, 0]
     # The base has no `fresh`, so all of it is new, and what is not waived for it is told.
     assert [(it["check"], it["construct"]) for it in report["checkov"]["new"]] == [
         ("CKV2_AWS_61", "fresh-identity/bucket"),
@@ -262,7 +265,8 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
         variables.pop(name, None)
     report = run("prod", variables)
-    assert report["headline"] == "prod: a new environment; 1 to know"
+    assert report["headline"] == "prod: a new environment; 2 to know"
+    assert findings(report)["account-not-ready"][-1].endswith("-state: holdfast bootstrap prod")
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
     assert counts(report)["zone-c"] == [11, 0, 0, 0]
     assert fates(report) == {"prod-a1": "added", "prod-b1": "added", "prod-c1": "added"}

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import Terraform, driven, emulated, reporting, written
-from holdfast.mirror import require_provider
+from holdfast.drill.emulated import Terraform, driven, reporting, written
 from holdfast.ops import cloud
 from holdfast.topology import Environment, names
 from holdfast.twin.api import Api
@@ -39,16 +38,8 @@ MANY = {f"tag{number}": "x" for number in range(35)}
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    """Its own: others look whether theirs is empty."""
-    require_provider()
-    with emulated() as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def environment(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    text = TEXT.format(endpoint=api.url, tags=json.dumps(BEFORE))
+def environment(own_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    text = TEXT.format(endpoint=own_api.url, tags=json.dumps(BEFORE))
     return written(tmp_path_factory.mktemp("team"), "team", text)
 
 
@@ -59,8 +50,8 @@ def terraform(environment: Environment, tmp_path_factory: pytest.TempPathFactory
         yield driven(folder, "team")
 
 
-def edit(terraform: Terraform, api: Api, tags: dict[str, str]) -> None:
-    (terraform.folder / "team.yaml").write_text(TEXT.format(endpoint=api.url, tags=json.dumps(tags)))
+def edit(terraform: Terraform, own_api: Api, tags: dict[str, str]) -> None:
+    (terraform.folder / "team.yaml").write_text(TEXT.format(endpoint=own_api.url, tags=json.dumps(tags)))
     terraform.synth()
 
 
@@ -134,8 +125,8 @@ def test_the_team_s_tags_are_on_everything(terraform: Terraform, environment: En
     assert [what for what, tags in given.items() if not BEFORE.items() <= tags.items()] == []
 
 
-def test_a_change_of_tags_replaces_nothing(terraform: Terraform, environment: Environment, api: Api) -> None:
-    edit(terraform, api, AFTER)
+def test_a_change_of_tags_replaces_nothing(terraform: Terraform, environment: Environment, own_api: Api) -> None:
+    edit(terraform, own_api, AFTER)
     planned = terraform.plans(STACKS)
     assert all(planned.values())
     assert {tuple(actions) for changes in planned.values() for actions in changes.values()} == {("update",)}
@@ -147,8 +138,10 @@ def test_a_change_of_tags_replaces_nothing(terraform: Terraform, environment: En
     assert not any("Volume" in tags for tags in left.values())
 
 
-def test_what_takes_ten_tags_has_the_team_s_no_more(terraform: Terraform, environment: Environment, api: Api) -> None:
-    edit(terraform, api, MANY)
+def test_what_takes_ten_tags_has_the_team_s_no_more(
+    terraform: Terraform, environment: Environment, own_api: Api
+) -> None:
+    edit(terraform, own_api, MANY)
     terraform.each(terraform.apply, [["identity", "names"]])
     given = tagged(environment)
     assert MANY.items() <= given["bucket"].items()

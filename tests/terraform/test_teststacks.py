@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.drill.emulated import TIMEOUT, emulated, environment_of, reporting, written
-from holdfast.mirror import REPOSITORY, require_provider
+from holdfast.drill.emulated import TIMEOUT, environment_of, reporting, written
+from holdfast.mirror import REPOSITORY
 from holdfast.ops.teststacks.clouds import ACCOUNTS, Cloud
 from holdfast.ops.teststacks.inventory import Inventory, look
 from holdfast.ops.teststacks.judge import Fate, expired_at
@@ -96,18 +95,10 @@ def wait(condition: Any, seconds: float, what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    """Its own: others look whether theirs is empty."""
-    require_provider()
-    with emulated() as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def place(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def place(own_api: Api, tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("teststacks")
-    basis = written(folder, "basis", BASIS.format(endpoint=api.url))
-    (folder / ACCOUNTS).write_text(api.account)
+    basis = written(folder, "basis", BASIS.format(endpoint=own_api.url))
+    (folder / ACCOUNTS).write_text(own_api.account)
     state = folder / "state"
     state.mkdir()
     variables = {**os.environ, "HOLDFAST_ENVIRONMENTS_DIR": str(folder), "HOLDFAST_STATE_DIR": str(state)}
@@ -151,7 +142,7 @@ def test_everything_that_up_makes_bears_all_the_tags(place: Place) -> None:
     }
 
 
-def test_broken_by_hand_it_is_left_over_and_a_dry_run_changes_nothing(place: Place, api: Api) -> None:
+def test_broken_by_hand_it_is_left_over_and_a_dry_run_changes_nothing(place: Place, own_api: Api) -> None:
     environment = place.environment
     tags = names.tags(environment)
     _make_neighbours(place, tags)
@@ -160,9 +151,9 @@ def test_broken_by_hand_it_is_left_over_and_a_dry_run_changes_nothing(place: Pla
     survivors = Counter(it["kind"] for it in shown["survivors"] if it["environment"] == "test-proof")
     assert survivors["state"] == 3  # that of identity is lost
     assert survivors["file"] == 1
-    before = api.generation
+    before = own_api.generation
     dry = place.run("reap")["clouds"][0]
-    assert api.generation == before
+    assert own_api.generation == before
     assert dry["goes"]["environments"] == ["test-proof"]
     assert dry["goes"]["states"] == ["test-proof-watch", "test-proof-zone-a", "test-proof-network"]
     assert dry["removed"] == []
@@ -191,10 +182,10 @@ def test_reaping_again_is_harmless_and_only_what_is_refused_is_left_over(place: 
 
 
 def test_what_a_bucket_records_is_destroyed_where_there_is_no_file(
-    place: Place, api: Api, monkeypatch: pytest.MonkeyPatch
+    place: Place, own_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on AWS, whose endpoints the process's environment leads to the emulation."""
-    for name, value in environment_of(api).items():
+    for name, value in environment_of(own_api).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     basis = place.cloud.regions[REGION]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from holdfast.ops.review.facts import Facts
+from holdfast.ops.review.facts import UNKNOWN, Facts
 from holdfast.ops.review.meaning import explain
 from tests.unit.review_values import (
     CREATE,
@@ -61,6 +61,13 @@ def test_a_machine_that_is_placed_apart_is_replaced_for_that() -> None:
         "1 node is replaced, in this order: zone a (shop-a1).",
         "Hardware apart from other nodes of the zone: shop-a1.",
     )
+
+
+def test_a_placement_that_nobody_asked_for_is_not_told() -> None:
+    """Where the file names no group, a plan calls the group of a new machine unknown."""
+    anywhere = {"user_data_base64": instance("a")["user_data_base64"], "placement_group": UNKNOWN}
+    told = meaning(facts(zone("a", replaced("a", **anywhere)), status=status("shop-b1")))
+    assert told["Nodes"] == ("1 node is replaced, in this order: zone a (shop-a1).",)
 
 
 def test_a_leader_moves_at_most_once_for_each_zone_from_its_own_on() -> None:

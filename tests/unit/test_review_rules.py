@@ -290,10 +290,10 @@ def test_an_environment_stays_in_its_network() -> None:
     vpc, block = {"cidr_block": "10.0.0.0/16"}, {"subnet_id": "subnet-1", "cidr_block": "10.0.0.64/28"}
     into = facts(stack("network", change("aws_vpc.vpc", DELETE, vpc, None), change(BLOCK, CREATE, None, block)))
     assert hits("network-switched", into) == [
-        "shop-network/vpc: the network goes: move to another environment in the other one, with its data"
+        "shop-network/vpc: the network goes: make another environment in the new one, and move the data"
     ]
     elsewhere = (
-        "shop-network/nodes-a: the nodes' addresses are elsewhere: move to another environment there, with its data"
+        "shop-network/nodes-a: the nodes' addresses are elsewhere: make another environment there, and move the data"
     )
     out_of = facts(stack("network", change("aws_vpc.vpc", CREATE, None, vpc), change(BLOCK, DELETE, block, None)))
     assert hits("network-switched", out_of) == [elsewhere]

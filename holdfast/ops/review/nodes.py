@@ -161,7 +161,7 @@ def _side(parts: Mapping[str, Values]) -> Side:
         addresses=tuple(map(str, addresses)) if isinstance(addresses, list) else (),
         volume_gib=size if isinstance(size, int) else None,
         replicas_for_writes=replicas_for_writes(instance.get("user_data_base64")),
-        apart=bool(instance.get("placement_group")),
+        apart=text(instance.get("placement_group")) != "",
     )
 
 

@@ -78,12 +78,12 @@ def network_switched(facts: Facts) -> Iterator[Hit]:
     networks, blocks = facts.of_kind("aws_vpc"), facts.of_kind("aws_ec2_subnet_cidr_reservation")
     for network in networks:
         if network.destroyed and network.stack == "network":
-            yield Hit(network.path, "the network goes: move to another environment in the other one, with its data")
+            yield Hit(network.path, "the network goes: make another environment in the new one, and move the data")
     comes = any(network.action is Action.CREATE for network in networks)
     for block in blocks:
         if block.destroyed and (comes or block.remains):
             yield Hit(
-                block.path, "the nodes' addresses are elsewhere: move to another environment there, with its data"
+                block.path, "the nodes' addresses are elsewhere: make another environment there, and move the data"
             )
 
 
