@@ -58,10 +58,11 @@ def destroy(environ: Mapping[str, str], *names: str) -> subprocess.CompletedProc
 
 
 def _cdktf(verb: str, environ: Mapping[str, str], names: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """What is synthesised stays beside the files: another deploy may run from this repository at the same time."""
+    """What is synthesised stays beside the files, for these names alone: other commands may run at the same time."""
     stacks = " ".join(f"'{name}-*'" for name in names)
     folder = environ.get(FOLDER_VARIABLE)
-    output = f"--output {shlex.quote(os.path.relpath(Path(folder) / 'out', REPOSITORY))}" if folder else ""
+    out = Path(folder or "") / "out" / "+".join(names)
+    output = f"--output {shlex.quote(os.path.relpath(out, REPOSITORY))}" if folder else ""
     command = f"source scripts/env.sh; cdktf {verb} {stacks} --auto-approve {output}"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],

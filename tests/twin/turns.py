@@ -26,6 +26,14 @@ def turn(*, timed: bool, alone: bool, folder: Path = FOLDER) -> Iterator[None]:
 
 
 @contextmanager
+def prolonged(folder: Path = FOLDER) -> Iterator[None]:
+    """Within a turn: what a test began goes on after it, and no test that is `alone` begins meanwhile."""
+    with (folder / "twin.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
 def _locked(folder: Path, name: str, *, shared: bool) -> Iterator[None]:
     """Whoever waits holds the door, so that those who come later do not get in again and again before it."""
     with (folder / f"{name}.lock").open("w") as lock:

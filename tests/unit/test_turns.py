@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.turns import turn
+from tests.twin.turns import prolonged, turn
 
 MOMENT = 0.1
 """Seconds after which somebody who has not come in is waiting."""
@@ -58,3 +58,21 @@ def test_whoever_waits_is_not_overtaken_by_those_who_come_later(tmp_path: Path) 
     first.join()
     second.join()
     assert order == ["waits to be alone", "would fit in"]
+
+
+def test_what_goes_on_after_its_turn_keeps_the_next_one_from_being_alone(tmp_path: Path) -> None:
+    came_in = threading.Event()
+
+    def come() -> None:
+        with turn(timed=False, alone=True, folder=tmp_path):
+            came_in.set()
+
+    later = threading.Thread(target=come)
+    with turn(timed=False, alone=False, folder=tmp_path):
+        later.start()
+        goes_on = prolonged(tmp_path)
+        goes_on.__enter__()
+    assert not came_in.wait(MOMENT)
+    goes_on.__exit__(None, None, None)
+    assert came_in.wait(10)
+    later.join()

@@ -6,21 +6,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from subprocess import CompletedProcess
 
 import pytest
 
 from holdfast.drill import application
 from holdfast.drill.cluster import Cluster
+from holdfast.drill.deploy import destroy
 from holdfast.drill.writers import Gateway
 from tests.twin import environments
 from tests.twin.conftest import address_switches
 from tests.twin.environments import Others
+from tests.twin.turns import prolonged
 
 
 @pytest.fixture(scope="package")
 def others(twin: None) -> Others:
     return environments.others(["single", "guest", "tiered"])
+
+
+class Departure:
+    """`guest` is destroyed, beside whatever is tested meanwhile."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._pool = ThreadPoolExecutor(1)
+        self._destroying: Future[CompletedProcess[str]] | None = None
+
+    def begin(self) -> Future[CompletedProcess[str]]:
+        """Within a test's turn. It goes on already where it was begun before."""
+        if self._destroying is None:
+            held = ExitStack()
+            held.enter_context(prolonged())
+            self._destroying = self._pool.submit(destroy, self._environ, "guest")
+            self._destroying.add_done_callback(lambda _: held.close())
+        return self._destroying
+
+
+@pytest.fixture(scope="package")
+def departure(others: Others) -> Departure:
+    return Departure(others.environ)
 
 
 @pytest.fixture(scope="package")

@@ -1,31 +1,30 @@
-"""In a network that a team has: `guest` comes, fails over and goes, and the network is as it was.
-
-In this order: the last test destroys the environment.
-"""
+"""In a network that a team has: `guest` comes and fails over. Then its destroy begins, and `test_vacated.py` looks."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast.drill.cluster import Cluster
-from holdfast.drill.deploy import destroy
 from holdfast.ops import cloud
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import load_environment
 from tests.twin.conftest import Judge
 from tests.twin.environments import Others, team
+from tests.twin.layouts.conftest import Departure
 from tests.twin.layouts.test_layouts import OUTAGE, lose_leader
 
 IN_VPC = "vpc-id"
 
 
 @pytest.fixture(scope="module")
-def guest(others: Others) -> Cluster:
-    return others.clusters["guest"]
+def guest(others: Others, departure: Departure) -> Iterator[Cluster]:
+    yield others.clusters["guest"]
+    departure.begin()
 
 
 @pytest.fixture(scope="module")
@@ -78,28 +77,6 @@ def test_the_pair_is_led_to_the_elected_gateway_by_the_table_that_the_file_names
     ways = {it["DestinationCidrBlock"]: it.get("NetworkInterfaceId") for it in table["Routes"]}
     for address in floating.addresses:
         assert names[ways[f"{address}/32"]] == elected
-
-
-def test_the_network_is_as_it_was_when_the_environment_has_gone(
-    guest: Cluster, others: Others, topology: Topology
-) -> None:
-    done = destroy(others.environ, "guest")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert team().changes() == {}
-    groups = ask(topology, "describe_security_groups", "SecurityGroups")
-    assert [group["GroupName"] for group in groups] == ["default"]
-    (nat,) = ask(topology, "describe_nat_gateways", "NatGateways")
-    own = [it["NetworkInterfaceId"] for it in nat["NatGatewayAddresses"]]
-    interfaces = ask(topology, "describe_network_interfaces", "NetworkInterfaces")
-    assert [interface["NetworkInterfaceId"] for interface in interfaces] == own
-    assert ask(topology, "describe_vpc_endpoints", "VpcEndpoints") == []
-    assert ask(topology, "describe_flow_logs", "FlowLogs", "resource-id") == []
-    ec2 = cloud.client(topology.environment, "ec2")
-    for subnet in ask(topology, "describe_subnets", "Subnets"):
-        assert ec2.get_subnet_cidr_reservations(SubnetId=subnet["SubnetId"])["SubnetIpv4CidrReservations"] == []
-    for table in ask(topology, "describe_route_tables", "RouteTables"):
-        destinations = {IPv4Network(route["DestinationCidrBlock"]) for route in table["Routes"]}
-        assert destinations <= {IPv4Network("10.43.0.0/16"), IPv4Network("0.0.0.0/0")}
 
 
 def _leads(table: dict[str, Any], address: IPv4Address) -> bool:
