@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down check test synth plan deploy bench soak simulate bindings lock clean
+.PHONY: help setup up down fmt check test synth plan deploy bench soak simulate bindings lock clean
 
 ENV ?= local
 BIN := .venv/bin
@@ -31,6 +31,9 @@ up: setup ## a running cluster on this machine: the twin, and the environment `l
 
 down: $(PYTHON) ## end what `make up` made; leaves nothing
 	@scripts/down.sh $(ROOT)
+
+fmt: $(PYTHON) ## format, sort imports, and fix what ruff can fix
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
 
 check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov, a minute of simulation; needs neither root nor Terraform
 	@scripts/test.sh --part check --
