@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 
 from holdfast import cli
@@ -10,6 +11,7 @@ from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
 from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
 from holdfast.topology.users import OWN
+from scripts import prose
 from tests.twin.environments import PLAN
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -74,6 +76,24 @@ def test_each_part_of_the_twins_tests_has_a_lane_and_its_environments() -> None:
     assert set(listed) == folders
     scripts = (DOCS.parent / "scripts" / "test.py").read_text()
     assert all(f'"{folder}"' in scripts for folder in folders)
+
+
+def anchors(file: Path) -> set[str]:
+    """Of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", prose.pages(), ids=lambda page: str(page.relative_to(prose.REPOSITORY)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lost = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if "://" not in target and (not file.exists() or (anchor and anchor not in anchors(file))):
+            lost.append(target)
+    assert lost == []
 
 
 def test_every_test_that_the_threat_model_names_is_there() -> None:
