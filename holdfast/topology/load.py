@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from holdfast.errors import HoldfastError
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, Environment, MachineKey
+from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, WORDS, Environment, MachineKey
 
 FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
 """Environment variable that names another folder of environment files; child processes of a deploy see it too."""
@@ -155,6 +155,15 @@ _VALID: dict[str, Any] = {
 }
 
 
+PLAINLY = {
+    "too_short": "at least {min_length}",
+    "too_long": "at most {max_length}",
+    "string_too_short": "some text",
+    "string_type": "text; in quotes, where YAML would read something else",
+}
+"""What pydantic calls it → what is accepted."""
+
+
 def _all_problems(content: dict[str, Any], details: Sequence[ErrorDetails]) -> list[Problem]:
     """The wrong values, and what the invariants say of the right ones (each wrong value is made valid for that)."""
     # Beside any other error pydantic makes no default that follows from other values, and tells that as one more.
@@ -193,7 +202,9 @@ def _problem(detail: ErrorDetails) -> Problem:
     if detail["type"] == "value_error":
         return Problem(path, found, str(context["error"]))
     if detail["type"] == "string_pattern_mismatch":
-        return Problem(path, found, f"text that matches {context['pattern']}")
+        return Problem(path, found, WORDS[context["pattern"]])
+    if detail["type"] in PLAINLY:
+        return Problem(path, found, PLAINLY[detail["type"]].format(**context))
     return Problem(path, found, detail["msg"].removeprefix("Input should be ").removeprefix("Value should be "))
 
 

@@ -26,6 +26,7 @@ from pydantic import (
 from holdfast.topology import channels, sessions
 from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
 from holdfast.topology.ranges import is_public, within
+from holdfast.topology.regions import REGIONS
 from holdfast.topology.risks import Risk
 from holdfast.topology.sizes import parse_mebibytes, parse_milliseconds
 
@@ -127,13 +128,20 @@ def _domain(name: str) -> str:
     return name
 
 
+OTHER_CLOUDS = "cn-|us-gov-|us-iso|eu-iso|eusc-"
+"""What the regions of AWS' other partitions begin with."""
+
+
 def _region(name: str) -> str:
-    if not re.fullmatch(r"(?!cn-)[a-z]{2}-[a-z]+-[0-9]", name):
+    if name in REGIONS:
+        return name
+    if re.match(OTHER_CLOUDS, name):
         raise ValueError(
-            "a region as eu-central-1; those of China, of GovCloud and of sovereign clouds are not supported, as "
-            "names and addresses of what is in them are others there"
+            "a region such as eu-central-1; those of China, of GovCloud and of sovereign clouds are not supported: "
+            "names and addresses differ there"
         )
-    return name
+    near = difflib.get_close_matches(name, REGIONS, n=2) or ["eu-central-1"]
+    raise ValueError(f"a region of AWS, such as {' or '.join(near)}")
 
 
 def _floating(value: Any) -> Any:
@@ -189,18 +197,39 @@ def _tag_value(value: Any) -> str:
     return _tag_text(value, LONGEST_TAG_VALUE)
 
 
+SMALL = "small letters, digits and hyphens"
+
+WORDS: dict[str, str] = {}
+"""Pattern → what it accepts, in words."""
+
+
+def _text(pattern: str, accepted: str) -> Any:
+    WORDS[pattern] = accepted
+    return Field(pattern=pattern)
+
+
 TagKey = Annotated[str, AfterValidator(_tag_key)]
 TagValue = Annotated[str, BeforeValidator(_tag_value)]
 Domain = Annotated[str, AfterValidator(_domain)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$")]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$"), AfterValidator(_region)]
-UserName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:*?{}\[\]!^/@+=,-]{1,200}$")]
-"""Of keys or channels, as Redis has them: without spaces and quotes."""
-ZoneLetter = Annotated[str, Field(pattern=r"^[a-h]$")]
-VpcId = Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
-SubnetId = Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")]
-RouteTableId = Annotated[str, Field(pattern=r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$")]
+Name = Annotated[str, _text(r"^[a-z][a-z0-9-]{1,18}[a-z0-9]$", f"3 to 20 {SMALL}, the first one a letter")]
+Region = Annotated[str, AfterValidator(_region), WithJsonSchema({"type": "string", "enum": list(REGIONS)})]
+UserName = Annotated[str, _text(r"^[a-z][a-z0-9-]{0,30}$", f"up to 31 {SMALL}, the first one a letter")]
+Pattern = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9_.:*?{}\[\]!^/@+=,-]{1,200}$",
+        "up to 200 letters, digits and _.:*?{}[]!^/@+=,- without spaces and quotes",
+    ),
+]
+"""Of keys or channels, as Redis has them."""
+ZoneLetter = Annotated[str, _text(r"^[a-h]$", "the letter of a zone, from a to h")]
+VpcId = Annotated[str, _text(r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a VPC, as vpc-0a1b2c3d4e5f60718")]
+SubnetId = Annotated[
+    str, _text(r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a subnet, as subnet-0a1b2c3d4e5f60718")
+]
+RouteTableId = Annotated[
+    str, _text(r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$", "the id of a route table, as rtb-0a1b2c3d4e5f60718")
+]
 Network = Annotated[IPv4Network, BeforeValidator(_network)]
 Floating = Annotated[IPv4Network | Literal["none"], BeforeValidator(_floating)]
 Mebibytes = Annotated[
@@ -217,7 +246,13 @@ Detection = Annotated[
         {"type": "string", "pattern": r"^([0-9]+|[0-9]+\.[0-9]+) ?(ms|s)$", "examples": ["600ms", "5s"]},
     ),
 ]
-PolicyArn = Annotated[str, Field(pattern=r"^arn:aws:iam::[0-9]{12}:policy/[A-Za-z0-9+=,.@/_-]+$")]
+PolicyArn = Annotated[
+    str,
+    _text(
+        r"^arn:aws:iam::[0-9]{12}:policy/[A-Za-z0-9+=,.@/_-]+$",
+        "the ARN of a managed policy, as arn:aws:iam::123456789012:policy/boundary",
+    ),
+]
 InstanceTypeName = Annotated[str, AfterValidator(_known_instance_type)]
 
 
@@ -455,7 +490,7 @@ class CloudSpec(Spec):
     permissions_boundary: PolicyArn | None = None
     """The ARN of the managed policy that bounds every role which the stacks make: `holdfast policies` writes one.
     Without it, whoever may deploy can give a machine any permission. Default: none."""
-    suffix: Annotated[str, Field(pattern=r"^[a-z0-9]{1,12}$")] | None = None
+    suffix: Annotated[str, _text(r"^[a-z0-9]{1,12}$", "up to 12 small letters and digits")] | None = None
     """Ends the buckets' names, which must be unique in the world: `holdfast bootstrap` writes it. Default: derived from
     name and region, as of environments that were there before."""
 
@@ -488,7 +523,7 @@ TEST_PREFIX = "test-"
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$"
 """Who or what, as it fits into a tag."""
 
-Label = Annotated[str, Field(pattern=LABEL)]
+Label = Annotated[str, _text(LABEL, "up to 64 letters, digits and ._@-, the first one a letter or a digit")]
 
 
 class TeststackSpec(Spec):

@@ -69,15 +69,18 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("redis.memory", "much", "'much'", "a size such as 512MB or 4GB"),
         ("redis.memory", 4096, "4096", "a size such as 512MB or 4GB"),
         ("redis.eviction", "never", "'never'", "'noeviction', 'allkeys-lru'"),
-        ("region", 7, "7", "a valid string"),
+        ("region", 7, "7", "text; in quotes"),
+        ("region", "eu-centrl-1", "'eu-centrl-1'", "a region of AWS, such as eu-central-1"),
+        ("region", "nowhere", "'nowhere'", "a region of AWS, such as eu-central-1"),
+        ("zones", [], "[]", "at least 1"),
         (
             "region",
             "cn-north-1",
             "'cn-north-1'",
             "those of China, of GovCloud and of sovereign clouds are not supported",
         ),
-        ("region", "us-gov-west-1", "'us-gov-west-1'", "a region as eu-central-1"),
-        ("name", "Shop", "'Shop'", "text that matches"),
+        ("region", "us-gov-west-1", "'us-gov-west-1'", "a region such as eu-central-1"),
+        ("name", "Shop", "'Shop'", "3 to 20 small letters, digits and hyphens"),
         ("network.nat", "none", "'none'", "'zonal' or 'one'"),
         ("network.domain", f"{'d' * 63}.{'d' * 63}.{'d' * 63}.{'d' * 9}", "'ddd", "a domain such as prod"),
         ("network.cidr", "10.60.0.1/16", "'10.60.0.1/16'", "an IPv4 network such as 10.40.0.0/16"),
@@ -298,7 +301,7 @@ def test_an_account_has_twelve_digits_and_keeps_its_zeros(tmp_path: Path, accoun
 
 def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -> None:
     found = problems(tmp_path, VALID | {"applications": {"My Shop": {}}})
-    assert found.pop("applications.My Shop").startswith("'My Shop' | text that matches ^[a-z]")
+    assert found.pop("applications.My Shop").startswith("'My Shop' | up to 31 small letters")
     assert problems(tmp_path, VALID | {"applications": {}}) == {
         "applications": "none | at least one, or no such key: then there is one, app"
     }
