@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.ops.policies.commands import managed
+from holdfast.ops.policies.roles import managed
 from holdfast.topology import Cluster, environment_files, load_environment
 from holdfast.topology.load import ENVIRONMENTS
 from holdfast.twin.api.policies import Need, grant

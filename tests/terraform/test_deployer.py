@@ -21,7 +21,7 @@ import pytest
 from holdfast.drill.emulated import TIMEOUT, Terraform, driven, emulated, reporting, written
 from holdfast.mirror import REPOSITORY, require_provider
 from holdfast.ops import cloud
-from holdfast.ops.policies.commands import managed
+from holdfast.ops.policies.roles import managed
 from holdfast.topology import Environment, emulation, load_environment
 from holdfast.topology.emulation import Key
 from holdfast.twin.api import Api

@@ -160,7 +160,7 @@ def test_broken_by_hand_it_is_left_over_and_a_dry_run_changes_nothing(place: Pla
 
 
 def test_it_is_reaped_to_nothing_and_no_neighbour_is_touched(place: Place) -> None:
-    told = place.run("reap", "--yes", "--patience", str(PATIENCE))["clouds"][0]
+    told = place.run("reap", "--yes", "--timeout", str(PATIENCE))["clouds"][0]
     assert told["survivors"] == []
     assert [it["kind"] for it in told["waiting"]] == ["key"]
     assert list(place.state.iterdir()) == []

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from holdfast.cli import main
+from holdfast.cli.show import endpoints_text
 from holdfast.ops import endpoints
 from holdfast.ops.endpoints import Endpoints
-from holdfast.ops.show import endpoints_text
 from holdfast.rendering import snippets
 from holdfast.topology import Cluster, Environment, load_environment
 from holdfast.topology.load import ENVIRONMENTS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from holdfast import cli
+from holdfast.cli.review import BLOCKED
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
 from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
@@ -54,7 +54,7 @@ def test_every_rule_of_a_review_is_documented_with_its_severity_and_its_reason()
 
 
 def test_the_exit_code_of_a_blocked_review_is_documented() -> None:
-    assert f"| {cli.BLOCKED} | a blocking finding |" in (DOCS / "review.md").read_text()
+    assert f"| {BLOCKED} | a blocking finding |" in (DOCS / "review.md").read_text()
 
 
 def test_every_user_is_described() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from holdfast import cli
 from holdfast.ops.policies import limits, resources, roles, size
-from holdfast.ops.policies.commands import managed
-from holdfast.ops.policies.roles import ROLES
+from holdfast.ops.policies.roles import ROLES, managed
 from holdfast.topology import Environment, environment_files, load_environment
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"

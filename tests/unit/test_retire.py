@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast import cli
-from holdfast.ops.retire.commands import NotConfirmed, WrongName, announcement, confirm
+from holdfast.cli.retire import NotConfirmed, WrongName, announcement, confirm
 from holdfast.ops.retire.plan import plan
 from holdfast.topology import Environment, load_environment, names
 

@@ -162,3 +162,18 @@ ROLES: dict[str, Callable[[Environment], list[Document]]] = {
     "review": review,
 }
 """By the name that `holdfast policies --role` takes. Each gives its managed policies."""
+
+
+def managed(environment: Environment, roles: list[str]) -> dict[str, Document]:
+    """Name of each managed policy → its document.
+
+    Raises:
+        NoBoundary: `cloud.permissions_boundary` is not set.
+    """
+    found: dict[str, Document] = {}
+    for role in roles:
+        documents = ROLES[role](environment)
+        for number, one in enumerate(documents, start=1):
+            end = f"-{number}" if len(documents) > 1 else ""
+            found[f"{names.PROJECT}-{environment.name}-{role}{end}"] = one
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.ops import destroy
-from holdfast.ops.teststacks import cdktf, files, recorded
+from holdfast.ops.teststacks import TERRAFORM_TIMEOUT, cdktf, files, recorded
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.inventory import Found, Inventory, look
 from holdfast.ops.teststacks.judge import Fate, Judge
@@ -38,7 +38,7 @@ class Removal:
     stored: Callable[[], Sequence[Environment]]
     """Reads the test stacks that have a file here; fewer once some are gone."""
     say: Say
-    patience: float = 600
+    patience: float = TERRAFORM_TIMEOUT
     """Seconds for Terraform to destroy one stack."""
     lock: bool = True
     """Respect the lock of a state. What has expired has no deploy to wait for, only one that died."""

@@ -87,10 +87,10 @@ def _running(fault: Fault) -> list[str]:
     return [instance_id for instance_id in fault.instances if instance_id in running]
 
 
-BY = Option("--by", "amount", "default: %(default)s", "SECONDS", lowest=-86400, highest=86400, default=60)
+BY = Option("--by", "amount", "How far to step the clock.", "SECONDS", lowest=-86400, highest=86400, default=60)
 
 KINDS = {
-    "disk-full": Kind("nothing more fits onto the data volume", fill, empty),
-    "cpu": Kind(f"all cores of a machine are busy, for at most {CPU_SECONDS} s", burn, cool),
-    "clock": Kind("the time of day is stepped for the services that run on a machine", step, step_back, (BY,)),
+    "disk-full": Kind("Fill the data volume.", fill, empty),
+    "cpu": Kind(f"Load every core of a machine, for at most {CPU_SECONDS} s.", burn, cool),
+    "clock": Kind("Step the clock of the services on a machine.", step, step_back, (BY,)),
 }

@@ -13,17 +13,19 @@ def apply(_: Fault) -> None:
     client.request("cut")
 
 
-PEERS = "which nodes or zones (default: all others)"
+PEERS = "Nodes or zones on the other side.  [default: all others]"
 FROM = Option("--from", "peers", PEERS, "PEERS")
 TO = Option("--to", "peers", PEERS, "PEERS")
-PORT = Option("--port", "port", "this service of either side only", "SERVICE", accepted=tuple(PORTS))
-PERCENT = Option("--percent", "amount", "default: %(default)s", "PERCENT", lowest=1, highest=99, default=20)
+PORT = Option("--port", "port", f"Cut off one service only: {', '.join(PORTS)}.", "SERVICE", accepted=tuple(PORTS))
+PERCENT = Option("--percent", "amount", "Share of the packets.", "PERCENT", lowest=1, highest=99, default=20)
 
 KINDS = {
-    "isolate": Kind("cut a node, or a whole zone, off from everything but itself", apply, nothing),
-    "partition": Kind("a node or zone and its peers do not reach each other", apply, nothing, (FROM, PORT)),
-    "one-way": Kind("packets from here to the peers are lost, not the others", apply, nothing, (TO, PORT)),
-    "loss": Kind("a share of all packets from and to a node is lost", apply, nothing, (PERCENT,)),
-    "api-outage": Kind("the cloud's API does not answer machines", apply, nothing, target="all"),
+    "isolate": Kind("Cut off a node or a zone from everything but itself.", apply, nothing),
+    "partition": Kind("Cut off a node or a zone from its peers, in both directions.", apply, nothing, (FROM, PORT)),
+    "one-way": Kind(
+        "Drop the packets from a node or a zone to its peers, in that direction only.", apply, nothing, (TO, PORT)
+    ),
+    "loss": Kind("Drop a share of the packets from and to a node.", apply, nothing, (PERCENT,)),
+    "api-outage": Kind("Make the API of the cloud unreachable for machines.", apply, nothing, target="all"),
 }
 """Undone by what is forgotten: see `heal`."""

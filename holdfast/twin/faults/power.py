@@ -51,8 +51,8 @@ def _stopped(instances: list[str]) -> bool:
 
 
 KINDS = {
-    "power-cut": Kind("a machine falls dark at once", cut, on),
-    "power-off": Kind("a machine goes down in order, its stop hooks run", off, on),
-    "wipe": Kind("power-cut, and the data volume is blank afterwards", wipe, on),
-    "whole-site": Kind("every machine of the environment falls dark at the same moment", cut, on, target=None),
+    "power-cut": Kind("Cut the power of a machine.", cut, on),
+    "power-off": Kind("Shut down a machine in order, with its stop hooks.", off, on),
+    "wipe": Kind("Cut the power of a machine and blank its data volume.", wipe, on),
+    "whole-site": Kind("Cut the power of every machine of the environment at the same moment.", cut, on, target=None),
 }

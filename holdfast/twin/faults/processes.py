@@ -46,14 +46,14 @@ def _send(fault: Fault, number: signal.Signals) -> list[int]:
 PROCESS = Option(
     "--process",
     "process",
-    f"{', '.join(NAMES)} (default: %(default)s)",
+    f"One of {', '.join(NAMES)}.",
     "PROCESS",
     accepted=tuple(NAMES),
     default="redis",
 )
-FOR = Option("--for", "amount", "ends by itself after so long", "SECONDS", lowest=0.1, highest=3600)
+FOR = Option("--for", "amount", "Undo it after SECONDS.", "SECONDS", lowest=0.1, highest=3600)
 
 KINDS = {
-    "kill": Kind("kill a process; its machine restarts it", kill, nothing, (PROCESS,)),
-    "freeze": Kind("stop a process in its tracks, sockets open", freeze, thaw, (PROCESS, FOR)),
+    "kill": Kind("Kill a process. Its machine restarts it.", kill, nothing, (PROCESS,)),
+    "freeze": Kind("Suspend a process. Its sockets stay open.", freeze, thaw, (PROCESS, FOR)),
 }

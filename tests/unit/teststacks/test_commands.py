@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast import cli
-from holdfast.ops.teststacks import cdktf, clouds, commands, files
+from holdfast.ops.teststacks import cdktf, clouds, files, removal
 from holdfast.ops.teststacks.clouds import Cloud
 from holdfast.ops.teststacks.sweep import Pace
 from holdfast.topology import names
@@ -156,7 +157,7 @@ def test_what_survives_reap_makes_its_exit_code(
     make = Maker(cloud, EXPIRED, "one")
     instance = make.instance()
     make.ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
-    monkeypatch.setattr(commands, "PACE", Pace(pauses=()))
+    monkeypatch.setattr(removal, "Removal", partial(removal.Removal, pace=Pace(pauses=())))
     (told,) = run(capsys, "reap", "--yes", expect=1)["clouds"]
     assert [it["id"] for it in told["survivors"]] == [instance]
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from holdfast.ops.policies.commands import managed
+from holdfast.ops.policies.roles import managed
 from holdfast.ops.preflight import rights
 from holdfast.topology import Environment, load_environment
 from holdfast.topology.spec import VpcSpec

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from holdfast.arguments import with_environment, with_json
+import click
+
+from holdfast.cli import options
+from holdfast.cli.console import err, print_json, say, tell
+from holdfast.cli.options import load
 from holdfast.errors import HoldfastError
-from holdfast.ops.retire import run
-from holdfast.ops.retire.plan import NO_BACKUP, Retirement, plan
-from holdfast.ops.review import states
-from holdfast.plain import Terminal
-from holdfast.topology import find_environment, load_environment
 
-out = Terminal()
-err = Terminal(stderr=True)
+if TYPE_CHECKING:
+    from holdfast.ops.retire.plan import Retirement
 
 
 class NotConfirmed(HoldfastError):
@@ -32,33 +29,37 @@ class WrongName(NotConfirmed):
     exit_code = 2
 
 
-def add_parser(subparsers: Any) -> None:
-    """Register `retire` with the command line."""
-    text = "destroy an environment for good, a protected one too: says what will be gone, and asks for its name"
-    retire = subparsers.add_parser("retire", help=text, description=f"{text[0].upper()}{text[1:]}.")
-    with_environment(retire)
-    retire.add_argument("--yes-really", metavar="NAME", help="without asking: the name of the environment again")
-    with_json(retire)
-    retire.set_defaults(run=_retire)
+@click.command()
+@options.environment
+@click.option("--yes-really", metavar="NAME", help="Confirm without a prompt: the name of the environment again.")
+@options.json_too
+def retire(environment: str, yes_really: str | None, as_json: bool) -> int:
+    """Destroy an environment and its data for good, even a protected one.
 
+    It lists what will be destroyed, and asks for the name of the environment.
+    """
+    from holdfast.ops.retire import run
+    from holdfast.ops.retire.plan import plan
+    from holdfast.ops.review import states
 
-def _retire(arguments: argparse.Namespace) -> int:
-    environment = load_environment(find_environment(arguments.environment))
-    planned = plan(environment, states.read(environment), datetime.now(UTC).date())
+    loaded = load(environment)
+    planned = plan(loaded, states.read(loaded), datetime.now(UTC).date())
     if planned.stacks:
-        err.print("\n".join(announcement(planned)), markup=False)
-        confirm(environment.name, arguments.yes_really)
-        with err.status(f"retiring {environment.name}"):
-            run.retire(environment, planned, lambda sentence: err.print(sentence, markup=False))
-    if arguments.json:
-        print(json.dumps(asdict(planned), indent=2))
+        say("\n".join(announcement(planned)))
+        confirm(loaded.name, yes_really)
+        with err.status(f"retiring {loaded.name}"):
+            run.retire(loaded, planned, say)
+    if as_json:
+        print_json(asdict(planned))
     else:
-        out.print("\n".join(_farewell(planned)), markup=False)
+        tell(*_farewell(planned))
     return 0
 
 
 def announcement(planned: Retirement) -> Iterator[str]:
     """What will be done, line by line."""
+    from holdfast.ops.retire.plan import NO_BACKUP
+
     yield f"{planned.environment} will be destroyed for good, in this order:"
     yield ""
     width = max(len(stack.name) for stack in planned.stacks)
