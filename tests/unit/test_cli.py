@@ -1,4 +1,4 @@
-"""The command line itself: help, wrong arguments, and what becomes of an error."""
+"""The command line itself: help, wrong arguments, completion, and what becomes of an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from holdfast import cli, topology
+from holdfast.cli import app
 from holdfast.cli.infrastructure import gate
 from holdfast.cli.teststacks import reap
 from holdfast.ops.review import run
@@ -143,3 +145,51 @@ def test_a_command_in_a_machine_keeps_its_options_and_its_exit_code(monkeypatch:
     monkeypatch.setattr(machines, "exec", lambda *arguments, **_: ran.append(arguments) or 7)
     assert cli.main(["twin", "exec", "local-a1", "--", "ls", "-l", "--", "--help"]) == 7
     assert ran == [("i-1", ("ls", "-l", "--", "--help"))]
+
+
+def test_the_version_names_the_commit_of_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    monkeypatch.setattr(app, "CHECKOUT", tmp_path)
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == "holdfast 0.1.0\n"
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "first"], check=True)
+    commit = subprocess.check_output([*git, "rev-parse", "--short", "HEAD"], text=True).strip()
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"holdfast 0.1.0 ({commit})\n"
+
+
+def completions(*words: str) -> list[str]:
+    *before, last = words
+    complete = ShellComplete(app.holdfast, {}, "holdfast", "_HOLDFAST_COMPLETE")
+    return [item.value for item in complete.get_completions(before, last)]
+
+
+def test_names_are_completed() -> None:
+    assert completions("s") == ["status", "sbom", "secrets", "schema"]
+    assert completions("status", "") == ["local", "prod", "staging"]
+    assert completions("reap", "--cloud", "pr") == ["prod"]
+    assert completions("policies", "prod", "--role", "") == ["boundary", "deploy", "renew", "review"]
+    assert completions("twin", "fault", "local", "power-") == ["power-cut", "power-off"]
+    assert "--patience" not in completions("reap", "--")
+
+
+@pytest.mark.parametrize("shell", app.SHELLS)
+def test_a_shell_gets_its_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--completion", shell]) == 0
+    assert f"_HOLDFAST_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_bash_completes_with_its_script() -> None:
+    holdfast = Path(sys.executable).with_name("holdfast")
+    program = f"""
+        PATH={holdfast.parent}:$PATH
+        eval "$(holdfast --completion bash)"
+        COMP_WORDS=(holdfast validate stag) COMP_CWORD=2
+        _holdfast_completion holdfast
+        echo "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("staging\n", "")
