@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down fmt check test synth plan deploy bench soak simulate bindings lock clean
+.PHONY: help setup up down fmt check test synth plan deploy bench soak simulate docs bindings lock clean
 
 ENV ?= local
 BIN := .venv/bin
@@ -61,6 +61,9 @@ soak: setup ## every fault twenty times, over as many calls as it takes: make so
 
 simulate: $(PYTHON) ## break simulated clusters on all cores: make simulate SECONDS=60 [FIRST=seed], or play one schedule: make simulate SEED=7
 	@PYTHONPATH=.:node $(BIN)/python -m tests.simulation $(if $(SECONDS),--seconds $(SECONDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
+
+docs: $(PYTHON) ## write docs/cli.md anew after a change of the commands
+	@PYTHONPATH=. $(BIN)/python scripts/docs.py
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate
 	@source scripts/env.sh; PYTHONPATH=. python scripts/schema.py

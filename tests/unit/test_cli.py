@@ -18,6 +18,7 @@ from holdfast.cli.infrastructure import gate
 from holdfast.cli.teststacks import reap
 from holdfast.ops.review import run
 from holdfast.twin import client, faults, machines
+from scripts import docs
 
 LARGE = ("boto3", "botocore", "cdktf", "jinja2", "pydantic", "yaml", "cryptography", "moto", "redis")
 """What commands need, and help does not."""
@@ -31,6 +32,18 @@ def test_help_and_wrong_arguments_import_nothing_large(arguments: list[str]) -> 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_every_command_has_help_that_fits_a_narrow_terminal() -> None:
+    for context in docs.contexts():
+        assert context.command.help, context.command_path
+        assert [line for line in context.get_help().splitlines() if len(line) > docs.WIDTH or "%(" in line] == []
+        unexplained = [it for it in context.command.params if not getattr(it, "help", None)]
+        assert [it.name for it in unexplained if not getattr(it, "hidden", False)] == [], context.command_path
+
+
+def test_the_page_of_the_command_line_is_fresh() -> None:
+    assert docs.PAGE.read_text() == docs.page(), "docs/cli.md is old: make docs"
 
 
 @pytest.mark.parametrize(
