@@ -146,7 +146,7 @@ class ZoneStack(Stack):
             availability_zone=node.zone.name,
             placement_group=self._apart,
             iam_instance_profile=access.profile.name,
-            ebs_optimized=True,
+            ebs_optimized=node.machine.instance.ebs_optimized,
             network_interface=[
                 InstanceNetworkInterface(device_index=0, network_interface_id=self.interfaces[node.name].id)
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ from holdfast.cli.options import load
 if TYPE_CHECKING:
     from holdfast.ops.preflight.check import Check
     from holdfast.topology import Environment
+    from holdfast.topology.pinned_types import PinnedType
     from holdfast.topology.pins import Pin
 
 
@@ -134,34 +135,38 @@ def bootstrap(environment: str, as_json: bool) -> int:
 
 @click.group(cls=Group)
 def images() -> None:
-    """Show the pinned image ids, or pin newer ones."""
+    """Show the pinned images and instance types, or pin newer ones."""
 
 
 @images.command("list")
 @options.environment
 @options.json_too
 def images_list(environment: str, as_json: bool) -> int:
-    """Show the pinned image ids of an environment."""
+    """Show the pinned image ids and instance types of an environment."""
     from holdfast.ops import images
 
-    return _print_pins(images.pinned(load(environment)), as_json, none="no image is pinned yet")
+    loaded = load(environment)
+    everything: dict[str, Pin | PinnedType] = {**images.pinned_facts(loaded), **images.pinned(loaded)}
+    return _print_pins(everything, as_json, none="nothing is pinned yet")
 
 
 @images.command("update")
 @options.environment
 @options.json_too
 def images_update(environment: str, as_json: bool) -> int:
-    """Pin the newest releases, for the next deploy to roll out."""
+    """Pin the newest images and EC2's facts of the instance types, for the next deploy to roll out."""
     from holdfast.ops import images
+    from holdfast.topology import find_environment
 
-    return _print_pins(images.update(load(environment)), as_json, none="every pin is the newest release")
+    changed = images.update_all(find_environment(environment))
+    return _print_pins(changed, as_json, none="every image is the newest release, and every type as pinned")
 
 
-def _print_pins(pins: dict[str, Pin], as_json: bool, none: str) -> int:
+def _print_pins(pins: Mapping[str, Pin | PinnedType], as_json: bool, none: str) -> int:
     if as_json:
         print_json({key: asdict(pin) for key, pin in pins.items()})
     else:
-        tell(*[f"{key}: {pin.id} {pin.name} ({pin.source})" for key, pin in pins.items()] or [none])
+        tell(*[f"{key}: {pin.says}" for key, pin in pins.items()] or [none])
     return 0
 
 

@@ -21,7 +21,7 @@ def edited(folder: Path, name: str, *edits: tuple[str, str], source: Path = ENVI
     """The variables with which commands find, in `folder`, all environments of `source` with that one edited."""
     environments = folder / "environments"
     environments.mkdir()
-    for file in [*source.glob("*.yaml"), source / "images.lock.json"]:
+    for file in [*source.glob("*.yaml"), *source.glob("*.lock.json")]:
         shutil.copy(file, environments)
     file = environments / f"{name}.yaml"
     text = file.read_text()

@@ -1,20 +1,33 @@
-"""Moving an environment's pinned images forward: the only way in which a new image release reaches a node."""
+"""Moving forward what is pinned for an environment: the only way in which a new image release reaches a node.
+
+Images, and facts of instance types: what EC2 says of both is asked here, and read from files everywhere else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.errors import HoldfastError
 from holdfast.ops import cloud
-from holdfast.topology import Environment, pins
+from holdfast.topology import Environment, pinned_types, pins
+from holdfast.topology.instances import InstanceType, described
+from holdfast.topology.load import ENVIRONMENTS, load_draft, load_environment
+from holdfast.topology.pinned_types import PinnedType
 from holdfast.topology.pins import Pin
 from holdfast.topology.spec import MachineSpec
 
 
 class NoImage(HoldfastError):
     """The publisher has no image of that name in the environment's region."""
+
+
+class NoType(HoldfastError):
+    """EC2 has no instance type of that name in the environment's region, or none that a distribution runs on."""
 
 
 def pinned(environment: Environment) -> dict[str, Pin]:
@@ -46,8 +59,11 @@ def _newest(environment: Environment, machine: MachineSpec) -> Pin:
             f"{dict(query.filters)['name']}; another image for the machines of type {machine.type}, or another region"
         )
     image = max(found, key=lambda image: image["CreationDate"])
-    source = f"EC2 DescribeImages in {environment.region}, {date.today().isoformat()}"
-    return Pin(id=image["ImageId"], name=image["Name"], source=source)
+    return Pin(id=image["ImageId"], name=image["Name"], source=_source(environment, "DescribeImages"))
+
+
+def _source(environment: Environment, call: str) -> str:
+    return f"EC2 {call} in {environment.region}, {date.today().isoformat()}"
 
 
 def update(environment: Environment) -> dict[str, Pin]:
@@ -57,3 +73,65 @@ def update(environment: Environment) -> dict[str, Pin]:
     if changed:
         pins.write(environment, changed)
     return changed
+
+
+def pinned_facts(environment: Environment) -> dict[str, PinnedType]:
+    """What is pinned of the environment's instance types."""
+    return pinned_types.read(ENVIRONMENTS).get(pins.owner(environment), {})
+
+
+def facts(environment: Environment, types: Collection[str]) -> dict[str, InstanceType]:
+    """What EC2 says now of these instance types.
+
+    Raises:
+        NoType: one is of no use to a node.
+        ClientError, BotoCoreError: as boto3 does; `InvalidInstanceType` where the region has not all of them.
+    """
+    answers = cloud.client(environment, "ec2").describe_instance_types(InstanceTypes=sorted(types))["InstanceTypes"]
+    return {answer["InstanceType"]: _facts(environment, answer) for answer in answers}
+
+
+def _facts(environment: Environment, answer: Mapping[str, Any]) -> InstanceType:
+    try:
+        return described(answer)
+    except ValueError as error:
+        raise NoType(f"{environment.name}: {answer['InstanceType']} cannot be a machine's type: {error}") from None
+
+
+def update_facts(environment: Environment) -> dict[str, PinnedType]:
+    """Pin what EC2 says of the instance types; those of which that changed. It may be a draft, with unknown types.
+
+    Raises:
+        NoType: the region has none of that name, or one that is of no use.
+        CloudError: the API did not answer.
+    """
+    named = {machine.type for machine in environment.machines.values()}
+    try:
+        said = facts(environment, named)
+    except (BotoCoreError, ClientError) as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == "InvalidInstanceType":
+            raise NoType(
+                f"{environment.name}: {environment.region} has not all of the types that machines name "
+                f"({', '.join(sorted(named))}). EC2 says: {error.response['Error']['Message']}. "
+                "Another machines.KEY.type, or another region"
+            ) from None
+        raise cloud.explain(environment, "asking for instance types", error) from None
+    before, source = pinned_facts(environment), _source(environment, "DescribeInstanceTypes")
+    changed = {
+        type: PinnedType.of(now, source)
+        for type, now in said.items()
+        if type not in before or before[type].facts != now
+    }
+    if changed:
+        pinned_types.write(pins.owner(environment), changed, ENVIRONMENTS)
+    return changed
+
+
+def update_all(file: Path) -> dict[str, Pin | PinnedType]:
+    """Pin what the environment in the file uses, as it is now: what changed, by type or image key.
+
+    Raises:
+        InvalidEnvironment: the file is wrong, maybe by what its types turned out to be.
+    """
+    types = update_facts(load_draft(file))
+    return {**types, **update(load_environment(file))}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from types import UnionType
@@ -15,7 +17,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from holdfast.errors import HoldfastError
+from holdfast.topology import pinned_types
+from holdfast.topology.instances import InstanceType
 from holdfast.topology.invariants import problems_of
+from holdfast.topology.pinned_types import Known
 from holdfast.topology.problems import InvalidEnvironment, Problem
 from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, WORDS, Environment, MachineKey
 
@@ -71,18 +76,46 @@ def find_environment(name: str, folder: Path = ENVIRONMENTS) -> Path:
     return path
 
 
-def load_environment(path: Path) -> Environment:
-    """Read and check one file.
+def load_environment(path: Path, folder: Path = ENVIRONMENTS) -> Environment:
+    """Read and check one file. `folder`: where the facts of its instance types are pinned.
 
     Raises:
         InvalidEnvironment: with every problem of the file.
     """
     content = _read(path)
+    return _load(path, content, pinned_types.known(pinned_types.owner(content), folder))
+
+
+def load_draft(path: Path, folder: Path = ENVIRONMENTS) -> Environment:
+    """The same of a file whose instance types need not be known yet: to ask EC2 for them.
+
+    Raises:
+        InvalidEnvironment: with every other problem of the file.
+    """
+    content = _read(path)
+    known = pinned_types.known(pinned_types.owner(content), folder)
+    named = dict.fromkeys(_named_types(content), _ASKED_FOR)
+    return _load(path, content, replace(known, types={**named, **known.types}))
+
+
+_ASKED_FOR = InstanceType(memory=2**40, vcpus=1, addresses=2**10, arch="amd64", ebs_optimized=True, burstable=False)
+"""Room for whatever the file says: it is looked at again when EC2 has said what there is."""
+
+
+def _named_types(content: dict[str, Any]) -> Iterator[str]:
+    machines = content.get("machines")
+    for machine in machines.values() if isinstance(machines, dict) else ():
+        type = machine.get("type") if isinstance(machine, dict) else None
+        if isinstance(type, str) and re.fullmatch(r"[a-z0-9-]+\.[a-z0-9-]+", type):
+            yield type
+
+
+def _load(path: Path, content: dict[str, Any], known: Known) -> Environment:
     try:
-        environment = Environment.model_validate(content)
+        environment = Environment.model_validate(content, context=known)
         problems = problems_of(environment)
     except ValidationError as error:
-        raise InvalidEnvironment(str(path), _all_problems(content, error.errors())) from None
+        raise InvalidEnvironment(str(path), _all_problems(content, known, error.errors())) from None
     if path.stem != environment.name:
         problems.append(Problem("name", f"{environment.name} in a file called {path.name}", path.stem))
     if problems:
@@ -98,7 +131,7 @@ def load_environments(folder: Path = ENVIRONMENTS) -> list[Environment]:
     """
     loaded: list[Environment] = []
     for path in environment_files(folder):
-        environment = load_environment(path)
+        environment = load_environment(path, folder)
         for other in loaded:
             same_cloud = (other.region, other.cloud.endpoint) == (environment.region, environment.cloud.endpoint)
             if same_cloud and (problem := _overlap(environment, other)):
@@ -164,7 +197,7 @@ PLAINLY = {
 """What pydantic calls it → what is accepted."""
 
 
-def _all_problems(content: dict[str, Any], details: Sequence[ErrorDetails]) -> list[Problem]:
+def _all_problems(content: dict[str, Any], known: Known, details: Sequence[ErrorDetails]) -> list[Problem]:
     """The wrong values, and what the invariants say of the right ones (each wrong value is made valid for that)."""
     # Beside any other error pydantic makes no default that follows from other values, and tells that as one more.
     details = [detail for detail in details if detail["type"] != "default_factory_not_called"]
@@ -173,7 +206,8 @@ def _all_problems(content: dict[str, Any], details: Sequence[ErrorDetails]) -> l
     for detail in details:
         keys = list(takewhile(lambda part: isinstance(part, str), _location(detail)))
         _mend(mended, _VALID, [str(key) for key in keys])
-    return problems + problems_of(Environment.model_validate(mended), without=[problem.path for problem in problems])
+    environment = Environment.model_validate(mended, context=known)
+    return problems + problems_of(environment, without=[problem.path for problem in problems])
 
 
 def _mend(content: dict[str, Any], valid: dict[str, Any], keys: list[str]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from holdfast.errors import HoldfastError
+from holdfast.topology import lock
+from holdfast.topology.instances import ARCHITECTURES
 from holdfast.topology.load import ENVIRONMENTS
 from holdfast.topology.spec import Distribution, Environment, Images, MachineSpec
 
@@ -28,7 +28,7 @@ STOCK = {
 BAKED_NAME = "holdfast-{image}-{arch}-*"
 """Name of the images that a team bakes in its own account."""
 
-EC2_ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
+EC2_ARCHITECTURES = {debian: ec2 for ec2, debian in ARCHITECTURES.items()}
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Pin:
     """What the publisher calls it."""
     source: str
     """Where the id comes from."""
+
+    @property
+    def says(self) -> str:
+        return f"{self.id} {self.name} ({self.source})"
 
 
 @dataclass(frozen=True)
@@ -104,25 +108,9 @@ def read(folder: Path = ENVIRONMENTS) -> dict[str, dict[str, Pin]]:
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    file = folder / FILE
-    try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {name: {key: Pin(**pin) for key, pin in pins.items()} for name, pins in content.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise HoldfastError(
-            f"{file}: found no valid image pins ({error}); take it back from version control, "
-            "or pin again with: holdfast images update ENV"
-        ) from None
+    return lock.read(folder / FILE, Pin, "image pins")
 
 
 def write(environment: Environment, pins: dict[str, Pin], folder: Path = ENVIRONMENTS) -> None:
     """Replace the named pins of one environment; those of the others stay as they are."""
-    everything = read(folder)
-    whose = owner(environment)
-    everything[whose] = everything.get(whose, {}) | pins
-    content = {
-        name: {key: asdict(pin) for key, pin in sorted(of_one.items())} for name, of_one in sorted(everything.items())
-    }
-    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    lock.write(folder / FILE, read(folder), owner(environment), pins)

@@ -20,11 +20,14 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    PrivateAttr,
+    ValidationInfo,
     WithJsonSchema,
 )
 
 from holdfast.topology import channels, sessions
-from holdfast.topology.instances import INSTANCE_TYPES, InstanceType
+from holdfast.topology.instances import BUILT_IN, InstanceType
+from holdfast.topology.pinned_types import Known
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.regions import REGIONS
 from holdfast.topology.risks import Risk
@@ -111,11 +114,19 @@ class Distribution(StrEnum):
     UBUNTU_24_04 = "ubuntu-24.04"
 
 
-def _known_instance_type(name: str) -> str:
-    if name not in INSTANCE_TYPES:
-        families = ", ".join(sorted({known.split(".")[0] for known in INSTANCE_TYPES}))
-        near = " or ".join(difflib.get_close_matches(name, INSTANCE_TYPES, n=3, cutoff=0))
-        raise ValueError(f"a known instance type, such as {near} (families: {families})")
+def _known_types(context: Any) -> Known:
+    """What `load_environment` found pinned; without it, what is built in."""
+    return context if isinstance(context, Known) else Known("ENV", BUILT_IN)
+
+
+def _known_instance_type(name: str, info: ValidationInfo) -> str:
+    known = _known_types(info.context)
+    if name not in known.types:
+        near = " or ".join(difflib.get_close_matches(name, known.types, n=3, cutoff=0))
+        raise ValueError(
+            f"a known instance type, such as {near}; for one of EC2's that is not known yet: "
+            f"holdfast images update {known.owner}"
+        )
     return name
 
 
@@ -351,9 +362,16 @@ class MachineSpec(Spec):
     data_volume_gib: Annotated[int, Field(ge=1, le=16384)] | None = None
     """Size of the data volume. Default: four times the Redis memory (append-only file, its rewrite, a snapshot)."""
 
+    _types: Mapping[str, InstanceType] = PrivateAttr(default=BUILT_IN)
+    """Those that its environment may name."""
+
+    def model_post_init(self, context: Any) -> None:
+        self._types = _known_types(context).types
+
     @property
     def instance(self) -> InstanceType:
-        return INSTANCE_TYPES[self.type]
+        """The facts of its type: the one place to read them from."""
+        return self._types[self.type]
 
 
 MachineKey = Literal[

@@ -13,6 +13,7 @@ from cdktf import App
 from holdfast.topology import Cluster, Environment, environment_files, find_environment, load_environment, pins
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.load import ENVIRONMENTS
+from holdfast.topology.pinned_types import Known
 from stacks.environment import add_environment
 
 EXAMPLES = environment_files(ENVIRONMENTS / "examples")
@@ -43,13 +44,17 @@ def stacks(outdir: Path) -> Stacks:
 
 @pytest.fixture
 def synth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stacks]:
-    """Synthesise an environment like `local`, with sections changed; those that are `...` are left out."""
+    """Synthesise an environment like `local`, with sections changed; those that are `...` are left out.
+
+    `known`: the instance types that it may name."""
     monkeypatch.setattr(pins, "image_id", lambda environment, machine: "ami-0123456789abcdef0")
 
-    def run(**changes: Any) -> Stacks:
+    def run(known: Known | None = None, **changes: Any) -> Stacks:
         local = load_environment(find_environment("local"))
         content = local.model_dump(mode="json") | {"redis": {"memory": "256MB"}} | changes
-        environment = Environment.model_validate({key: it for key, it in content.items() if it is not ...})
+        environment = Environment.model_validate(
+            {key: it for key, it in content.items() if it is not ...}, context=known
+        )
         assert problems_of(environment) == []
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         app = App(outdir=str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from holdfast.topology import pinned_types
+from holdfast.topology.instances import BUILT_IN
+from holdfast.topology.pinned_types import PinnedType
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDFAST = Path(sys.executable).with_name("holdfast")
@@ -60,6 +65,16 @@ def test_a_change_between_two_commits_is_told_as_what_it_means(tmp_path: Path) -
     assert report["checkov"] == {"new": [], "not_asked": ""}
     assert report["meaning"]["Leader"][0] == "Who leads now is unknown (nothing was asked)."
     assert "base" not in git("worktree", "list").stdout
+
+
+def test_what_ec2_says_anew_of_an_instance_type_is_a_change_of_the_machines(tmp_path: Path) -> None:
+    copied(tmp_path, "local")
+    more = dataclasses.replace(BUILT_IN["t3.small"], memory=3072)
+    pinned_types.write("local", {"t3.small": PinnedType.of(more, "a test")}, tmp_path)
+    done = review(tmp_path, "local")
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    assert report["meaning"]["Nodes"][1] == "Files in the user-data change: local-a1, local-b1, local-c1."
 
 
 def test_a_renamed_environment_is_found_by_the_file_that_is_gone(tmp_path: Path) -> None:

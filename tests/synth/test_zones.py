@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import json
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from holdfast.topology import pins
+from holdfast.topology.instances import BUILT_IN
+from holdfast.topology.pinned_types import Known
 from holdfast.topology.pins import UnpinnedImage
 
 Stacks = dict[str, dict[str, Any]]
@@ -175,6 +178,16 @@ def test_an_image_that_is_not_pinned_is_refused_with_what_to_do(tmp_path: Path) 
     environment = load_environment(find_environment("prod"))
     with pytest.raises(UnpinnedImage, match="no image id for debian-12/stock/amd64; .* holdfast images update prod"):
         pins.image_id(environment, environment.machines["node"], tmp_path)
+
+
+def test_a_machine_is_ebs_optimised_where_its_type_can_be(synth: Callable[..., Stacks]) -> None:
+    def optimised(stacks: Stacks) -> Any:
+        return stacks["local-zone-a"]["resource"]["aws_instance"]["local-a1"]["ebs_optimized"]
+
+    assert optimised(synth()) is True
+    old = {"t2.small": dataclasses.replace(BUILT_IN["t3.small"], ebs_optimized=False)}
+    machines = {"node": {"type": "t2.small", "image": "debian-12"}}
+    assert optimised(synth(Known("local", old), machines=machines)) is False
 
 
 def test_an_alarm_is_in_its_machine_s_stack_and_changes_with_it(stacks: Stacks) -> None:

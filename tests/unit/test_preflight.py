@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from holdfast.ops.preflight import machines, place, quotas, rights, run, taken
 from holdfast.ops.preflight.check import Check, Verdict
 from holdfast.ops.review import run as review
 from holdfast.topology import Environment, names, pins
+from holdfast.topology.instances import BUILT_IN
+from holdfast.topology.pinned_types import Known
 
 REGION = "eu-central-1"
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
@@ -132,6 +135,18 @@ def test_an_image_that_nobody_pinned(prod: Environment) -> None:
     assert asked(machines.images, unknown)["image debian-12/stock/amd64"] == (
         Verdict.WRONG,
         "none is pinned: holdfast images update unknown",
+    )
+
+
+def test_facts_of_a_type_that_are_others_than_ec2_says(prod: Environment) -> None:
+    verdict, says = asked(machines.types, prod)["type m6i.large"]
+    facts = "2 vCPUs, 8192 MiB, 10 addresses, amd64, EBS-optimised"
+    assert (verdict, says) == (Verdict.RIGHT, f"offered in eu-central-1a, eu-central-1b, eu-central-1c: {facts}")
+    other = Known("prod", {"m6i.large": dataclasses.replace(BUILT_IN["m6i.large"], memory=4096)})
+    content = prod.model_dump(mode="json") | {"redis": {"memory": "1GB"}}
+    assert asked(machines.types, Environment.model_validate(content, context=other))["type m6i.large"] == (
+        Verdict.WRONG,
+        f"EC2 says {facts}, and here it is known as {facts.replace('8192', '4096')}: holdfast images update prod",
     )
 
 

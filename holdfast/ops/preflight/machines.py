@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from botocore.exceptions import ClientError
 
 from holdfast.ops import cloud
+from holdfast.ops import images as images_of
 from holdfast.ops.preflight.check import Check, right, wrong
 from holdfast.topology import Environment, pins
 
@@ -45,9 +46,18 @@ def types(environment: Environment) -> Iterator[Check]:
         for page in pages.paginate(LocationType="availability-zone", Filters=filters)
         for offer in page["InstanceTypeOfferings"]
     }
+    anywhere = {type for type, _ in offered}
+    said = images_of.facts(environment, anywhere) if anywhere else {}
+    known = {machine.type: machine.instance for machine in environment.machines.values()}
     for type in wanted:
         missing = [zone for zone in zones if (type, zone) not in offered]
         if missing:
             yield wrong(f"type {type}", f"not offered in {', '.join(missing)}: another type, or other zones")
+        elif said[type] != known[type]:
+            yield wrong(
+                f"type {type}",
+                f"EC2 says {said[type].says}, and here it is known as {known[type].says}: "
+                f"holdfast images update {pins.owner(environment)}",
+            )
         else:
-            yield right(f"type {type}", f"offered in {', '.join(zones)}")
+            yield right(f"type {type}", f"offered in {', '.join(zones)}: {known[type].says}")

@@ -109,10 +109,7 @@ def _running(environment: Environment, ec2: Ec2) -> int:
 def _vcpus(environment: Environment, ec2: Ec2) -> int:
     if environment.api_endpoint is not None:
         return 0  # an emulation counts none
-    types = [node.machine.type for node in Cluster.of(environment).nodes]
-    described = ec2.describe_instance_types(InstanceTypes=sorted(set(types)))["InstanceTypes"]
-    each = {it["InstanceType"]: it["VCpuInfo"]["DefaultVCpus"] for it in described}
-    return sum(each[type] for type in types)
+    return sum(node.machine.instance.vcpus for node in Cluster.of(environment).nodes)
 
 
 def rules(environment: Environment) -> int:

@@ -12,7 +12,7 @@ from moto.ec2.responses import instances as responses
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.monitoring import Monitoring
 
-from holdfast.twin.api.instances import check_user_data
+from holdfast.twin.api.instances import check_architecture, check_user_data
 from holdfast.twin.api.interfaces import check_number
 from holdfast.twin.api.patching import Method, around, refuse
 
@@ -27,6 +27,7 @@ def _modify(original: Method, self: Any, instance_id: str, key: str, value: Any)
     if key == "user_data":
         check_user_data(value)
     if key == "instance_type":
+        check_architecture(self, instance.image_id, value)
         for interface in instance.nics.values():
             check_number(len(interface.private_ip_addresses), value)
     return original(self, instance_id, key, value)

@@ -11,6 +11,7 @@ from moto import settings
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend as Ec2Profiles
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
 from holdfast.twin.api.images import ROOT_GIB
@@ -103,9 +104,26 @@ def check_user_data(encoded: Any) -> None:
         raise refuse("InvalidParameterValue", f"User data is limited to {USER_DATA_LIMIT} bytes")
 
 
+def check_architecture(ec2: Any, image_id: str, instance_type: str) -> None:
+    """In EC2's own words. What is unknown of both is refused elsewhere."""
+    image, known = ec2.amis.get(image_id), INSTANCE_TYPES.get(instance_type)
+    if image is None or known is None:
+        return
+    supported = known["ProcessorInfo"]["SupportedArchitectures"]
+    if image.architecture not in supported:
+        raise refuse(
+            "InvalidParameterValue",
+            f"The architecture '{','.join(supported)}' of the specified instance type does not match the architecture "
+            f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching "
+            "architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the "
+            "architecture of the instance type or AMI.",
+        )
+
+
 @around(InstanceBackend, "run_instances")
 def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
     check_user_data(user_data)
+    check_architecture(self, image_id, kwargs["instance_type"])
     _forget_terminated(self, time.time() - KEPT_FOR)
     # A client that got no answer asks again with the same token, and gets what it has got already.
     token = kwargs.get("client_token")

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from holdfast.topology.instances import BUILT_IN, described
 from holdfast.twin.api import Api, instances
 from holdfast.twin.view import Attachment
 from tests.unit.twin_api.cloud import IMAGE, REGION, Cloud, client, refused
@@ -139,6 +140,23 @@ def test_type_and_user_data_change_only_while_stopped(instant: Api) -> None:
     assert refused(modify, **too_long) == "InvalidParameterValue"
     too_small = {"InstanceId": instance, "InstanceType": {"Value": "t3.micro"}}
     assert refused(modify, **too_small) == "PrivateIpAddressLimitExceeded"
+
+
+def test_an_instance_type_of_another_architecture_than_the_image_is_refused(instant: Api) -> None:
+    cloud = Cloud(instant)
+    interface = cloud.interface(cloud.a, "10.40.0.4")
+    assert refused(cloud.run, interface=interface, InstanceType="t4g.small") == "InvalidParameterValue"
+    instance = cloud.run(interface)
+    cloud.ec2.stop_instances(InstanceIds=[instance])
+    arm = {"InstanceId": instance, "InstanceType": {"Value": "t4g.small"}}
+    assert refused(cloud.ec2.modify_instance_attribute, **arm) == "InvalidParameterValue"
+
+
+def test_instance_types_are_described_and_those_that_are_none_refused(instant: Api) -> None:
+    describe = client(instant, "ec2").describe_instance_types
+    [answer] = describe(InstanceTypes=["i4i.xlarge"])["InstanceTypes"]
+    assert described(answer) == BUILT_IN["i4i.xlarge"]
+    assert refused(describe, InstanceTypes=["i4i.xlarge", "i4i.hugh"]) == "InvalidInstanceType"
 
 
 def test_detailed_monitoring(api: Api) -> None:
