@@ -18,8 +18,9 @@ REDIS_VERSIONS: dict[Distribution, tuple[int, int]] = {
 class Features:
     since_6_2: bool
     since_7_0: bool
+    since_8_0: bool
 
     @classmethod
     def of(cls, distribution: Distribution) -> Features:
         version = REDIS_VERSIONS[distribution]
-        return cls(since_6_2=version >= (6, 2), since_7_0=version >= (7, 0))
+        return cls(since_6_2=version >= (6, 2), since_7_0=version >= (7, 0), since_8_0=version >= (8, 0))

@@ -11,6 +11,7 @@ import jinja2
 
 from holdfast.rendering.features import Features
 from holdfast.rendering.program import SOURCES, program
+from holdfast.rendering.threads import Threads
 from holdfast.topology import (
     Cluster,
     Durability,
@@ -130,6 +131,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "sessions": sessions,
         "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
         "redis_memory_max_mib": node.machine.instance.memory - SYSTEM_MEMORY,
+        "threads": Threads.of(cluster.environment, node),
         "unread_mib": max(MINIMUM_UNREAD, settings.memory // 8),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,

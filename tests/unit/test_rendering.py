@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = {file.stem: load_environment(file) for file in environment_files(ROOT / "environments")}
 
 REDIS, SENTINEL = "/etc/holdfast/redis.conf", "/etc/holdfast/sentinel.conf"
+HAPROXY = "/etc/holdfast/haproxy.cfg"
 
 
 def changed(environment: Environment, **sections: Any) -> Environment:
@@ -267,6 +268,49 @@ def test_where_memory_runs_out_redis_is_killed_and_none_of_those_who_replace_it(
         "holdfast-node.service": "OOMScoreAdjust=-800",
         "holdfast-sentinel.service": "OOMScoreAdjust=-800",
     }
+
+
+@pytest.mark.parametrize(
+    ("machine", "image", "tls", "haproxy", "redis"),
+    [
+        ("m6i.large", "debian-12", "off", 1, 1),
+        ("m6i.xlarge", "debian-12", "off", 1, 2),
+        ("m6i.2xlarge", "debian-12", "off", 3, 4),
+        ("m6i.4xlarge", "debian-12", "off", 7, 8),
+        ("m6i.32xlarge", "debian-12", "off", 8, 8),
+        # Redis 7 has no use for them with TLS, Redis 8 has.
+        ("m6i.2xlarge", "debian-12", "required", 6, 1),
+        ("m6i.2xlarge", "debian-13", "required", 3, 4),
+        ("t3.2xlarge", "debian-12", "off", 6, 1),
+    ],
+)
+def test_threads_follow_the_vcpus_and_leave_one_to_those_who_decide(
+    machine: str, image: str, tls: str, haproxy: int, redis: int
+) -> None:
+    files = first(changed(PROD, machines={"node": {"type": machine, "image": image}}, tls=tls))
+    assert f"nbthread {haproxy}" in settings(files[HAPROXY])
+    assert [line for line in settings(files[REDIS]) if line.startswith("io-threads")] == (
+        [f"io-threads {redis}"] if redis > 1 else []
+    )
+
+
+def test_a_machine_of_one_role_has_all_threads_but_one_for_it() -> None:
+    machines = {
+        "data": {"type": "m6i.2xlarge"},
+        "gateway": {"type": "m6i.xlarge"},
+        "sentinel": {"type": "t3.small"},
+    }
+    content = PROD.model_dump(mode="json") | {"layout": "tiered", "machines": machines, "redis": {"memory": "4GB"}}
+    cluster = Cluster.of(Environment.model_validate(content))
+    files = {node.name: render_files(cluster, node) for node in cluster.nodes}
+    threads = {
+        (role, line)
+        for node in cluster.nodes
+        for role, path in (("data", REDIS), ("gateway", HAPROXY))
+        for line in settings(files[node.name].get(path, ""))
+        if line.startswith(("io-threads", "nbthread"))
+    }
+    assert threads == {("data", "io-threads 7"), ("gateway", "nbthread 3")}
 
 
 @pytest.mark.parametrize(
@@ -541,7 +585,6 @@ def test_the_program_is_named_by_its_content_alone(tmp_path: Path, monkeypatch: 
 
 
 TLS = changed(PROD, tls={"mode": "required", "mutual": True})
-HAPROXY = "/etc/holdfast/haproxy.cfg"
 
 
 @pytest.mark.parametrize("distribution", Distribution)
