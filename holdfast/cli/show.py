@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -53,12 +54,23 @@ def _says(node: NodeStatus, environment: str) -> Iterator[str]:
             f"{node.name}: its certificate {'ended' if left < 0 else 'ends'} at {node.certificate.ends}; "
             f"renew it: holdfast certs rotate {environment} --due"
         )
+    if node.killed:
+        yield (
+            f"{node.name}: Redis was killed for memory {_ago(time.time() - node.killed.at)}, "
+            f"limit {node.killed.limit_mib / 1024:.1f} GiB"
+        )
     if node.aside:
         at = datetime.fromtimestamp(node.aside.at, UTC)
         yield (
             f"{node.name}: gave up leading beside another leader at {at:%Y-%m-%d %H:%M:%S} UTC; "
             f"what it had until then is there in {node.aside.file} ({node.aside.bytes:,} B)"
         )
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 3600 else f"{seconds / 3600:.0f} h ago"
 
 
 def _verdict(status: Status) -> Text:

@@ -53,6 +53,11 @@ class Aside(Part):
     at: Seconds
 
 
+class Killed(Part):
+    at: Seconds
+    limit_mib: Bytes
+
+
 class Redis(Part):
     role: Literal["leader", "replica", "waiting", "down", "silent"]
     version: Word | None = None
@@ -60,6 +65,7 @@ class Redis(Part):
     replicas: Annotated[tuple[Replica, ...], Field(max_length=100)] = ()
     silent_s: Seconds | None = None
     aside: Aside | None = None
+    killed: Killed | None = None
 
 
 class Sentinel(Part):

@@ -58,6 +58,14 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Killed:
+    """When the kernel killed a node's Redis for want of memory. Seconds since 1970, and what it was allowed."""
+
+    at: float
+    limit_mib: int
+
+
+@dataclass(frozen=True)
 class Route:
     """One of the environment's that leads to a network interface, as no deploy made it."""
 
@@ -102,6 +110,8 @@ class Report:
     forged_epoch: int | None = None
     """An epoch of its own Sentinel that no election gave; None where there is none."""
     aside: Aside | None = None
+    killed: Killed | None = None
+    """None where that was not within the last day."""
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
     routes: tuple[Route, ...] = ()
@@ -178,6 +188,7 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         strangers=body.sentinel.strangers,
         forged_epoch=body.sentinel.forged_epoch,
         aside=Aside(**dict(redis.aside)) if redis and redis.aside else None,
+        killed=Killed(**dict(redis.killed)) if redis and redis.killed else None,
         holds_floating=bool(body.gateway and body.gateway.floating),
         routes=tuple(Route(**dict(route)) for route in body.gateway.routes) if body.gateway else (),
         order=OrderAnswer(**dict(body.order)) if body.order else None,

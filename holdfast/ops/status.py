@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.ops.reports import Aside, Certificate, Report, Route, Unreadable
+from holdfast.ops.reports import Aside, Certificate, Killed, Report, Route, Unreadable
 from holdfast.topology import Cluster, Node, Role
 from holdfast.topology.certificates import DUE
 
@@ -50,6 +50,8 @@ class NodeStatus:
     """An epoch of its Sentinel that no election gave."""
     aside: Aside | None = None
     """What it kept when it last gave up leading beside another leader."""
+    killed: Killed | None = None
+    """When its Redis was last killed for want of memory, if within a day."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ def _node(node: Node, report: Report | Unreadable | None, leader: Report | None)
         strangers=report.strangers,
         forged_epoch=report.forged_epoch,
         aside=report.aside,
+        killed=report.killed,
     )
 
 

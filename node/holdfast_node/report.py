@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from holdfast_node import aside, certificate, notice, renewal, secrets, sessions, software, told
+from holdfast_node import aside, certificate, killed, notice, renewal, secrets, sessions, software, told
 from holdfast_node.aws import image_id, instance_id
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Decision, Do, Role
@@ -190,12 +190,18 @@ class Reporter:
             "leader": server.leader,
             "silent_s": round(self._servers.own().sight().silent_for, 1) if server.role is Role.SILENT else None,
             "aside": aside.newest(),
+            "killed": _killed(),
             "link": None if not found or server.role is not Role.REPLICA else "up" if found.link_up else "down",
             "replicas": [
                 {"address": one.address, "offset": one.offset, "state": one.state, "lag_s": one.lag}
                 for one in (found.followers if found else ())
             ],
         }
+
+
+def _killed() -> Report | None:
+    found = killed.last(time.time())
+    return asdict(found) if found else None
 
 
 def _certificate() -> Report | None:

@@ -39,6 +39,7 @@ REPORT: dict[str, Any] = {
         "link": "up",
         "silent_s": 0.5,
         "aside": {"file": "/var/lib/holdfast/aside/20261125T181402Z.rdb", "bytes": 88214, "at": 1763600000.0},
+        "killed": {"at": 1763600000.0, "limit_mib": 1664},
         "replicas": [{"address": "10.60.32.4", "offset": 1230, "state": "online", "lag_s": 0}],
     },
     "sentinel": {"leader": "10.60.0.4", "known": 3, "agreeing": 3, "tilt": False},
@@ -112,6 +113,7 @@ def test_a_nodes_own_report_is_read_and_unknown_fields_are_ignored() -> None:
     assert isinstance(found, Report)
     assert (found.node, found.role, found.offset, found.named_leader) == ("prod-b1", "replica", 1234, "10.60.0.4")
     assert found.replicas == (reports.Replica("10.60.32.4", 1230, True),)
+    assert found.killed == reports.Killed(at=1763600000.0, limit_mib=1664)
     assert found.aside == reports.Aside("/var/lib/holdfast/aside/20261125T181402Z.rdb", bytes=88214, at=1763600000.0)
     assert found.routes == (reports.Route("rtb-1", "10.60.0.0/16", "eni-1", "i-1"),)
     assert found.order == reports.OrderAnswer("7d0e4c5a", True, "handed over to 10.60.0.4")
@@ -153,6 +155,8 @@ def test_what_is_no_report_is_told_as_such(content: bytes) -> None:
         ("redis.offset", 2**63, "redis.offset: found 9223372036854775808; accepted: less than or equal to "),
         ("redis.silent_s", "1", "redis.silent_s: found '1'; accepted: a valid number"),
         ("redis.aside.at", 1e18, "redis.aside.at: found 1e+18; accepted: less than or equal to 4294967296"),
+        ("redis.killed.limit_mib", -1, "redis.killed.limit_mib: found -1; accepted: greater than or equal to 0"),
+        ("redis.killed.at", 1e18, "redis.killed.at: found 1e+18; accepted: less than or equal to 4294967296"),
         ("redis.aside.bytes", -1, "redis.aside.bytes: found -1; accepted: greater than or equal to 0"),
         ("redis.role", "king", "redis.role: found 'king'; accepted: 'leader', 'replica', "),
         ("redis.replicas", {}, "redis.replicas: found {}; accepted: a valid array"),

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from holdfast.cli.show import status_view
 from holdfast.ops.gate import waiting_for
-from holdfast.ops.reports import Certificate, Replica, Report, Route, read
+from holdfast.ops.reports import Certificate, Killed, Replica, Report, Route, read
 from holdfast.ops.status import Status, work_out
 from holdfast.topology import Cluster, load_environment
 from holdfast.topology.certificates import DUE, LASTS

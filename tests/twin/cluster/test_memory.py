@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,6 +20,10 @@ GUARDIANS = ("holdfast-node", "holdfast-sentinel", "holdfast-haproxy", "holdfast
 
 def processes(cluster: Cluster, node: str, *units: str) -> list[str]:
     return [cluster.exec(node, "systemctl", "show", "--property=MainPID", "--value", unit).strip() for unit in units]
+
+
+def node_of(status: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(node for node in status["nodes"] if node["name"] == name)
 
 
 def test_a_machine_has_the_memory_of_its_type(healthy: Cluster) -> None:
@@ -37,6 +43,11 @@ def test_a_script_that_fills_the_memory_ends_in_a_failover_and_costs_nothing_but
         "its Redis to be killed", lambda _: processes(healthy, leader, "holdfast-redis") not in (killed, ["0"])
     )
     healthy.wait_healthy()
+    seen = healthy.wait("status to say why", lambda seen: node_of(seen, leader)["killed"], 30)
+    told = node_of(seen, leader)["killed"]
+    assert told["limit_mib"] == 2048 - 384
+    assert time.time() - 120 < told["at"] <= time.time()
+    assert [it["name"] for it in seen["nodes"] if it["killed"]] == [leader]
     assert processes(healthy, leader, *GUARDIANS) == guardians
     with healthy.client() as application:
         assert application.exists("endless") == 0
