@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -338,3 +339,15 @@ def rendered(status: Status) -> str:
     console = Console(file=StringIO(), width=200)
     console.print(status_view(status))
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ago"),
+    [(20, "less than a minute ago"), (185, "3 min ago"), (2 * 3600 + 60, "2 h ago"), (86_000, "24 h ago")],
+)
+def test_a_redis_that_was_killed_for_memory_is_told_and_makes_nobody_unwell(seconds: int, ago: str) -> None:
+    reports = healthy()
+    reports["local-b1"] = replace(reports["local-b1"], killed=Killed(time.time() - seconds, 1229))
+    status = work_out(CLUSTER, reports)
+    assert f"local-b1: Redis was killed for memory {ago}, limit 1.2 GiB\n" in rendered(status)
+    assert status.healthy
