@@ -1,17 +1,11 @@
-"""Which version of Redis each distribution has, and so which settings its templates may use."""
+"""Which settings the templates of a distribution may use, by the version of its Redis."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from holdfast.topology.spec import Distribution
-
-REDIS_VERSIONS: dict[Distribution, tuple[int, int]] = {
-    Distribution.UBUNTU_22_04: (6, 0),
-    Distribution.DEBIAN_12: (7, 0),
-    Distribution.UBUNTU_24_04: (7, 0),
-    Distribution.DEBIAN_13: (8, 0),
-}
+from holdfast.topology.versions import REDIS_VERSIONS
 
 
 @dataclass(frozen=True)

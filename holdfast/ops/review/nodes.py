@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from holdfast.ops.review.facts import Action, Facts, Resource, Stack, Values, tag, text
 from holdfast.ops.review.user_data import FileChange, compare, replicas_for_writes, roles
-from holdfast.rendering.features import REDIS_VERSIONS
 from holdfast.topology.spec import Distribution, Role
+from holdfast.topology.versions import REDIS_VERSIONS
 
 ZONED = frozenset({"aws_ebs_volume", "aws_instance", "aws_subnet"})
 """What lies in one zone, and has a node down while it is replaced."""
