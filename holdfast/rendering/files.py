@@ -22,19 +22,18 @@ from holdfast.topology import (
     channels,
     names,
     ports,
+    redis_settings,
     sessions,
     users,
 )
 from holdfast.topology.invariants import SYSTEM_MEMORY
 from holdfast.topology.spec import ApplicationSpec, CommandGroup
+from holdfast.topology.versions import REDIS_VERSIONS
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 MINIMUM_BACKLOG = 64
 """MiB of replication backlog; a tenth of the memory where that is more."""
-
-MINIMUM_UNREAD = 64
-"""MiB of answers that one client may leave unread; an eighth of the memory where that is more."""
 
 PACKAGES: dict[str, frozenset[Role]] = {
     "redis-server": frozenset({Role.DATA}),
@@ -132,7 +131,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
         "redis_memory_max_mib": node.machine.instance.memory - SYSTEM_MEMORY,
         "threads": Threads.of(cluster.environment, node),
-        "unread_mib": max(MINIMUM_UNREAD, settings.memory // 8),
+        "settings": list(redis_settings.lines(settings.settings, settings.memory, REDIS_VERSIONS[node.machine.image])),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
         "min_replicas": 0 if durability is Durability.AVAILABLE else 1,
         "append_only": settings.persistence is Persistence.AOF,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from holdfast.topology import channels, names
+from holdfast.topology import channels, names, redis_settings
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
@@ -33,6 +33,7 @@ from holdfast.topology.spec import (
     TlsMode,
 )
 from holdfast.topology.users import OWN, RENEW
+from holdfast.topology.versions import REDIS_VERSIONS
 
 MINIMUM_PREFIX, MAXIMUM_PREFIX = 16, 24
 """A VPC is at most a /16; a sixteenth of a /24 is a /28, the smallest subnet that AWS has."""
@@ -253,14 +254,59 @@ def floating_pair_is_elsewhere(environment: Environment) -> Iterator[Problem]:
                 yield Problem("network.floating", f"{found}, which overlaps {path} {cidr}", "addresses outside of it")
 
 
-@_reads("machines.*.type", "redis.memory", "layout")
+@_reads("machines.*.type", "machines.*.image", "redis.memory", "layout")
 def memory_fits(environment: Environment) -> Iterator[Problem]:
-    wanted = environment.redis.memory
+    """With what the file gives clients beyond Redis' defaults here, which the factor has room for."""
+    wanted, given = environment.redis.memory, environment.redis.settings
     for kind, machine in _machines(environment, Role.DATA):
-        limit = max(int((machine.instance.memory - SYSTEM_MEMORY) / FORK_FACTOR), 0)
+        more = redis_settings.beyond(given, wanted, REDIS_VERSIONS[machine.image])
+        limit = max(int((machine.instance.memory - SYSTEM_MEMORY - more) / FORK_FACTOR), 0)
         if wanted > limit:
-            found = f"{wanted}MB on {machine.type}, which has {machine.instance.memory}MB"
+            clients = f", and {more}MB more for clients (redis.settings)" if more else ""
+            found = f"{wanted}MB{clients} on {machine.type}, which has {machine.instance.memory}MB"
             yield Problem("redis.memory", found, f"at most {limit}MB there, or a larger machines.{kind.key}.type")
+
+
+@_reads("machines.*.image", "layout")
+def settings_suit_the_version(environment: Environment) -> Iterator[Problem]:
+    for kind, machine in _machines(environment, Role.DATA):
+        version = REDIS_VERSIONS[machine.image]
+        where = f"on machines.{kind.key}.image {machine.image}, which has Redis {_version(version)}"
+        for name, value in environment.redis.settings.items():
+            setting = redis_settings.SETTINGS[name]
+            path, needed = f"redis.settings.{name}", setting.kind.needs(value)
+            if version < setting.since:
+                yield Problem(
+                    path, f"it {where}", f"nothing, or a distribution with Redis {_version(setting.since)} or newer"
+                )
+            elif setting.until is not None and version > setting.until:
+                yield Problem(path, f"it {where}", f"nothing: the last Redis that has it is {_version(setting.until)}")
+            elif version < needed:
+                yield Problem(path, f"{value!r} {where}", f"a value that Redis before {_version(needed)} takes")
+
+
+@_reads("machines.*.type", "layout")
+def threads_have_processors(environment: Environment) -> Iterator[Problem]:
+    threads = int(environment.redis.settings.get(redis_settings.IO_THREADS, "1"))
+    for kind, machine in _machines(environment, Role.DATA):
+        if threads > machine.instance.vcpus:
+            found = f"{threads} on {machine.type}, which has {machine.instance.vcpus} processors"
+            accepted = f"at most {machine.instance.vcpus} there, or a larger machines.{kind.key}.type"
+            yield Problem(f"redis.settings.{redis_settings.IO_THREADS}", found, accepted)
+
+
+@_reads("redis.memory")
+def clients_have_some_memory(environment: Environment) -> Iterator[Problem]:
+    """With less, sessions that do nothing wrong are closed."""
+    given, memory = environment.redis.settings, environment.redis.memory
+    size = redis_settings.clients_bytes(given, memory) // 2**20
+    if size < redis_settings.FEWEST_MIB:
+        found = f"{given[redis_settings.CLIENTS]} of {memory}MB, which is {size}MB"
+        yield Problem(f"redis.settings.{redis_settings.CLIENTS}", found, f"at least {redis_settings.FEWEST_MIB}mb")
+
+
+def _version(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 @_reads("machines.*.type", "layout")

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from holdfast.errors import HoldfastError
-from holdfast.topology import pinned_types
+from holdfast.topology import pinned_types, redis_settings
 from holdfast.topology.instances import InstanceType
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.pinned_types import Known
@@ -226,6 +226,8 @@ def _problem(detail: ErrorDetails) -> Problem:
     context = detail.get("ctx", {})
     if detail["type"] == "missing":
         return Problem(path, "nothing", "a value; it has no default")
+    if detail["type"] == "extra_forbidden" and detail["loc"][:-1] == ("redis", "settings"):
+        return Problem(path, *redis_settings.refusal(str(detail["loc"][-1])))
     if detail["type"] == "extra_forbidden":
         return Problem(path, "an unknown key", _siblings(detail["loc"]))
     if detail["loc"][-1] == KEY and detail["loc"][0] == "machines":

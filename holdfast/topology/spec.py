@@ -25,7 +25,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from holdfast.topology import channels, sessions
+from holdfast.topology import channels, redis_settings, sessions
 from holdfast.topology.instances import BUILT_IN, InstanceType
 from holdfast.topology.pinned_types import Known
 from holdfast.topology.ranges import is_public, within
@@ -394,6 +394,8 @@ class RedisSpec(Spec):
     persistence: Persistence = Persistence.AOF
     durability: Durability | None = None
     """Default: `replicated`; `available` with fewer than three data nodes, where the loss of one would stop writes."""
+    settings: Annotated[Mapping[str, str], redis_settings.Checked()] = {}
+    """Settings of Redis by their own names, as `notify-keyspace-events: Ex`, alike on every node."""
 
 
 class FailoverSpec(Spec):

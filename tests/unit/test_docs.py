@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from holdfast.cli.review import BLOCKED
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
+from holdfast.topology.redis_settings import SETTINGS, Setting
 from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
 from holdfast.topology.users import OWN
 from scripts import prose
@@ -38,6 +39,21 @@ def keys_of_the_file() -> set[str]:
 def test_every_key_of_the_environment_file_is_documented_and_no_other() -> None:
     text = (DOCS / "environment.md").read_text().split("## Layouts")[0]
     assert set(re.findall(r"^\| `([a-zA-Z_.]+)` \|", text, re.MULTILINE)) == keys_of_the_file()
+
+
+def row(setting: Setting) -> tuple[str, ...]:
+    redis = setting.redis or '""'
+    default = f"{setting.ours}; Redis has `{redis}`" if setting.ours else f"`{redis}`"
+    since = [f"from {'.'.join(map(str, setting.since))} on"] if setting.since > (6, 0) else []
+    until = [f"up to {'.'.join(map(str, setting.until))}"] if setting.until else []
+    start = [] if setting.while_running else ["at its start"]
+    return setting.name, setting.kind.accepted, default, ", ".join([*since, *until, *start]), setting.about
+
+
+def test_every_setting_of_redis_is_documented_as_the_registry_has_it() -> None:
+    text = (DOCS / "environment.md").read_text().split("## Settings of Redis")[1].split("\n## ")[0]
+    found = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (.+) \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
+    assert found == [row(setting) for setting in SETTINGS.values()]
 
 
 def test_every_port_is_documented() -> None:

@@ -93,7 +93,7 @@ def test_another_memory_replaces_the_data_nodes_alone() -> None:
     )
     assert told["Data"] == ("Kept: every data volume (tiered-data-a1, tiered-data-b1).",)
     assert told["Settings"][:2] == (
-        "Redis `client-output-buffer-limit`: normal 768mb 0 0 → normal 896mb 0 0 (tiered-data-a1, tiered-data-b1).",
+        "Redis `client-output-buffer-limit normal`: 768mb 0 0 → 896mb 0 0 (tiered-data-a1, tiered-data-b1).",
         "Redis `maxmemory`: 6144mb → 7168mb (tiered-data-a1, tiered-data-b1).",
     )
     assert told["Write pause"] == (

@@ -23,6 +23,22 @@ def test_a_setting_may_come_or_go() -> None:
     ]
 
 
+def test_a_setting_that_is_absent_has_redis_own_value() -> None:
+    (file,) = user_data.compare(packed({REDIS_CONF: "hz 20"}), packed({REDIS_CONF: "timeout 300"}))
+    assert [str(setting) for setting in file.settings()] == [
+        "Redis `hz`: 20 → 10 (Redis' own)",
+        "Redis `timeout`: 0 (Redis' own) → 300",
+    ]
+
+
+def test_limits_of_two_classes_of_clients_are_two_settings() -> None:
+    limits = "client-output-buffer-limit normal 64mb 0 0\nclient-output-buffer-limit pubsub {} 0 0"
+    before, after = limits.format("32mb"), limits.format("64mb")
+    (file,) = user_data.compare(packed({REDIS_CONF: before}), packed({REDIS_CONF: after}))
+    (setting,) = file.settings()
+    assert str(setting) == "Redis `client-output-buffer-limit pubsub`: 32mb 0 0 → 64mb 0 0"
+
+
 def test_a_comment_is_no_setting() -> None:
     (file,) = user_data.compare(packed({REDIS_CONF: "# a\nport 1"}), packed({REDIS_CONF: "# b\nport 1"}))
     assert file.settings() == []

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from holdfast.topology import redis_settings
 from holdfast.topology.spec import Role
 
 REDIS_CONF, HAPROXY_CFG = "/etc/holdfast/redis.conf", "/etc/holdfast/haproxy.cfg"
@@ -68,7 +69,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class Setting:
-    """One directive. Empty where it was, or will be, absent."""
+    """One directive. Empty where it was, or will be, absent: Redis' own default counts then."""
 
     program: str
     name: str
@@ -76,7 +77,12 @@ class Setting:
     after: str
 
     def __str__(self) -> str:
-        return f"{self.program} `{self.name}`: {self.before or '(absent)'} → {self.after or '(absent)'}"
+        return f"{self.program} `{self.name}`: {self.before or self._absent} → {self.after or self._absent}"
+
+    @property
+    def _absent(self) -> str:
+        known = redis_settings.SETTINGS.get(self.name)
+        return f"{known.redis} (Redis' own)" if known and known.redis else "(absent)"
 
 
 def compare(before: Any, after: Any) -> tuple[FileChange, ...]:
@@ -132,12 +138,13 @@ def _decode(encoded: str) -> str:
 
 
 def _directives(text: str) -> dict[str, str]:
-    """Name → value of a Redis or Sentinel file. Sentinel's `sentinel OPTION MASTER VALUE` goes by its option."""
+    """Name → value of a Redis or Sentinel file. Sentinel's `sentinel OPTION MASTER VALUE` goes by its option, and the
+    limit of a class of clients by that class."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         words = line.split()
-        length = 2 if words[0] == "sentinel" else 1
+        length = 2 if words[0] in ("sentinel", redis_settings.OUTPUT) else 1
         found[" ".join(words[:length])] = " ".join(words[length:])
     return found
