@@ -219,16 +219,19 @@ def rendered(given: dict[str, str], version: tuple[int, int], memory: int = 4096
 
 def test_each_redis_gets_the_defaults_that_it_knows_each_with_its_reason() -> None:
     always = [
+        "lazyfree-lazy-user-del yes",
         "lazyfree-lazy-eviction yes",
         "lazyfree-lazy-expire yes",
         "lazyfree-lazy-server-del yes",
         "client-output-buffer-limit normal 512mb 0 0",
         "tcp-keepalive 60",
+        "slowlog-max-len 1024",
+        "latency-monitor-threshold 100",
     ]
-    since_7_0 = ["maxmemory-clients 512mb"]
+    since_7_0 = ["lazyfree-lazy-user-flush yes", "maxmemory-clients 512mb"]
     assert sorted(rendered({}, (6, 0))) == sorted(always)
     assert sorted(rendered({}, (7, 0))) == sorted(always + since_7_0)
-    assert sorted(rendered({}, (8, 0))) == sorted([*always, *since_7_0])
+    assert sorted(rendered({}, (8, 0))) == sorted([*always, *since_7_0, "hide-user-data-from-log yes"])
     assert all(rendered({}, (8, 0)).values())
 
 

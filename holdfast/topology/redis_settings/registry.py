@@ -53,8 +53,7 @@ class Setting:
 
 
 def _lazy(what: str, about: str, since: Version = OLDEST) -> Setting:
-    ours = None if what.startswith("user") else "yes"
-    return Setting(f"lazyfree-lazy-{what}", YES_NO, "no", about, ours=ours, since=since)
+    return Setting(f"lazyfree-lazy-{what}", YES_NO, "no", about, ours="yes", since=since)
 
 
 def _packed(name: str, default: int, about: str, since: Version = OLDEST) -> Setting:
@@ -185,12 +184,13 @@ _ALL = (
         "10000",
         "commands that take longer are in `SLOWLOG`",
     ),
-    Setting("slowlog-max-len", Whole(0, 100_000), "128", "entries that it keeps: 128 are one bad second"),
+    Setting("slowlog-max-len", Whole(0, 100_000), "128", "entries that it keeps: 128 are one bad second", ours="1024"),
     Setting(
         "latency-monitor-threshold",
         Whole(1, 3_600_000, "milliseconds", {0: "nothing"}),
         "0",
         "`LATENCY LATEST` tells what held everybody up for longer, forks and disks too; it costs nothing until then",
+        ours="100",
     ),
     Setting("latency-tracking", YES_NO, "yes", "how long each command took, in `INFO latencystats`", since=(7, 0)),
     Setting(
@@ -206,6 +206,7 @@ _ALL = (
         YES_NO,
         "no",
         "keys and values stay out of the log of a crash",
+        ours="yes",
         since=(8, 0),
     ),
     # Speed.
