@@ -31,6 +31,7 @@ class Risk(StrEnum):
     MAJOR_DOWNGRADE = "major-downgrade"
     SECRET_NAME_RESERVED = "secret-name-reserved"
     STATEFUL_RENAMED = "stateful-renamed"
+    DATABASES_LOWERED = "databases-lowered"
     VOLUME_SHRUNK = "volume-shrunk"
     TLS_SWITCHED = "tls-switched"
     UNGATED_RESTART = "ungated-restart"

@@ -16,6 +16,7 @@ from tests.unit.review_values import (
     CREATE,
     DELETE,
     NONE,
+    REDIS_CONF,
     REPLACE,
     UPDATE,
     Values,
@@ -80,6 +81,26 @@ def test_tls_that_is_switched_on_or_off(before: str | None, after: str | None, d
     assert hits("tls-switched", known) == [f"shop-zone-a/shop-a1: shop-a1 {does}"]
     same = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, there)))
     assert hits("tls-switched", same) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "numbers"),
+    [
+        ("databases 32", "databases 20", (32, 20)),
+        ("databases 32", "hz 10", (32, 16)),
+        ("hz 10", "databases 8", (16, 8)),
+    ],
+)
+def test_a_redis_that_gets_fewer_databases(before: str, after: str, numbers: tuple[int, int]) -> None:
+    there = instance("a", user_data_base64=user_data({REDIS_CONF: before}))
+    new = instance("a", user_data_base64=user_data({REDIS_CONF: after}))
+    known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, there, new)))
+    said = "shop-zone-a/shop-a1: shop-a1 has {} databases, and gets {}".format(*numbers)
+    assert hits("databases-lowered", known) == [said]
+    known = facts(zone("a", change("aws_instance.shop-a1", REPLACE, new, there)))
+    assert hits("databases-lowered", known) == []
+    known = facts(zone("a", change("aws_instance.shop-a1", CREATE, None, new)))
+    assert hits("databases-lowered", known) == []
 
 
 def test_clients_that_need_a_certificate_from_now_on() -> None:

@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     contact.internet_gateway_in_use,
     contact.network_switched,
     lasting.protection_removed,
+    lasting.databases_lowered,
     lasting.volume_shrunk,
     lasting.refused_by_terraform,
     lasting.votes_destroyed,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from holdfast.ops.review.facts import Action, Facts, Resource, tag, text
 from holdfast.ops.review.nodes import nodes
 from holdfast.ops.review.rules.rule import Hit, blocking, caution
+from holdfast.topology import redis_settings
 from holdfast.topology.risks import Risk
 from holdfast.topology.spec import Role
 
@@ -72,6 +73,22 @@ def volume_shrunk(facts: Facts) -> Iterator[Hit]:
         before, after = volume.before.get("size"), volume.after.get("size")
         if isinstance(before, int) and isinstance(after, int) and after < before:
             yield Hit(volume.path, f"{before} GiB → {after} GiB")
+
+
+@blocking(
+    Risk.DATABASES_LOWERED,
+    "A Redis with fewer databases takes what a peer writes beyond them into another one, and does not start with it.",
+)
+def databases_lowered(facts: Facts) -> Iterator[Hit]:
+    for node in nodes(facts):
+        for change in node.files:
+            for setting in change.settings() if change.before and change.after else ():
+                if setting.name != redis_settings.DATABASES:
+                    continue
+                default = redis_settings.SETTINGS[setting.name].redis
+                before, after = int(setting.before or default), int(setting.after or default)
+                if after < before:
+                    yield Hit(node.path, f"{node.name} has {before} databases, and gets {after}")
 
 
 @blocking(Risk.PROTECTION_REMOVED, "Deletion windows and refusals are what is left of data after a mistake.")
