@@ -102,6 +102,20 @@ def test_another_memory_replaces_the_data_nodes_alone() -> None:
     assert findings(between(before, after)) == {}
 
 
+def test_settings_of_redis_are_told_by_their_names() -> None:
+    given = {"hz": 20, "client-output-buffer-limit": "pubsub 64mb 0 0", "tcp-keepalive": 30, "databases": 32}
+    after = tiered(redis={"memory": "8GB", "settings": given})
+    where = "(tiered-data-a1, tiered-data-b1)"
+    assert meaning(between(tiered(), after))["Settings"] == (
+        f"Redis `client-output-buffer-limit pubsub`: (absent) → 64mb 0 0 {where}.",
+        f"Redis `databases`: 16 (Redis' own) → 32 {where}.",
+        f"Redis `hz`: 10 (Redis' own) → 20 {where}.",
+        f"Redis `tcp-keepalive`: 60 → 30 {where}.",
+    )
+    assert findings(between(tiered(), after)) == {}
+    assert set(findings(between(after, tiered()))) == {"databases-lowered"}
+
+
 def test_memory_whose_fork_takes_longer_gives_the_leader_more_time() -> None:
     before, after = (
         tiered(redis={"memory": memory}, machines=machines() | {"data": {"type": "r6i.xlarge", "data_volume_gib": 64}})
