@@ -13,30 +13,33 @@ from bench.failover.runs import KEPT, Outcome, Run, load, outcome
 from bench.record import DOCS
 
 HEAD = f"""\
-# Write outages, beside settings that others ship
+# Write outages, beside other published settings
 
-Made by `python -m bench.failover`, which adds runs, and rewrites this page and its picture after each of them. Compare
-the rows with each other, not with another machine's.
+`python -m bench.failover` adds runs, and rewrites this page and its picture after each run.
+Compare the rows with each other, not with another machine's.
 
 ![Seconds without a write, for each fault and each of the settings](failover.svg)
 
 ## Seconds without a write
 
-The longest time in which one of the gateways that survive acknowledged no write: p50 / p99 of the newest {KEPT} runs,
-or of as many as stand in brackets.
+The longest time without an acknowledged write at one of the surviving gateways.
+Each cell is p50 / p99 of the newest {KEPT} runs; a number in brackets is a smaller number of runs.
 """
 
 COSTS = """
-## What it cost
+## Lost writes
 
-In the worst run: acknowledged writes that were lost, without `WAIT` / with `WAIT 1`; then those that an old leader
-still acknowledged after its successor's first.
+Each cell is the worst run, with three numbers:
+
+1. acknowledged writes lost, without `WAIT`;
+2. acknowledged writes lost, with `WAIT 1`;
+3. split brain: writes still acknowledged by an old leader after its successor's first.
 """
 
 PAIR = """
 ## At our floating pair
 
-One machine in the network writes to the pair of addresses that moves, while the machine that holds them is power-cut.
+One machine in the network writes to the floating pair, while the machine with the pair is power-cut.
 
 | lost | seconds without a write, p50 / p99 | accepted p99 | acknowledged writes lost, without `WAIT` / with `WAIT 1` |
 | --- | --- | --- | --- |
@@ -45,18 +48,24 @@ One machine in the network writes to the pair of addresses that moves, while the
 METHOD = """
 ## How it is measured
 
-- Three machines of one environment on the twin, with the same Redis, Sentinel and HAProxy for all: only the
-  settings differ. Ours run as deployed; the others' are in `bench/peers/`, and nothing of ours runs beside them.
-- Ours were measured alone, the others side by side, each in an environment of its own on the same twin
-  (`--environment`): their time-outs are seconds, and the machine had time to spare.
-- Two writers at each gateway, one with `WAIT 1` and one without, which wait half a second for an answer and 0.02 s
-  between two writes. The others get a fresh, empty cluster for every run, so no more is lost than was written in it.
-- *Killed*: the process gets SIGKILL, and its machine restarts it as these settings say. *For good*: nobody restarts it.
-  A restart can cost more: one that wrote snapshots only comes back empty, and its replicas follow; Quiq's comes back as
-  a replica of itself, for which Sentinel waits 25 s.
-- *Planned*: `holdfast failover` for ours, `SENTINEL FAILOVER` for the others. (Quiq has a script around it that closes
-  the gateways first; that is not measured here.)
-- Lost is what was acknowledged and is not in the data set of whoever leads in the end.
+- **Machines.** Three machines of one environment on the twin run the same Redis, Sentinel and HAProxy for all rows.
+  Only the settings differ.
+  Ours run as deployed.
+  The others are in `bench/peers/`, and no part of Holdfast runs beside them.
+- **Load.** Ours were measured alone, the others side by side, each in its own environment on the same twin
+  (`--environment`).
+  Their time-outs are seconds, and the machine had time to spare.
+- **Writers.** Each gateway has two writers, one with `WAIT 1` and one without.
+  A writer waits half a second for an answer, and 0.02 s between two writes.
+- **Fresh clusters.** The others get a fresh, empty cluster for each run, so no run loses more than its own writes.
+- ***Killed***: the process gets SIGKILL, and its machine restarts it according to the settings.
+- ***Killed for good***: nobody restarts it.
+  A restart can cost more.
+  A Redis with snapshots only comes back empty, and its replicas follow.
+  Quiq's comes back as a replica of itself, and Sentinel then waits 25 s.
+- ***Planned***: `holdfast failover` for ours, `SENTINEL FAILOVER` for the others.
+  Quiq's own script closes the gateways first; this is not measured here.
+- ***Lost***: an acknowledged write missing from the data set of the final leader.
 """
 
 
