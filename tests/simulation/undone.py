@@ -50,7 +50,7 @@ class Fix:
 
 FIXES = (
     Fix(
-        "who has never been in sync is promoted by nobody",
+        "a replica that was never in sync is never promoted",
         (
             Edit(
                 "eligibility.py",
@@ -60,11 +60,11 @@ FIXES = (
         ),
     ),
     Fix(
-        "who has led does not begin the cluster again",
+        "a volume with a past leader does not bootstrap again",
         (Edit("agent.py", "            BEGAN.unlink(missing_ok=True)\n", "            pass\n"),),
     ),
     Fix(
-        "silence does not mean that a node is empty",
+        "silence is no proof of an empty node",
         (Edit("decision.py", "    if unheard:\n", "    if 2 * len(unheard) > len(snapshot.peers) + 1:\n"),),
     ),
     Fix(
@@ -76,7 +76,7 @@ FIXES = (
         (Edit("sentinels.py", "if word.at >= oldest and self._hears(address)}", "if word.at >= oldest}"),),
     ),
     Fix(
-        "after a site's restart only who had everything may lead",
+        "after a site's restart only a holder may lead",
         (
             Edit(
                 "eligibility.py",
@@ -120,7 +120,7 @@ FIXES = (
         (Edit("proof.py", "    if unfinished(announcements, votes, named):\n        return None\n", ""),),
     ),
     Fix(
-        "a Sentinel that knows nobody is no majority",
+        "a Sentinel without known peers is no majority",
         (
             Edit(
                 "sentinels.py",
@@ -137,7 +137,7 @@ FIXES = (
         ),
     ),
     Fix(
-        "a leader that returns is not opened while a Sentinel stands for election",
+        "a returning leader stays closed while a Sentinel stands for election",
         (
             Edit(
                 "gateway.py",
@@ -147,7 +147,7 @@ FIXES = (
         ),
     ),
     Fix(
-        "who is named and follows somebody who does not lead stops following",
+        "a named node stops following a peer without the lead",
         (
             Edit(
                 "decision.py",
@@ -208,11 +208,11 @@ FIXES = (
         (Edit("agent.py", '"repl-ping-replica-period", PING_PERIOD)', '"min-replicas-max-lag", LAG)'),),
     ),
     Fix(
-        "Sentinels that are gone for good are forgotten",
+        "removed Sentinels are forgotten",
         (Edit("membership.py", "            self._seen.reset_own()\n", "            pass\n"),),
     ),
     Fix(
-        "who is gone for good is not counted",
+        "removed nodes are not counted",
         (Edit("membership.py", "        self._seen.forget(self._gone)\n", "        self._seen.forget(frozenset())\n"),),
     ),
     Fix(
@@ -233,7 +233,7 @@ FIXES = (
         ),
     ),
     Fix(
-        "gateways that do not hear each other do not take turns",
+        "two elected gateways do not take turns",
         (
             Edit(
                 "floating.py",
@@ -243,7 +243,7 @@ FIXES = (
         ),
     ),
     Fix(
-        "who leaves the pair to another gateway sees when that one has given it up, or is gone",
+        "a gateway notices when the new holder gives the pair up, or is gone",
         (
             Edit(
                 "floating.py",
@@ -253,11 +253,11 @@ FIXES = (
         ),
     ),
     Fix(
-        "a gateway that alone misses the leader is of no use",
+        "a gateway alone without the leader gives up the pair",
         (Edit("agent.py", "CUT_OFF_AFTER = 4.0\n", "CUT_OFF_AFTER = 1e9\n"),),
     ),
     Fix(
-        "a gateway whose HAProxy is gone or hangs is of no use",
+        "a gateway with a dead or hung HAProxy gives up the pair",
         (Edit("agent.py", "able=self._haproxy.works and self", "able=self"),),
     ),
 )
@@ -312,15 +312,15 @@ def page(found: dict[str, Any]) -> str:
         [
             "# What the simulation finds",
             "",
-            "Written by `PYTHONPATH=.:node python -m tests.simulation.undone`, which undoes one fix of the node "
-            "program after the other, and plays schedules until something does not hold. Seconds are those of one "
-            "core.",
+            "`PYTHONPATH=.:node python -m tests.simulation.undone` writes this page.",
+            "It undoes one fix of the node program at a time, and plays schedules until a requirement breaks.",
+            "The seconds are for one core.",
             "",
             "| undone | in | found within | what broke |",
             "| --- | --- | --- | --- |",
             *rows,
             "",
-            "Why each fix is there: [node/README.md](../node/README.md).",
+            "[node/README.md](../node/README.md) explains each fix.",
             "",
         ]
     )
