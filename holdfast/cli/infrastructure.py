@@ -59,7 +59,7 @@ def usable(path: Path) -> Environment:
     """The environment of a file that can also be rendered (its user-data fits what EC2 takes), and reviewed."""
     from holdfast import rendering
     from holdfast.topology import Cluster, InvalidEnvironment, load_environment
-    from holdfast.topology.risks import expired_overrides
+    from holdfast.topology.overrides import expired_overrides
 
     environment = load_environment(path)
     problems = rendering.check_user_data(Cluster.of(environment))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from holdfast.rendering.features import Features
 from holdfast.topology import Environment, Node, Role
+from holdfast.topology.redis_settings import IO_THREADS
 
 SPARE = 1
 """vCPUs for the kernel, the Sentinel and the node program: a failover waits for them."""
@@ -29,14 +30,18 @@ class Threads:
 
     @classmethod
     def of(cls, environment: Environment, node: Node) -> Threads:
-        """Redis takes half of what is free where HAProxy is beside it, and HAProxy what Redis leaves."""
-        instance, free = node.machine.instance, max(node.machine.instance.vcpus - SPARE, 1)
-        gateway = Role.GATEWAY in node.roles
-        redis = 1
-        if instance.vcpus >= WORTH and _of_use(environment, node):
-            redis = min(free - free // 2 if gateway else free, MOST)
+        """Redis has what the file says, else half of what is free where HAProxy is beside it. HAProxy has the rest."""
+        free = max(node.machine.instance.vcpus - SPARE, 1)
+        asked = environment.redis.settings.get(IO_THREADS)
+        redis = int(asked) if asked else _of_redis(environment, node, free)
         beside = redis if Role.DATA in node.roles else 0
         return cls(haproxy=max(min(free - beside, MOST), 1), redis=redis)
+
+
+def _of_redis(environment: Environment, node: Node, free: int) -> int:
+    if node.machine.instance.vcpus < WORTH or not _of_use(environment, node):
+        return 1
+    return min(free - free // 2 if Role.GATEWAY in node.roles else free, MOST)
 
 
 def _of_use(environment: Environment, node: Node) -> bool:

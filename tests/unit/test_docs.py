@@ -16,6 +16,7 @@ from scripts import prose
 from tests.twin.environments import PLAN
 
 DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [page for page in prose.pages() if ".github" not in page.parts]
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
@@ -100,7 +101,7 @@ def anchors(file: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", prose.pages(), ids=lambda page: str(page.relative_to(prose.REPOSITORY)))
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(prose.REPOSITORY)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     lost = []
@@ -110,6 +111,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if "://" not in target and (not file.exists() or (anchor and anchor not in anchors(file))):
             lost.append(target)
     assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(prose.REPOSITORY)))
+def test_pages_are_plain(page: Path) -> None:
+    measured = prose.measure(page.read_text())
+    assert measured.rate <= prose.MOST_PRONOUNS
+    assert measured.long == ()
 
 
 def test_every_test_that_the_threat_model_names_is_there() -> None:

@@ -15,7 +15,7 @@ import yaml
 from holdfast import cli
 from holdfast.topology import InvalidEnvironment, environment_files, load_environment, load_environments
 from holdfast.topology.load import ENVIRONMENTS
-from holdfast.topology.risks import expired_overrides
+from holdfast.topology.overrides import expired_overrides
 
 VALID = yaml.safe_load(
     """

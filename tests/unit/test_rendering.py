@@ -294,6 +294,13 @@ def test_threads_follow_the_vcpus_and_leave_one_to_those_who_decide(
     )
 
 
+def test_threads_that_the_file_asks_for_are_taken_and_haproxy_has_the_rest() -> None:
+    machines = {"node": {"type": "m6i.2xlarge", "image": "debian-12"}}
+    files = first(changed(PROD, machines=machines, tls="off", redis={"memory": "4GB", "settings": {"io-threads": 6}}))
+    assert [line for line in settings(files[REDIS]) if line.startswith("io-threads")] == ["io-threads 6"]
+    assert "nbthread 1" in settings(files[HAPROXY])
+
+
 def test_a_machine_of_one_role_has_all_threads_but_one_for_it() -> None:
     machines = {
         "data": {"type": "m6i.2xlarge"},

@@ -82,9 +82,12 @@ class Line:
 
 
 def lines(given: Mapping[str, str], memory: int, version: Version) -> Iterator[Line]:
-    """What redis.conf gets, of `version` and with `memory` MiB: what is `given`, and else what is Holdfast's own."""
+    """What redis.conf gets, of `version` and with `memory` MiB: what is `given`, and else what is Holdfast's own.
+
+    Without `io-threads`: rendering divides the vCPUs between Redis and HAProxy.
+    """
     for name, setting in SETTINGS.items():
-        if setting.is_in(version) and (name in given or setting.ours is not None):
+        if name != IO_THREADS and setting.is_in(version) and (name in given or setting.ours is not None):
             why = "" if name in given else f"{setting.about[0].upper()}{setting.about[1:]}."
             if name == OUTPUT:
                 yield from _output(given.get(name, ""), memory, why)
