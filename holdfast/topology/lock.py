@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,11 +22,12 @@ def read(file: Path, pinned: type[Pinned], what: str) -> dict[str, dict[str, Pin
     Raises:
         HoldfastError: the file is not what `write` writes; `what` names its content.
     """
-    adapter = TypeAdapter(dict[str, dict[str, pinned]])  # type: ignore[valid-type]
     try:
-        return adapter.validate_json(file.read_bytes(), strict=True)
+        content = file.read_bytes()
     except FileNotFoundError:
         return {}
+    try:
+        return _adapter(pinned).validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -34,6 +36,11 @@ def read(file: Path, pinned: type[Pinned], what: str) -> dict[str, dict[str, Pin
             f"{file}: found no valid {what} ({found}); take it back from version control, "
             "or pin again with: holdfast images update ENV"
         ) from None
+
+
+@cache
+def _adapter(pinned: type[Pinned]) -> TypeAdapter[dict[str, dict[str, Pinned]]]:
+    return TypeAdapter(dict[str, dict[str, pinned]])  # type: ignore[valid-type]
 
 
 def write(file: Path, everything: Mapping[str, Mapping[str, Any]], owner: str, pins: Mapping[str, Any]) -> None:

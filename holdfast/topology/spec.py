@@ -122,7 +122,7 @@ def _known_types(context: Any) -> Known:
 def _known_instance_type(name: str, info: ValidationInfo) -> str:
     known = _known_types(info.context)
     if name not in known.types:
-        near = " or ".join(difflib.get_close_matches(name, known.types, n=3, cutoff=0))
+        near = " or ".join(difflib.get_close_matches(name, known.types, cutoff=0.5) or ["m7i.large"])
         raise ValueError(
             f"a known instance type, such as {near}; for one of EC2's that is not known yet: "
             f"holdfast images update {known.owner}"

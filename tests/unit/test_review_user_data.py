@@ -77,8 +77,12 @@ def test_another_type_of_machine_changes_the_user_data_so_that_the_machine_is_re
     )
     plain = Environment.model_validate(prod.model_dump(mode="json") | {"redis": {"memory": "4GB"}})
     clusters = [Cluster.of(environment) for environment in (plain, other)]
-    unit, file = user_data.compare(*(user_data_base64(cluster, cluster.nodes[0]) for cluster in clusters))
-    assert (unit.path, file.path) == ("/etc/systemd/system/holdfast-redis.service", user_data.REST)
+    found = user_data.compare(*(user_data_base64(cluster, cluster.nodes[0]) for cluster in clusters))
+    by_path = {file.path: file for file in found}
+    paths = ("/etc/holdfast/haproxy.cfg", "/etc/systemd/system/holdfast-redis.service", user_data.REST)
+    assert set(by_path) == set(paths)
+    haproxy, unit, file = (by_path[path] for path in paths)
+    assert ("nbthread 1" in haproxy.before, "nbthread 2" in haproxy.after) == (True, True)
     assert ("MemoryMax=7808M" in unit.before, "MemoryMax=16000M" in unit.after) == (True, True)
     assert "prod-a1 of prod, m6i.large." in file.before
     assert "prod-a1 of prod, m6i.xlarge." in file.after
