@@ -58,7 +58,7 @@ ELSEWHERE = {"cidr": "10.21.4.0/22", "block": "10.21.4.64/28"}
 @pytest.mark.parametrize(
     ("change", "path", "problem"),
     [
-        (vpc(id="vpc-1"), "network.vpc.id", "text that matches"),
+        (vpc(id="vpc-1"), "network.vpc.id", "'vpc-1' | the id of a VPC, as vpc-0"),
         (lambda it: it["network"]["vpc"]["subnets"].pop("c"), SUBNETS, "those of zones a, b | one for each"),
         (lambda it: it.update(zones=["a", "b", "d"]), SUBNETS, "those of zones a, b, c | one for each"),
         (subnet("b", **ELSEWHERE), f"{SUBNET}.cidr", "outside of network.cidr 10.20.0.0/16"),
@@ -69,7 +69,7 @@ ELSEWHERE = {"cidr": "10.21.4.0/22", "block": "10.21.4.64/28"}
         (subnet("b", block="10.20.7.240/28"), f"{SUBNET}.block", "10.20.7.240/28, with 10.20.7.255"),
         (subnet("b", block="10.20.7.192/30"), f"{SUBNET}.block", "4 addresses for the machines of a zone, which need"),
         (subnet("b", block="10.20.7.192/30"), f"{SUBNET}.block", "at least a /29"),
-        (subnet("b", id="b"), f"{SUBNET}.id", "text that matches"),
+        (subnet("b", id="b"), f"{SUBNET}.id", "'b' | the id of a subnet, as subnet-0"),
         (vpc(subnets="none"), SUBNETS, "'none'"),
         (vpc(zone="a"), "network.vpc.zone", "an unknown key | id, subnets, route_tables"),
         (lambda it: it.update(TIERED), f"{SUBNET}.block", "16 addresses for the machines of a zone, which need 18"),
