@@ -362,7 +362,7 @@ class MachineSpec(Spec):
     data_volume_gib: Annotated[int, Field(ge=1, le=16384)] | None = None
     """Size of the data volume. Default: four times the Redis memory (append-only file, its rewrite, a snapshot)."""
 
-    _types: Mapping[str, InstanceType] = PrivateAttr(default=BUILT_IN)
+    _types: Mapping[str, InstanceType] = PrivateAttr(default_factory=lambda: BUILT_IN)
     """Those that its environment may name."""
 
     def model_post_init(self, context: Any) -> None:
