@@ -16,6 +16,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 PYTHON := .venv/.installed
 CHECKOV := .venv-checkov/.installed
 NODE := node_modules/.installed
+SUCCESSOR := .venv-cdktn/.installed tests/successor/node_modules/.installed
 BINDINGS := stacks/bindings/aws/.generated
 
 help: ## list these
@@ -38,7 +39,7 @@ fmt: $(PYTHON) ## format, sort imports, and fix what ruff can fix
 check: $(PYTHON) $(CHECKOV) $(BINDINGS) ## lint, types, unit and synth tests, checkov, a minute of simulation; needs neither root nor Terraform
 	@scripts/test.sh --part check --
 
-test: setup $(CHECKOV) ## everything that tests, or a part: make test PART=unit|synth|simulation|terraform|twin/faults|… [KEEP=1: the twin stays up]
+test: setup $(CHECKOV) $(if $(filter successor,$(PART)),$(SUCCESSOR)) ## everything that tests, or a part: make test PART=unit|synth|simulation|terraform|successor|twin/faults|… [KEEP=1: the twin stays up]
 	@scripts/test.sh $(if $(PART),--part $(PART)) $(if $(KEEP),--keep) -- $(ROOT)
 
 synth: $(PYTHON) $(BINDINGS) ## the Terraform of one environment into cdktf.out: make synth ENV=prod
@@ -73,7 +74,7 @@ lock: ## resolve the Python packages anew after a change of pyproject.toml: make
 	@scripts/lock.sh $(UPGRADE)
 
 clean: down ## remove what was installed and generated here
-	@rm -rf .venv .venv-checkov node_modules stacks/bindings/aws cdktf.out .holdfast
+	@rm -rf .venv .venv-checkov .venv-cdktn node_modules tests/successor/node_modules stacks/bindings/aws cdktf.out .holdfast
 
 $(PYTHON): requirements.lock pyproject.toml
 	@echo "Python packages into .venv"
@@ -87,6 +88,19 @@ $(CHECKOV): requirements-checkov.lock
 	@python=$$(scripts/python.sh); "$$python" -m venv .venv-checkov
 	@.venv-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
 		-r requirements-checkov.lock
+	@touch $@
+
+# The part `successor` of the tests alone needs these two.
+.venv-cdktn/.installed: requirements-cdktn.lock
+	@echo "cdktn into .venv-cdktn"
+	@python=$$(scripts/python.sh); "$$python" -m venv .venv-cdktn
+	@.venv-cdktn/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+		-r requirements-cdktn.lock
+	@touch $@
+
+tests/successor/node_modules/.installed: tests/successor/package-lock.json tests/successor/package.json
+	@echo "cdktn-cli into tests/successor/node_modules"
+	@npm ci --prefix tests/successor --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 $(NODE): package-lock.json package.json

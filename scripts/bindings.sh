@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Generates stacks/bindings/aws from the committed schema; needs node, but neither terraform nor the provider.
 # In a folder of its own and then moved, so that an interrupted run leaves no half-written bindings.
+# Argument: the command that generates, if it is not cdktf (docs/successor.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,12 +23,15 @@ cat >"$work/cdktf.json" <<JSON
 }
 JSON
 mkdir "$work/schema"
-cp "${schema[0]}" "$work/schema/"
+# cdktf looks for the first name. cdktn looks for the second where it finds no terraform, so none is shown to either.
+cp "${schema[0]}" "$work/schema/aws@$version.json"
+cp "${schema[0]}" "$work/schema/aws@$version@unknown-cli.json"
 
 if ! (
     cd "$work"
-    CHECKPOINT_DISABLE=1 CI=1 CDKTF_EXPERIMENTAL_PROVIDER_SCHEMA_CACHE_PATH="$work/schema" \
-        "$repository/node_modules/.bin/cdktf" get --log-level error
+    CHECKPOINT_DISABLE=1 CI=1 TERRAFORM_BINARY_NAME=no-terraform \
+        CDKTF_EXPERIMENTAL_PROVIDER_SCHEMA_CACHE_PATH="$work/schema" \
+        "$repository/node_modules/.bin/${1:-cdktf}" get --log-level error
 ) >"$work/log" 2>&1; then
     cat "$work/log" >&2
     exit 1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves the Python packages anew, for every supported Python at once, into the two lock files.
+# Resolves the Python packages anew, for every supported Python at once, into the lock files.
 # With --upgrade to the newest versions that pyproject.toml allows, else only what changed there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,3 +18,5 @@ lock() { # lock FILE ARGUMENTS...
 
 lock requirements.lock --extra dev "$@" pyproject.toml
 lock requirements-checkov.lock "$@" requirements-checkov.in
+# In the versions above, so that a difference in what is synthesised comes from cdktn alone.
+lock requirements-cdktn.lock --constraint requirements.lock "$@" requirements-cdktn.in

@@ -35,8 +35,11 @@ FAST = ("lint", "unit", "synth", "simulation")
 LONG = "terraform/long"
 """Not in the whole: minutes of Terraform alone. A nightly workflow runs it."""
 
+SUCCESSOR = "successor"
+"""Not in the whole: what it needs takes half a gigabyte to install (Makefile). A nightly workflow runs it."""
+
 GROUPS = {"all": (*FAST, "terraform", *TWIN), "check": FAST, "twin": TWIN} | {
-    part: (part,) for part in (*FAST, "terraform", LONG, *TWIN)
+    part: (part,) for part in (*FAST, "terraform", LONG, SUCCESSOR, *TWIN)
 }
 
 SIMULATED_SECONDS = 60
@@ -169,6 +172,8 @@ def everything(runner: Runner, parts: Sequence[str], keep: bool) -> None:
         terraform(runner)
     elif LONG in parts:
         runner.pytest(LONG, "-n", "2", "--dist", "loadfile", "-m", "long", "tests/terraform")
+    elif SUCCESSOR in parts:
+        runner.pytest(SUCCESSOR, "tests/successor")
 
 
 def fast(runner: Runner, parts: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def test_the_provider_is_locked_with_its_checksums_for_every_platform() -> None:
     assert re.findall(r'"h1:[A-Za-z0-9+/]{43}="', text), "for a mirror of unpacked providers"
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-checkov.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-checkov.lock", "requirements-cdktn.lock"])
 def test_every_python_package_is_locked_with_hashes_and_no_index_is_named(lock: str) -> None:
     text = (REPOSITORY / lock).read_text()
     packages = re.split(r"\n(?! )", text.strip())
@@ -52,8 +52,17 @@ def test_every_python_package_is_locked_with_hashes_and_no_index_is_named(lock: 
     assert "://" not in text and "--index" not in text and "--find-links" not in text
 
 
-def test_the_npm_lock_has_integrity_and_names_no_registry() -> None:
-    packages = json.loads((REPOSITORY / "package-lock.json").read_text())["packages"]
+def test_the_successor_is_compared_with_the_same_packages_beside_it() -> None:
+    ours, its = (
+        set(re.findall(r"^([\w.-]+==[^\s;]+)", (REPOSITORY / lock).read_text(), re.MULTILINE))
+        for lock in ("requirements.lock", "requirements-cdktn.lock")
+    )
+    assert its - ours == {"cdktn==0.24.0"}
+
+
+@pytest.mark.parametrize("lock", ["package-lock.json", "tests/successor/package-lock.json"])
+def test_the_npm_lock_has_integrity_and_names_no_registry(lock: str) -> None:
+    packages = json.loads((REPOSITORY / lock).read_text())["packages"]
     assert [name for name, package in packages.items() if "resolved" in package] == []
     fetched = {name: package for name, package in packages.items() if name and not package.get("inBundle")}
     assert [name for name, package in fetched.items() if "integrity" not in package] == []

@@ -29,7 +29,7 @@ PERMISSIONS = {
         "review": ASSUME_ROLE | {"pull-requests": "write"},
         "review-offline": READ,
     },
-    "simulate": {"simulate": READ, "long": READ},
+    "simulate": {"simulate": READ, "long": READ, "successor": READ},
 }
 PINNED = re.compile(r"^[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
@@ -104,7 +104,7 @@ def test_no_expression_stands_in_a_shell_line_and_no_secret_is_named() -> None:
 
 def test_no_checkout_leaves_its_token_behind() -> None:
     checkouts = [step for file in FILES for step in steps(file) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 16
+    assert len(checkouts) == 17
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
