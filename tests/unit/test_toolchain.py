@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,27 @@ def test_the_successor_is_compared_with_the_same_packages_beside_it() -> None:
         for lock in ("requirements.lock", "requirements-cdktn.lock")
     )
     assert its - ours == {"cdktn==0.24.0"}
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "said"),
+    [
+        ("v22.19.0", 0, ""),
+        ("v20.20.2", 0, "found Node 20: it works, without security updates since 2026-10-30; install Node 22"),
+        ("v18.20.4", 1, "found Node v18.20.4; Holdfast needs Node 22, with npm: install it"),
+        ("v24.1.0", 1, "found Node v24.1.0; Holdfast needs Node 22, with npm: install it"),
+    ],
+)
+def test_node_22_is_the_default_and_20_works(tmp_path: Path, version: str, code: int, said: str) -> None:
+    for name, script in (("node", f"echo {version}"), ("npm", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [REPOSITORY / "scripts" / "node.sh"], env={"PATH": path}, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == code
+    assert (done.stdout + done.stderr).startswith(said) and bool(said) == bool(done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("lock", ["package-lock.json", "tests/successor/package-lock.json"])
