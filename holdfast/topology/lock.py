@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,32 +14,30 @@ from holdfast.errors import HoldfastError
 
 Pinned = TypeVar("Pinned")
 
+Content = TypeAdapter[dict[str, dict[str, Pinned]]]
+"""Reads a whole file: environment → key → what is pinned."""
 
-def read(file: Path, pinned: type[Pinned], what: str) -> dict[str, dict[str, Pinned]]:
-    """Everything in the file: environment → key → what is pinned, of the dataclass `pinned`. Empty without the file.
+
+def read(file: Path, content: Content[Pinned], what: str) -> dict[str, dict[str, Pinned]]:
+    """Everything in the file. Empty without the file.
 
     Raises:
         HoldfastError: the file is not what `write` writes; `what` names its content.
     """
     try:
-        content = file.read_bytes()
+        found = file.read_bytes()
     except FileNotFoundError:
         return {}
     try:
-        return _adapter(pinned).validate_json(content, strict=True)
+        return content.validate_json(found, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        found = f"{where}: {first['msg']}" if where else first["msg"]
+        problem = f"{where}: {first['msg']}" if where else first["msg"]
         raise HoldfastError(
-            f"{file}: found no valid {what} ({found}); take it back from version control, "
+            f"{file}: found no valid {what} ({problem}); take it back from version control, "
             "or pin again with: holdfast images update ENV"
         ) from None
-
-
-@cache
-def _adapter(pinned: type[Pinned]) -> TypeAdapter[dict[str, dict[str, Pinned]]]:
-    return TypeAdapter(dict[str, dict[str, pinned]])  # type: ignore[valid-type]
 
 
 def write(file: Path, everything: Mapping[str, Mapping[str, Any]], owner: str, pins: Mapping[str, Any]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from holdfast.topology import lock
 from holdfast.topology.instances import BUILT_IN, InstanceType
 
@@ -62,13 +64,16 @@ def known(name: str, folder: Path) -> Known:
     return Known(name, {**BUILT_IN, **{type: pin.facts for type, pin in read(folder).get(name, {}).items()}})
 
 
+_CONTENT = TypeAdapter(dict[str, dict[str, PinnedType]])
+
+
 def read(folder: Path) -> dict[str, dict[str, PinnedType]]:
     """Every pin: environment name → type → its facts. Empty when there is no file.
 
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    return lock.read(folder / FILE, PinnedType, "facts of instance types")
+    return lock.read(folder / FILE, _CONTENT, "facts of instance types")
 
 
 def write(name: str, pins: Mapping[str, PinnedType], folder: Path) -> None:

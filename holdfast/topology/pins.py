@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from holdfast.errors import HoldfastError
 from holdfast.topology import lock
 from holdfast.topology.instances import ARCHITECTURES
@@ -102,13 +104,16 @@ def query(environment: Environment, machine: MachineSpec) -> ImageQuery:
     return ImageQuery(owners=(owner,), filters=tuple(filters.items()))
 
 
+_CONTENT = TypeAdapter(dict[str, dict[str, Pin]])
+
+
 def read(folder: Path = ENVIRONMENTS) -> dict[str, dict[str, Pin]]:
     """Every pin: environment name → image key → pin. Empty when there is no file.
 
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    return lock.read(folder / FILE, Pin, "image pins")
+    return lock.read(folder / FILE, _CONTENT, "image pins")
 
 
 def write(environment: Environment, pins: dict[str, Pin], folder: Path = ENVIRONMENTS) -> None:
