@@ -60,9 +60,12 @@ def destroy(environ: Mapping[str, str], *names: str) -> subprocess.CompletedProc
 def _cdktf(verb: str, environ: Mapping[str, str], names: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """What is synthesised stays beside the files, for these names alone: other commands may run at the same time."""
     stacks = " ".join(f"'{name}-*'" for name in names)
-    folder = environ.get(FOLDER_VARIABLE)
-    out = Path(folder or "") / "out" / "+".join(names)
-    output = f"--output {shlex.quote(os.path.relpath(out, REPOSITORY))}" if folder else ""
+    folder, output = environ.get(FOLDER_VARIABLE), ""
+    if folder:
+        out = Path(folder) / "out" / "+".join(names)
+        # cdktf makes the last folder alone.
+        out.parent.mkdir(exist_ok=True)
+        output = f"--output {shlex.quote(os.path.relpath(out, REPOSITORY))}"
     command = f"source scripts/env.sh; cdktf {verb} {stacks} --auto-approve {output}"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
