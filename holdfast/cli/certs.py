@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from holdfast.cli import options
-from holdfast.cli.console import out, print_json, say, tell
+from holdfast.cli.console import give, out, print_json, say
 from holdfast.cli.group import Group
 from holdfast.cli.options import load
 from holdfast.errors import HoldfastError
@@ -104,10 +104,7 @@ def rotate(environment: str, due: bool, authority: bool, grace: timedelta, as_js
 
 
 def _tell(made: dict[str, str], as_json: bool, none: str) -> int:
-    if as_json:
-        print_json({"made": made})
-    else:
-        tell(*[f"made one for {name}: {why}" for name, why in made.items()] or [none])
+    give(as_json, {"made": made}, *[f"made one for {name}: {why}" for name, why in made.items()] or [none])
     return 0
 
 
@@ -137,10 +134,7 @@ def export(environment: str, folder: Path, user: str | None, as_json: bool) -> i
     except OSError as error:
         raise HoldfastError(f"{folder} cannot be written: {error.strerror}; name another folder") from None
     written = [str(folder / name) for name in files]
-    if as_json:
-        print_json({"written": written})
-    else:
-        tell(*written)
+    give(as_json, {"written": written}, *written)
     return 0
 
 

@@ -11,7 +11,7 @@ import click
 from rich.live import Live
 
 from holdfast.cli import options
-from holdfast.cli.console import err, out, print_json, say, tell
+from holdfast.cli.console import err, give, out, print_json, say, tell
 from holdfast.cli.options import OneOf, load
 from holdfast.plain import Terminal
 
@@ -87,10 +87,8 @@ def failover(environment: str, to: str | None, yes: bool, as_json: bool) -> int:
         say("nothing was done")
         return 1
     answer = failover.order(loaded, planned)
-    if as_json:
-        print_json({"from": planned.leader, "to": planned.to, "done": answer.done, "says": answer.says})
-    else:
-        tell(f"{planned.leader}: {answer.says}")
+    content = {"from": planned.leader, "to": planned.to, "done": answer.done, "says": answer.says}
+    give(as_json, content, f"{planned.leader}: {answer.says}")
     return 0 if answer.done else 1
 
 

@@ -27,6 +27,14 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2))
 
 
+def give(as_json: bool, content: Any, *lines: str) -> None:
+    """`content` for programs, or `lines` for people."""
+    if as_json:
+        print_json(content)
+    else:
+        tell(*lines)
+
+
 def write(file: Path, text: str) -> None:
     """
     Raises:

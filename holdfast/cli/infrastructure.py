@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import options
-from holdfast.cli.console import err, print_json, tell
+from holdfast.cli.console import err, give, print_json, tell
 from holdfast.cli.group import Group
 from holdfast.cli.options import load
 
@@ -163,10 +163,8 @@ def images_update(environment: str, as_json: bool) -> int:
 
 
 def _print_pins(pins: Mapping[str, Pin | PinnedType], as_json: bool, none: str) -> int:
-    if as_json:
-        print_json({key: asdict(pin) for key, pin in pins.items()})
-    else:
-        tell(*[f"{key}: {pin.says}" for key, pin in pins.items()] or [none])
+    lines = [f"{key}: {pin.says}" for key, pin in pins.items()] or [none]
+    give(as_json, {key: asdict(pin) for key, pin in pins.items()}, *lines)
     return 0
 
 

@@ -66,9 +66,12 @@ class Span(click.ParamType[timedelta]):
         return span
 
 
-environment = click.argument(
-    "environment", metavar="ENV", type=EnvironmentName(), help="Name of an environment, or path of its file."
-)
+def _environment(text: str) -> Callable[[Any], Any]:
+    return click.argument("environment", metavar="ENV", type=EnvironmentName(), help=text)
+
+
+environment = _environment("Name of an environment, or path of its file.")
+deployed = _environment("Name of a deployed environment.")
 json_too = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 application = click.option(
     "--user", metavar="NAME", help="Name of the application.  [default: the first one in the environment file]"

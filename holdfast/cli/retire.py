@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import options
-from holdfast.cli.console import err, print_json, say, tell
+from holdfast.cli.console import err, give, say
 from holdfast.cli.options import load
 from holdfast.errors import HoldfastError
 
@@ -49,10 +49,7 @@ def retire(environment: str, yes_really: str | None, as_json: bool) -> int:
         confirm(loaded.name, yes_really)
         with err.status(f"retiring {loaded.name}"):
             run.retire(loaded, planned, say)
-    if as_json:
-        print_json(asdict(planned))
-    else:
-        tell(*_farewell(planned))
+    give(as_json, asdict(planned), *_farewell(planned))
     return 0
 
 

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from holdfast.cli import options
-from holdfast.cli.console import out, print_json, say, tell
+from holdfast.cli.console import give, out, print_json, say
 from holdfast.cli.group import Group
 from holdfast.cli.options import load
 
@@ -80,12 +80,9 @@ def ensure(environment: str, as_json: bool) -> int:
     from holdfast.topology import Cluster
 
     ensured = rotation.ensure(Cluster.of(load(environment)))
-    if as_json:
-        print_json(ensured._asdict())
-        return 0
     made = f"made passwords for {', '.join(ensured.made)}" if ensured.made else "every user has a password"
     hashed = f"; added hashes for {', '.join(ensured.hashed)}" if ensured.hashed else ""
-    tell(made + hashed)
+    give(as_json, ensured._asdict(), made + hashed)
     return 0
 
 
@@ -107,10 +104,8 @@ def release(environment: str, as_json: bool) -> int:
     released = [name for name in wanted if vault.is_reserved(name)]
     for name in released:
         vault.release(name)
-    if as_json:
-        print_json({"released": released})
-    else:
-        tell(f"free again: {', '.join(released)}" if released else "no name that it needs is reserved")
+    text = f"free again: {', '.join(released)}" if released else "no name that it needs is reserved"
+    give(as_json, {"released": released}, text)
     return 0
 
 
@@ -138,8 +133,5 @@ def rotate(environment: str, names: tuple[str, ...], grace: timedelta, end_sessi
     if end_sessions:
         rotation.end_sessions(cluster, changing, say)
     changed = [user.name for user in changing]
-    if as_json:
-        print_json({"changed": changed})
-    else:
-        tell(f"changed: {', '.join(changed)}")
+    give(as_json, {"changed": changed}, f"changed: {', '.join(changed)}")
     return 0

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from holdfast.cli import options
-from holdfast.cli.console import err, out, print_json, say, tell
+from holdfast.cli.console import err, give, out, print_json, say, tell
 from holdfast.cli.group import Group
 from holdfast.cli.options import EnvironmentName, load
 from holdfast.errors import HoldfastError
@@ -89,10 +89,8 @@ def up(name: str, source: str, ttl: str, owner: str | None, run_id: str | None, 
     else:
         say(f"{told}: may be reaped from {test.expires_text} on ({files.path(environment.name)})")
     up.deploy(environment, say)
-    if as_json:
-        print_json({"name": environment.name, "cidr": str(environment.network.cidr), "tags": names.tags(environment)})
-    else:
-        tell(f"{environment.name} is up; look with: holdfast status {environment.name}")
+    content = {"name": environment.name, "cidr": str(environment.network.cidr), "tags": names.tags(environment)}
+    give(as_json, content, f"{environment.name} is up; look with: holdfast status {environment.name}")
     return 0
 
 

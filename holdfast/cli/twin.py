@@ -10,9 +10,8 @@ import click
 from rich.table import Table
 
 from holdfast.cli import options
-from holdfast.cli.console import err, out, print_json, tell
+from holdfast.cli.console import err, give, out, print_json, tell
 from holdfast.cli.group import Group
-from holdfast.cli.options import EnvironmentName
 from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
@@ -45,10 +44,8 @@ def up(images: str, quotas: tuple[str, ...], as_json: bool) -> int:
         if granted:
             client.request("grant", quotas=granted)
     api = client.request("state")["api"]
-    if as_json:
-        print_json({"started": started, "api": api})
-    else:
-        tell(f"the twin {'is up' if started else 'was up already'}: its API is at {api}")
+    text = f"the twin {'is up' if started else 'was up already'}: its API is at {api}"
+    give(as_json, {"started": started, "api": api}, text)
     return 0
 
 
@@ -71,10 +68,8 @@ def down(images: bool, as_json: bool) -> int:
         removed = lifecycle.down(lambda doing: status.update(doing))
         if images:
             built.drop()
-    if as_json:
-        print_json({"removed": removed})
-    else:
-        tell(f"the twin is gone: removed {', '.join(removed)}" if removed else "there was no twin")
+    text = f"the twin is gone: removed {', '.join(removed)}" if removed else "there was no twin"
+    give(as_json, {"removed": removed}, text)
     return 0
 
 
@@ -146,7 +141,7 @@ class Faults(Group):
 
 
 @twin.group(cls=Faults, subcommand_metavar="KIND [ARGS]...")
-@click.argument("environment", metavar="ENV", type=EnvironmentName(), help="Name of a deployed environment.")
+@options.deployed
 def fault(environment: str) -> None:
     """Inject a fault into an environment, until heal undoes it."""
 
@@ -179,23 +174,19 @@ def _inflict(ctx: click.Context, /, target: str | None = None, *, as_json: bool,
 
     assert ctx.parent is not None and ctx.info_name is not None
     fault = faults.inflict(ctx.parent.params["environment"], ctx.info_name, target, **given)
-    if as_json:
-        print_json(asdict(fault))
-    else:
-        tell(f"{fault} ({', '.join(fault.instances)}); undo: holdfast twin heal {fault.environment}")
+    text = f"{fault} ({', '.join(fault.instances)}); undo: holdfast twin heal {fault.environment}"
+    give(as_json, asdict(fault), text)
     return 0
 
 
 @twin.command()
-@click.argument("environment", metavar="ENV", type=EnvironmentName(), help="Name of a deployed environment.")
+@options.deployed
 @options.json_too
 def heal(environment: str, as_json: bool) -> int:
     """Undo every fault of an environment."""
     from holdfast.twin import faults
 
     healed = faults.heal(environment)
-    if as_json:
-        print_json({"healed": [asdict(fault) for fault in healed]})
-    else:
-        tell(f"healed: {', '.join(map(str, healed))}" if healed else "nothing was broken")
+    text = f"healed: {', '.join(map(str, healed))}" if healed else "nothing was broken"
+    give(as_json, {"healed": [asdict(fault) for fault in healed]}, text)
     return 0
