@@ -65,7 +65,8 @@ def test_a_deploy_shows_each_stack_when_it_ends_and_the_times_add_up() -> None:
 
 def test_a_command_without_stacks_shows_one_line_and_its_output_goes_to_the_log(tmp_path: Path) -> None:
     done = steps(tmp_path / "log" / "up.log", "print('\\x1b[1mthe twin is up\\x1b[0m')")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "deploy                  0 s\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"deploy +\d+ s\n", done.stdout)
     assert (tmp_path / "log" / "up.log").read_text() == "the twin is up\n"
 
 
@@ -73,15 +74,17 @@ def test_a_failure_ends_with_its_error_and_a_sentence_and_passes_the_exit_code_o
     log = tmp_path / "up.log"
     done = steps(log, f"print('early\\n' * 60 + {FAILURE!r}, end=''); raise SystemExit(3)")
     assert done.returncode == 3
-    assert re.fullmatch(r"local-network +0 s\n", done.stdout)
-    assert done.stderr.splitlines() == [
+    assert re.fullmatch(r"local-network +\d+ s\n", done.stdout)
+    *before, last = done.stderr.splitlines()
+    assert before == [
         "                │ Error: creating IAM Role: holdfast-local-node already exists.",
         "                ╵",
         "0 Stacks deploying     2 Stacks done     4 Stacks waiting",
         "Invoking Terraform CLI failed with exit code 1",
         "",
-        f"deploy (local-identity) failed after 0 s with exit code 3; the details are in {log}",
     ]
+    details = f"; the details are in {log}"
+    assert re.fullmatch(rf"deploy \(local-identity\) failed after \d+ s with exit code 3{details}", last)
     assert len(log.read_text().splitlines()) == 67
 
 
@@ -115,4 +118,4 @@ def test_an_interrupt_reaches_the_command_and_the_step_fails_after_the_command_h
         subprocess.run(["kill", f"-{signal.SIGINT.value}", "--", f"-{running.pid}"], check=True)
         _, said = running.communicate(timeout=15)
     assert (running.returncode, log.read_text()) == (130, "ready\nstate is written\n")
-    assert said == f"deploy was interrupted after 0 s; the details are in {log}\n"
+    assert re.fullmatch(rf"deploy was interrupted after \d+ s; the details are in {log}\n", said)
