@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.record import DOCS
 from holdfast.drill.cluster import Cluster
-from holdfast.drill.faults import ROWS, Row, endure
+from holdfast.drill.faults import SOAKED, Row, endure
 from holdfast.drill.waiting import NotInTime
 from holdfast.errors import HoldfastError
 from holdfast.rendering.program import program
@@ -129,7 +129,7 @@ def usable(environment: Environment) -> Topology:
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Every fault, many times over.")
-    names = [row.name for row in ROWS]
+    names = [row.name for row in SOAKED]
     parser.add_argument("--environment", default="local", metavar="ENV", help="name or file (default: local)")
     parser.add_argument("--faults", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--runs", type=int, default=RUNS, help="of each fault, with those that are kept already")
@@ -143,7 +143,7 @@ def main(given: Sequence[str]) -> int:
     cluster = Cluster(file.stem, file)
     data = usable(cluster.read()).having(Role.DATA)
     made_with = (program().sha256[:12], f"compact, {data[0].machine.image}")
-    rows = [row for row in ROWS if row.name in chosen.faults]
+    rows = [row for row in SOAKED if row.name in chosen.faults]
     ends, failed = time.monotonic() + 60 * chosen.minutes, 0
     for row in missing(load(), rows, made_with, chosen.runs):
         if time.monotonic() > ends:

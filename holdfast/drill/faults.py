@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
 
+from holdfast.drill import services
 from holdfast.drill.checker import Verdict
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.waiting import NotInTime, wait_until
@@ -17,8 +21,14 @@ HAPROXY, SENTINEL = ("--process", "haproxy"), ("--process", "sentinel")
 HEALTHY_WITHIN = 60
 """Seconds after `heal`: a machine boots in 5, and a Sentinel whose clock was stepped does nothing for 30."""
 
+COMES_BACK_WITHIN = 90
+"""Seconds: 30 in which a lost leader may return, the attempts of the Sentinels, and the start itself."""
+
 LARGE = 1024 * 1024
 """Bytes of a large value."""
+
+FED, FED_PER_SECOND = 64 * 1024, 4 * 1024 * 1024
+"""Bytes of a value, and of all values in a second, while somebody writes much."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,66 @@ def kill_during_full_resync(site: Site) -> None:
     site.fault("kill", "leader")
 
 
+@contextmanager
+def feeding(cluster: Cluster) -> Iterator[None]:
+    """Somebody else writes 4 MB a second meanwhile, and stops when he is refused."""
+    done = threading.Event()
+
+    def feed() -> None:
+        with cluster.client() as application:
+            number = 0
+            while not done.wait(FED / FED_PER_SECOND):
+                number += 1
+                try:
+                    application.set(f"fed:{number % 100}", bytes(FED), ex=120)
+                except redis.RedisError:
+                    return
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def kill_beside_a_busy_replica(site: Site) -> None:
+    with feeding(site.cluster):
+        site.writers.watch(1)
+        # A command takes a third of a second: the leader dies while this one still reads nothing.
+        site.fault("freeze", "replica", "--for", "0.6")
+        site.fault("kill", "leader")
+
+
+def cut_in_tilt(site: Site) -> None:
+    """One of the two Sentinels that are left has just stalled, and misses nobody for three seconds (TILT)."""
+    site.fault("freeze", "replica", *SENTINEL, "--for", "2.3")
+    site.writers.watch(2.3)
+    site.fault("power-cut", "leader")
+
+
+def cut_for_a_moment(site: Site) -> None:
+    """About as long as the others need to replace the leader, which is back at any step of that."""
+    site.fault("isolate", "zone")
+    site.writers.watch(random.uniform(0.5, 1.2))
+    site.cluster.heal()
+
+
+def start_in_any_order(site: Site) -> None:
+    """The site stops node by node and starts node by node; one may be gone until the others serve again."""
+    nodes = [site.leader, *site.replicas]
+    for node in random.sample(nodes, 3):
+        services.stop(site.cluster, [node])
+        site.writers.watch(random.uniform(0, 2))
+    returning = random.sample(nodes, random.choice([2, 3]))
+    for node in returning:
+        services.start(site.cluster, [node])
+        site.writers.watch(random.uniform(0, 5))
+    site.writers.wait_writing(gateways=2, seconds=COMES_BACK_WITHIN)
+    services.start(site.cluster, nodes)
+
+
 def isolate_the_next(site: Site) -> None:
     old = site.writers.leaders()
     site.fault("kill", "leader")
@@ -160,6 +230,7 @@ ROWS = [
     Row("leader frozen for 5 s", do("freeze", "leader", "--for", "5"), moves=True, hold=5),
     Row("leader frozen for 30 s", do("freeze", "leader", "--for", "30"), moves=True, hold=30),
     Row("leader's power cut", do("power-cut", "leader"), moves=True, lost="leader"),
+    Row("leader's power cut while a Sentinel is in TILT", cut_in_tilt, moves=True, lost="leader", limit=5.0),
     Row("leader powered off in order", do("power-off", "leader"), moves=True, lost="leader"),
     Row("leader's zone isolated", do("isolate", "zone"), moves=True, lost="leader"),
     Row("replica's power cut", do("power-cut", "replica"), moves=False, lost="replica", limit=1.0),
@@ -180,10 +251,12 @@ ROWS = [
     Row("memory full of large values", fill_memory, moves=False, stops=True),
     Row("leader's cores busy", do("cpu", "leader"), moves=False, limit=1.0, hold=60, alone=True),
     Row("leader's clock a minute ahead", do("clock", "leader"), moves=False, alone=True),
+    Row("leader killed while a replica is busy", kill_beside_a_busy_replica, moves=True),
+    Row("leader's zone cut for a second", cut_for_a_moment, moves=None, lost="leader"),
     # Feeding both replicas at once, on shared cores, may cost the new leader its lead again.
     Row("leader killed during a full resync", kill_during_full_resync, moves=None, lost="replica", before=load),
-    # The Sentinel that was still ending the first failover begins anew, which takes four seconds; and one that asked
-    # for votes before that one was back asks again after twice its failover-timeout.
+    # Who has voted in the first election stands for the second one after twice its failover-timeout; and who has promoted
+    # the one that is lost has to begin anew, which takes longer where the cores are busy.
     Row(
         "two leaders lost in a row",
         isolate_the_next,
@@ -195,6 +268,10 @@ ROWS = [
         leaders=3,
     ),
 ]
+
+
+SOAKED = [*ROWS, Row("site started in any order", start_in_any_order, moves=None, stops=True)]
+"""Those that are played over and over, with those that take minutes."""
 
 
 @dataclass(frozen=True)

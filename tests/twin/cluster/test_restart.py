@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import pytest
 
 from holdfast.drill.cluster import Cluster
+from holdfast.drill.services import start, stop
 
-SERVICES = ("holdfast-node", "holdfast-sentinel", "holdfast-redis")
 KEYS = 1000
 
 LATE = 5.0
@@ -27,22 +26,6 @@ def stopped(healthy: Cluster) -> Iterator[Cluster]:
     yield healthy
     start(healthy, [node["name"] for node in healthy.status()["nodes"]])
     healthy.wait_healthy()
-
-
-def stop(cluster: Cluster, nodes: Collection[str]) -> None:
-    """As by a loss of power: nobody hands over, nobody says goodbye."""
-    kill = " ".join(f"{service}.service" for service in SERVICES)
-    each(cluster, nodes, f"systemctl kill --signal=KILL {kill}; systemctl stop {kill}")
-
-
-def start(cluster: Cluster, nodes: Collection[str]) -> None:
-    each(cluster, nodes, f"systemctl start {' '.join(SERVICES)}")
-
-
-def each(cluster: Cluster, nodes: Collection[str], command: str) -> None:
-    with ThreadPoolExecutor(len(nodes)) as pool:
-        for done in [pool.submit(cluster.exec, node, "sh", "-c", command) for node in nodes]:
-            done.result()
 
 
 @pytest.mark.timed
