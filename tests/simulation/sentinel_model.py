@@ -102,7 +102,8 @@ class Sentinel:
         self.promoted: Instance | None = None
         self.tilt_since: float | None = None
         self._ticked_at = now
-        self._listeners: list[End] = []
+        self._listeners: dict[End, set[str]] = {}
+        """Who listens, and to which events."""
         self._full_until = float("-inf")
         process.listen(PORT, self._accept)
         self._again()
@@ -224,7 +225,7 @@ class Sentinel:
             hurried = one is not self.master and (
                 self.o_down_since is not None or self.state or (one.info_refresh is not None and not one.link_up)
             )
-            period = min(1.0, self.info_period) if hurried else self.info_period
+            period = 1.0 if hurried else self.info_period
             if one.info_refresh is None or now - one.last_info > period:
                 one.last_info = now
                 self._command(one, "info", "INFO")
@@ -291,6 +292,7 @@ class Sentinel:
             if one.promoted and self.state == "wait_promotion":
                 self.kept.config_epoch = self.failover_epoch
                 self._enter("reconf")
+                self._event("+promoted-slave", f"slave {one.address}:6380 {one.address} 6380")
                 self._keep()
                 self._greet_all()
             elif (
@@ -372,21 +374,22 @@ class Sentinel:
             and now - one.role_reported_at > self.down_after + self.info_period * 2
         )
         rebooted = one is self.master and one.rebooted_at is not None and now - one.rebooted_at > self.down_after
-        if elapsed > self.down_after or reports_wrong or rebooted:
-            if one.s_down_since is None:
-                one.s_down_since = now
-        else:
-            one.s_down_since = None
+        down = elapsed > self.down_after or reports_wrong or rebooted
+        if down is (one.s_down_since is not None):
+            return
+        one.s_down_since = now if down else None
+        if one is self.master:
+            self._event("+sdown" if down else "-sdown", f"master lab {one.address} {one.port}")
 
     def _check_objectively_down(self) -> None:
         votes = 0
         if self.master.s_down_since is not None:
             votes = 1 + sum(one.master_down for one in self.sentinels.values())
-        if votes >= self.quorum:
-            if self.o_down_since is None:
-                self.o_down_since = self.world.now
-        else:
-            self.o_down_since = None
+        down = votes >= self.quorum
+        if down is (self.o_down_since is not None):
+            return
+        self.o_down_since = self.world.now if down else None
+        self._event("+odown" if down else "-odown", f"master lab {self.master.address} {self.master.port}")
 
     def _ask_others(self, *, forced: bool) -> None:
         now = self.world.now
@@ -426,6 +429,7 @@ class Sentinel:
             kept.epoch = epoch
         if kept.leader_epoch < epoch and kept.epoch <= epoch:
             kept.leader, kept.leader_epoch = candidate, kept.epoch
+            self._event("+vote-for-leader", f"{candidate} {kept.epoch}")
             if candidate != self.address:
                 self.start_at = self.world.now + self.world.random.uniform(0, MAX_DESYNC)
         return kept.leader, kept.leader_epoch
@@ -453,6 +457,7 @@ class Sentinel:
                 if now - self.start_at > min(ELECTION_TIMEOUT, self.failover_timeout):
                     self._abort("-failover-abort-not-elected")
                 return
+            self._event("+elected-leader", f"master lab {self.master.address} {self.master.port}")
             self._enter("select")
         elif self.state == "select":
             chosen = self._select()
@@ -461,6 +466,7 @@ class Sentinel:
             else:
                 chosen.promoted, self.promoted = True, chosen
                 self._enter("send_noone")
+                self._event("+selected-slave", f"slave {chosen.address}:6380 {chosen.address} 6380")
                 self._event(
                     "+failover-state-send-slaveof-noone",
                     f"slave {chosen.address}:6380 {chosen.address} 6380 @ lab {self.master.address} 6380",
@@ -504,11 +510,13 @@ class Sentinel:
         others = [one for one in self.replicas.values() if one is not self.promoted]
         waiting = [one for one in others if one.reconf != "done" and one.s_down_since is None]
         if now - self.state_at > self.failover_timeout:
+            self._event("+failover-end-for-timeout", f"master lab {self.master.address} {self.master.port}")
             for one in others:
                 if one.reconf in ("", "sent") and one.link is not None:
                     self._replicaof(one, self.promoted.address)
             waiting = []
         if not waiting:
+            self._event("+failover-end", f"master lab {self.master.address} {self.master.port}")
             self._enter("update")
             return
         in_progress = sum(one.reconf in ("sent", "prog") for one in others)
@@ -565,14 +573,14 @@ class Sentinel:
 
     def _event(self, channel: str, message: str) -> None:
         self.world.tell(f"sentinel {self.address}", f"{channel} {message}")
-        for end in self._listeners:
-            if end.open:
+        for end, channels in self._listeners.items():
+            if end.open and channel in channels:
                 end.send(encode(["message", channel, message]))
 
     def lose_listeners(self, seconds: float) -> None:
         """End the connections of those who only listen, and take no new ones for so long."""
         self._full_until = self.world.now + seconds
-        listeners, self._listeners = self._listeners, []
+        listeners, self._listeners = self._listeners, {}
         for end in listeners:
             end.close()
 
@@ -588,16 +596,14 @@ class Sentinel:
                 return
             for words in parser.feed(data):
                 if words[0] == "SUBSCRIBE":
-                    if end not in self._listeners:
-                        self._listeners.append(end)
+                    self._listeners.setdefault(end, set()).update(words[1:])
                     for number, channel in enumerate(words[1:], 1):
                         end.send(encode(["subscribe", channel, number]))
                 else:
                     end.send(encode(self._reply(words)))
 
         def ended() -> None:
-            if end in self._listeners:
-                self._listeners.remove(end)
+            self._listeners.pop(end, None)
 
         end.received, end.ended = received, ended
 
