@@ -34,8 +34,9 @@ INFO_PERIOD, HURRIED_INFO_PERIOD = 200, 50
 """Milliseconds, set likewise: how old what a Sentinel knows of the replicas is, and so its choice among them; always,
 and while it is about to choose. Who is three times as late is not eligible."""
 
-STANDS_FOR = 6.0
-"""Seconds for which a Sentinel tries to be elected: `failover-timeout` in sentinel.conf."""
+STANDS_FOR = 7.0
+"""Seconds for which a Sentinel tries to be elected: `failover-timeout` in sentinel.conf, which begins up to a second
+after it has said so."""
 
 REJOINS_FOR = 3.0
 """Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as

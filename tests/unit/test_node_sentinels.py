@@ -116,7 +116,7 @@ def test_a_sentinel_that_never_said_how_its_election_ended_contests_nobody_for_e
     sentinels._heard(C, "-failover-abort-not-elected", f"master local {A} 6380")
     assert not sentinels.contested(A)
     sentinels._heard(C, "+try-failover", f"master local {A} 6380")
-    clock.now += 6.1
+    clock.now += 7.1
     assert not sentinels.contested(A)
 
 
