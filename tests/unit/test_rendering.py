@@ -358,8 +358,8 @@ def test_every_gateway_knows_every_slot_deployed_or_not() -> None:
         "server prod-b2 10.60.16.7:6380",
     ]
     assert [line for line in settings(content) if line.startswith("server ")] == servers * 2
-    assert "bind 10.60.0.5:6379" in settings(content)
-    assert "bind 10.60.0.6:6379" in settings(content)
+    assert "bind 10.60.0.5:6379 tcp-ut 2m" in settings(content)
+    assert "bind 10.60.0.6:6379 tcp-ut 2m" in settings(content)
     identity = json.loads(first(PROD)["/etc/holdfast/node.json"])
     for role in ("data", "sentinels", "gateways"):
         assert list(identity[role]) == ["prod-a1", "prod-b1", "prod-c1", "prod-a2", "prod-b2"]
@@ -546,6 +546,21 @@ def test_node_json_is_what_the_node_program_reads(tmp_path: Path) -> None:
         "local-b2": "10.40.16.7",
     }
     assert loaded.api_endpoint == "http://198.51.100.1:5599"
+
+
+def test_answers_that_nobody_takes_end_a_session_within_two_minutes() -> None:
+    lines = settings(first(PROD)[HAPROXY])
+    assert "default-server tcp-ut 2m" in lines
+    assert {"tcp-ut 2m" in line for line in lines if re.match(r"bind \S+:(6379|6390) ", line)} == {True}
+
+
+def test_the_node_program_reckons_with_a_candidate_for_as_long_as_it_may_stand() -> None:
+    """A Sentinel begins within a second after it has said so, and gives up after `failover-timeout`."""
+    from holdfast_node import sentinels
+
+    found = re.search(r"^sentinel failover-timeout local (\d+)$", first(ENVIRONMENTS["local"])[SENTINEL], re.MULTILINE)
+    assert found
+    assert 1 + int(found[1]) / 1000 <= sentinels.STANDS_FOR
 
 
 def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:

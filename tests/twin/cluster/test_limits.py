@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from holdfast.drill.cluster import Cluster
 from holdfast.drill.steady import Application, applications
 from holdfast.drill.waiting import wait_until
 from holdfast.drill.writers import Gateway, Writers
-from holdfast.topology import sessions
+from holdfast.topology import ports, sessions
 from holdfast.twin import client
 
 OPENED = 2500
@@ -25,6 +26,12 @@ SPARE = 5.0
 
 RETRIES = 3.0
 """Seconds for which an ordinary client tries again (docs/clients.md)."""
+
+MISSED_WITHIN = 120
+"""Seconds without a word until a host that is gone is given up, on either side of a gateway."""
+
+KEEPALIVE = re.compile(r"timer:\(keepalive,(?:(\d+)min)?(?:([\d.]+)(sec|ms))?,0\)")
+"""How `ss` tells that a peer will be asked whether it is still there."""
 
 
 @pytest.mark.timed
@@ -109,3 +116,28 @@ def alive(connections: list[socket.socket]) -> list[socket.socket]:
             except OSError:
                 connection.close()
     return [connection for connection in connections if connection.fileno() >= 0]
+
+
+def test_a_host_that_vanished_without_a_word_is_given_up_on_either_side(healthy: Cluster) -> None:
+    leader = healthy.status()["leader"]
+    gateway = next(one for one in healthy.gateways() if one.node != leader)
+    with gateway.connect(gateway.leader) as session:
+        session.ping()
+        # The client's, and the one to the leader; then the same at the leader's own end.
+        for node, port in ((gateway.node, gateway.port), (gateway.node, ports.REDIS), (leader, ports.REDIS)):
+            found = healthy.exec(
+                node, "ss", "-Htnop", "state", "established", f"( sport = :{port} or dport = :{port} )"
+            )
+            served = [line for line in found.splitlines() if "haproxy" in line or "redis-server" in line]
+            assert served
+            # A quarter of a minute four times after the first minute, or a third of a minute three times.
+            assert [line for line in served if not 0 < probed_in(line) <= MISSED_WITHIN / 2] == []
+
+
+def probed_in(line: str) -> float:
+    """Seconds until a silent peer is asked whether it is there; none where it never is."""
+    found = KEEPALIVE.search(line)
+    if not found:
+        return -1
+    minutes, rest, unit = found.groups()
+    return 60 * int(minutes or 0) + float(rest or 0) * (0.001 if unit == "ms" else 1)
