@@ -39,8 +39,10 @@ def status_view(status: Status) -> RenderableType:
     for sentence in status.forged:
         says.append(f"\n{sentence}")
     if status.changing:
-        users = ", ".join(status.changing)
-        says.append(f"\npasswords of {users} are changing; to go on: holdfast secrets rotate {status.environment}")
+        goes_on = " ".join(
+            [f"holdfast secrets rotate {status.environment}", *(f"--user {it}" for it in status.changing)]
+        )
+        says.append(f"\npasswords of {', '.join(status.changing)} are changing; to go on: {goes_on}")
     for sentence in status.redirected:
         says.append(f"\n{sentence}", style="bold red")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))

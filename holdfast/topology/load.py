@@ -22,7 +22,7 @@ from holdfast.topology.instances import InstanceType
 from holdfast.topology.invariants import problems_of
 from holdfast.topology.pinned_types import Known
 from holdfast.topology.problems import InvalidEnvironment, Problem
-from holdfast.topology.spec import LAYOUTS, TEST_PREFIX, WORDS, Environment, MachineKey
+from holdfast.topology.spec import LAYOUTS, LAYOUTS_TO_COME, TEST_PREFIX, WORDS, Environment, MachineKey
 
 FOLDER_VARIABLE = "HOLDFAST_ENVIRONMENTS_DIR"
 """Environment variable that names another folder of environment files; child processes of a deploy see it too."""
@@ -233,7 +233,9 @@ def _problem(detail: ErrorDetails) -> Problem:
     if detail["loc"][-1] == KEY and detail["loc"][0] == "machines":
         return Problem(path, "an unknown key", ", ".join(get_args(MachineKey)))
     if detail["type"].startswith("union_tag"):
-        return Problem(path, repr(context.get("tag", detail["input"])), ", ".join(LAYOUTS))
+        kind = context.get("tag", detail["input"])
+        yet = ", which is planned and not there yet" if kind in LAYOUTS_TO_COME else ""
+        return Problem(path, f"{kind!r}{yet}", ", ".join(LAYOUTS))
     found = repr(detail["input"])
     if detail["type"] == "value_error":
         return Problem(path, found, str(context["error"]))

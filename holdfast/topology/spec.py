@@ -354,6 +354,7 @@ class TieredLayout(Spec):
 
 Layout = CompactLayout | SingleLayout | TieredLayout
 LAYOUTS: dict[str, type[Spec]] = {"compact": CompactLayout, "single": SingleLayout, "tiered": TieredLayout}
+LAYOUTS_TO_COME = ("cluster", "sharded")
 
 
 class MachineSpec(Spec):

@@ -155,6 +155,11 @@ def test_tiered_has_three_data_nodes_two_gateways_and_three_sentinels_where_the_
         (SINGLE, {"zones": ["a", "b"]}, {"zones": ("2 zones for 1 node", "at most 1 zone")}),
         (SINGLE, {"layout": {"kind": "single", "nodes": 1}}, {"layout.nodes": ("an unknown key", "kind")}),
         (COMPACT, {"layout": "huge"}, {"layout": ("'huge'", "compact, single, tiered")}),
+        (
+            COMPACT,
+            {"layout": {"kind": "cluster", "shards": 3}},
+            {"layout": ("'cluster', which is planned and not there yet", "compact, single, tiered")},
+        ),
         (COMPACT, {"layout": 3}, {"layout": ("3", "")}),
         (COMPACT, {"machines": TIERED["machines"]}, {"machines": ("data, gateway, sentinel", "node alone")}),
         (TIERED, {"machines": NODE, "redis": {"memory": "4GB"}}, {"machines": ("node", "data, gateway and sentinel")}),

@@ -293,7 +293,7 @@ def test_passwords_of_which_two_are_accepted_are_changing() -> None:
     console.print(status_view(status))
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
-    assert "passwords of app are changing; to go on: holdfast secrets rotate local\n" in shown
+    assert "passwords of app are changing; to go on: holdfast secrets rotate local --user app\n" in shown
 
 
 def certified(**ends: timedelta) -> Status:
