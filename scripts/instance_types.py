@@ -1,4 +1,4 @@
-"""Prints the table of instance types that are built in, from EC2's own description of them as moto keeps it.
+"""Prints the table of instance types that are built in, from EC2's own description as the twin's API has it.
 
 Run after moto was updated: .venv/bin/python scripts/instance_types.py > holdfast/topology/instances.txt
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from moto.ec2.models.instance_types import INSTANCE_TYPES
-
 from holdfast.topology.instances import described
+from holdfast.twin.api.instances import INSTANCE_TYPES
 
 FAMILIES = re.compile(r"(m|t|c|r|x|z|u|d|h|i|im|is)[0-9][a-z0-9-]*")
 """General (m, t), compute (c), memory (r, x, z, u) and storage (d, h, i, im, is)."""

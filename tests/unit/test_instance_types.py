@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from holdfast.drill.emulated import emulated
 from holdfast.errors import HoldfastError
@@ -21,6 +20,7 @@ from holdfast.topology.instances import BUILT_IN, TABLE, described
 from holdfast.topology.load import load_draft
 from holdfast.topology.pinned_types import PinnedType
 from holdfast.twin.api import Api
+from holdfast.twin.api.instances import INSTANCE_TYPES
 
 SHOP = """\
 name: shop
@@ -63,6 +63,7 @@ def test_the_table_is_what_ec2_says_of_these_types() -> None:
     ("name", "says"),
     [
         ("t3.small", "2 vCPUs, 2048 MiB, 4 addresses, amd64, burstable, EBS-optimised"),
+        ("t8i.small", "2 vCPUs, 2048 MiB, 4 addresses, amd64, burstable, EBS-optimised"),
         ("c7g.medium", "1 vCPU, 2048 MiB, 4 addresses, arm64, EBS-optimised"),
         ("m8g.large", "2 vCPUs, 8192 MiB, 10 addresses, arm64, EBS-optimised"),
         ("r8g.xlarge", "4 vCPUs, 32768 MiB, 15 addresses, arm64, EBS-optimised"),

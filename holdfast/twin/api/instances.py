@@ -11,7 +11,7 @@ from moto import settings
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBackend as Ec2Profiles
-from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instance_types import INSTANCE_TYPES as INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
 from holdfast.twin.api.images import ROOT_GIB
@@ -20,6 +20,11 @@ from holdfast.twin.api.patching import Method, around, refuse
 
 settings.ENABLE_AMI_VALIDATION = True
 settings.EC2_ENABLE_INSTANCE_TYPE_VALIDATION = True
+
+for _name, _facts in INSTANCE_TYPES.items():
+    if _name.startswith("t8i."):
+        # moto 5.2.5 has it otherwise. AWS News Blog of 2026-09-18, "New, low-cost, burstable Amazon EC2 T8i instances".
+        _facts["BurstablePerformanceSupported"] = True
 
 USER_DATA_LIMIT = 16_384
 
