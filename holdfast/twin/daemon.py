@@ -16,15 +16,15 @@ from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import emulation
-from holdfast.twin import faults, images, internet, metadata, netns, web
+from holdfast.twin import faults, images, internet, metadata, netns, resolver, web
 from holdfast.twin.api import Api
 from holdfast.twin.client import CONTROL, LOCK
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.forward import Forwarder, endpoints
 from holdfast.twin.reconciler import Reconciler, is_alive
-from holdfast.twin.rules import API_PORT, INTERNET, METADATA, METADATA_PORT, MIRROR_PORT, Cut, admits_api
+from holdfast.twin.rules import API_PORT, INTERNET, METADATA, METADATA_PORT, MIRROR_PORT, Cut, admits_api, resolvers
 from holdfast.twin.run import STATE, make_own, require_root
-from holdfast.twin.view import CloudView, Instance
+from holdfast.twin.view import CloudView, Instance, Vpc
 
 REGION = "eu-central-1"
 SNAPSHOT = STATE / "api.dill"
@@ -158,11 +158,12 @@ class Daemon:
         for vpc_id in self._services.keys() - routers.keys():
             self._leave(vpc_id)
         for vpc_id in routers.keys() - self._services.keys():
-            self._enter(vpc_id, routers[vpc_id].namespace)
+            self._enter(view.vpcs[vpc_id], routers[vpc_id].namespace)
         self.forwards.apply(endpoints(view, cut))
 
-    def _enter(self, vpc_id: str, namespace: str) -> None:
-        """Offer in a VPC what its machines find at link-local and internet addresses."""
+    def _enter(self, vpc: Vpc, namespace: str) -> None:
+        """Offer in a VPC what its machines find at link-local and internet addresses, and at its resolver's."""
+        vpc_id = vpc.id
         describe = metadata.handler(vpc_id, self.api.view, self.api.credentials_for)
         api_socket = netns.listener_in(namespace, str(INTERNET), API_PORT)
         with api_socket:
@@ -175,6 +176,9 @@ class Daemon:
             web.Server(netns.listener_in(namespace, str(METADATA), METADATA_PORT), describe),
             web.Server(netns.listener_in(namespace, str(INTERNET), MIRROR_PORT), internet.Mirrors),
             api,
+            *resolver.servers(
+                namespace, resolvers(vpc), lambda query, by: resolver.reply(self.api.view(), vpc_id, query, by)
+            ),
         ]
 
     def _leave(self, vpc_id: str) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from holdfast.twin import netns, outside
-from holdfast.twin.rules import INTERNET, INTERNET_LINK, METADATA, Cut, link, plugged, ruleset
+from holdfast.twin.rules import INTERNET, INTERNET_LINK, METADATA, Cut, link, plugged, resolvers, ruleset
 from holdfast.twin.run import CommandFailed, run
-from holdfast.twin.view import CloudView, Interface, Subnet
+from holdfast.twin.view import CloudView, Interface, Subnet, Vpc
 
 FIRST_TABLE = 100
 """Routing table, and priority of the rules that lead to it, of a VPC's first subnet."""
@@ -88,7 +88,7 @@ class Fabric:
     def _follow(self, view: CloudView, vpc_id: str, cut: Cut) -> None:
         interfaces = plugged(view, vpc_id)
         if vpc_id not in self.routers or vpc_id in self._unsure:
-            self.routers = self.routers | {vpc_id: self._make(vpc_id)}
+            self.routers = self.routers | {vpc_id: self._make(view.vpcs[vpc_id])}
             self._unsure.discard(vpc_id)
         router = self.routers[vpc_id]
         self._filter(router, ruleset(view, vpc_id, cut))
@@ -104,14 +104,14 @@ class Fabric:
                     self._unplug(router, interface_id)
         netns.delete(netns.name_of(instance_id))
 
-    def _make(self, vpc_id: str) -> Router:
-        router = Router(netns.name_of(vpc_id))
+    def _make(self, vpc: Vpc) -> Router:
+        router = Router(netns.name_of(vpc.id))
         if netns.exists(router.namespace):
             # Cables are kept for the machines that run on, all else is set anew.
             router.cables = _cables(router.namespace)
             _forget(router.namespace)
         netns.create(router.namespace)
-        netns.call(router.namespace, _set_up)
+        netns.call(router.namespace, lambda: _set_up(METADATA, INTERNET, *resolvers(vpc)))
         return router
 
     def _remove(self, vpc_id: str) -> None:
@@ -279,11 +279,12 @@ def _set(name: str, value: str) -> None:
     Path("/proc/sys/net", name).write_text(value, encoding="ascii")
 
 
-def _set_up() -> None:
+def _set_up(*services: IPv4Address) -> None:
+    """Settings, and the addresses at which the router itself has something to offer."""
     for name, value in ROUTER_SETTINGS.items():
         _set(name, value)
     # Scope host: these never become the source of what the router itself says.
-    addresses = "".join(f"address replace {address}/32 dev lo scope host\n" for address in (METADATA, INTERNET))
+    addresses = "".join(f"address replace {address}/32 dev lo scope host\n" for address in services)
     run(["ip", "-batch", "-"], input=f"link set lo up\n{addresses}")
     run(["nft", "-f", "-"], input="table ip hf { chain warm { ct state established accept; }; }")
     if LIBERAL.exists():

@@ -67,9 +67,10 @@ def create(instance_id: str, image_path: Path) -> None:
         link.symlink_to(image_path)
 
 
-def boot(instance_id: str, netns: str, memory: int, *, timeout: float = 10) -> int:
+def boot(instance_id: str, netns: str, memory: int, *, resolv_conf: str = "", timeout: float = 10) -> int:
     """Start a machine with `memory` MiB in the network namespace `netns`, which has its `eth0`; return its leader.
 
+    `resolv_conf`: what its lease would have written into that file.
     Returns when process 1 runs, not when the machine has finished booting. Does nothing when it is running.
 
     Raises:
@@ -88,6 +89,7 @@ def boot(instance_id: str, netns: str, memory: int, *, timeout: float = 10) -> i
         (group / part).mkdir(parents=True, exist_ok=True)
     limited = cgroups.limit_memory(instance_id, memory)
     (home / "meminfo").write_text(_meminfo(memory), encoding="ascii")
+    (home / "resolv.conf").write_text(resolv_conf, encoding="ascii")
     nspawn = [
         "systemd-nspawn",
         "--quiet",
@@ -106,6 +108,8 @@ def boot(instance_id: str, netns: str, memory: int, *, timeout: float = 10) -> i
         # By a way that the machine sees: what is mounted in /proc is looked for there.
         f"--bind-ro={home / 'meminfo'}:/run/host/meminfo",
         "--bind-ro=/run/host/meminfo:/proc/meminfo",
+        # Not written into its root, where the machine could have put a link that leads out of it.
+        f"--bind-ro={home / 'resolv.conf'}:/etc/resolv.conf",
         "--link-journal=no",
         "--resolv-conf=off",
         "--timezone=off",

@@ -107,6 +107,13 @@ def listener_in(namespace: str, address: str, port: int) -> socket.socket:
     return listener
 
 
+def receiver_in(namespace: str, address: str, port: int) -> socket.socket:
+    """A UDP socket that receives inside a namespace."""
+    receiver = socket_in(namespace, kind=socket.SOCK_DGRAM)
+    receiver.bind((address, port))
+    return receiver
+
+
 def _enter(namespace: str) -> None:
     """Move the calling thread; os.setns is new in Python 3.12."""
     descriptor = os.open(FOLDER / namespace, os.O_RDONLY | os.O_CLOEXEC)

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import cgroups, images, machines, netns, volumes
+from holdfast.twin import cgroups, images, machines, netns, resolver, volumes
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut
 from holdfast.twin.run import TimedOut, wait_until
@@ -265,8 +265,11 @@ class Reconciler:
     def _perform(self, instance: Instance, task: Task) -> None:
         match task:
             case Task.BOOT:
+                view = self._cloud.view()
                 machines.create(instance.id, images.ensure(images.by_id(instance.image_id)))
-                machines.boot(instance.id, netns.name_of(instance.id), instance.memory)
+                machines.boot(
+                    instance.id, netns.name_of(instance.id), instance.memory, resolv_conf=_resolv_conf(view, instance)
+                )
                 _plug(instance)
                 self._cloud.set_instance_state(instance.id, "running")
             case Task.REBOOT:
@@ -294,6 +297,11 @@ def is_alive(instance_id: str) -> bool:
         return "populated 1" in (cgroups.group(instance_id) / "cgroup.events").read_text(encoding="ascii")
     except OSError:
         return False
+
+
+def _resolv_conf(view: CloudView, instance: Instance) -> str:
+    first = view.interfaces[instance.interfaces[0]]
+    return resolver.configuration(view.vpcs[view.subnets[first.subnet_id].vpc_id], view.region)
 
 
 def _plug(instance: Instance) -> None:

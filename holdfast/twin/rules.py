@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import NamedTuple
 
-from holdfast.twin.view import CloudView, Instance, Interface, Mapped, Rule, Subnet
+from holdfast.twin.view import CloudView, Instance, Interface, Mapped, Rule, Subnet, Vpc
 
 METADATA = IPv4Address("169.254.169.254")
 METADATA_PORT = 80
+LINK_RESOLVER = IPv4Address("169.254.169.253")
+RESOLVER_PORT = 53
 INTERNET = IPv4Address("198.51.100.1")
 """Stands for everything outside of the VPCs: the cloud's APIs and the package mirrors. An address for documentation."""
 API_PORT, MIRROR_PORT = 5599, 3142
@@ -63,6 +65,11 @@ class Cut:
 def link(interface_id: str) -> str:
     """The router's end of an interface's cable; the kernel takes 15 characters."""
     return f"hf-{interface_id.partition('-')[2][-12:]}"
+
+
+def resolvers(vpc: Vpc) -> tuple[IPv4Address, IPv4Address]:
+    """Where a VPC answers for names. The first is what machines learn from their lease."""
+    return vpc.cidr.network_address + 2, LINK_RESOLVER
 
 
 def plugged(view: CloudView, vpc_id: str) -> list[Interface]:
@@ -127,6 +134,7 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
         lines += _chain(f"in_{link(interface.id)}", [*(f"jump in_{group}" for group in known), "drop"])
         lines += _chain(f"out_{link(interface.id)}", [*(f"jump out_{group}" for group in known), "drop"])
     to, of = (_verdicts(interfaces, direction) for direction in ("in", "out"))
+    names = _set(resolvers(view.vpcs[vpc_id]))
     public = [mapped for interface in interfaces for mapped in interface.public]
     published = _set(one.private for one in public)
     lines += _chain(
@@ -167,8 +175,9 @@ def ruleset(view: CloudView, vpc_id: str, cut: Cut) -> str:
             *_lossy(interfaces, cut, "iifname"),
             "jump honest",
             "ct state established,related accept",
-            # Security groups do not filter the metadata service.
+            # Security groups filter neither the metadata service nor the resolver.
             f"ip daddr {METADATA} tcp dport {METADATA_PORT} accept",
+            f"ip daddr {names} meta l4proto {{ tcp, udp }} th dport {RESOLVER_PORT} accept",
             *_when(of, f"ip daddr {INTERNET} iifname vmap {of}"),
         ],
     )

@@ -47,6 +47,10 @@ class Subnet:
 class Vpc:
     id: str
     cidr: IPv4Network
+    dns_support: bool = True
+    """Whether it has a resolver."""
+    dns_hostnames: bool = False
+    """Whether that resolver answers for private zones, too."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,22 @@ class Instance:
         return dict(self.tags).get("Environment")
 
 
+class Records(NamedTuple):
+    """A record set: `ttl` in seconds, `values` as Route 53 takes them."""
+
+    ttl: int
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PrivateZone:
+    name: str
+    vpcs: frozenset[str]
+    """The networks that see it."""
+    records: dict[tuple[str, str], Records]
+    """By name and type, as `leader.local.holdfast.internal` and `A`: in lower case, without a dot at the end."""
+
+
 @dataclass(frozen=True)
 class CloudView:
     account: str
@@ -144,3 +164,4 @@ class CloudView:
     volumes: dict[str, Volume] = field(default_factory=dict)
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    private_zones: tuple[PrivateZone, ...] = ()

@@ -94,7 +94,10 @@ class Api:
         """The same object until something changes."""
         with LOCK:
             if self._seen is None or self._seen[0] != self.generation:
-                self._seen = (self.generation, look(self._ec2(), account=self.account, region=self.region))
+                self._seen = (
+                    self.generation,
+                    look(self._ec2(), self._global("route53"), account=self.account, region=self.region),
+                )
             return self._seen[1]
 
     def set_instance_state(self, instance_id: str, state: str) -> bool:

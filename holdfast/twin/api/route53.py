@@ -20,6 +20,11 @@ FORMS = {
 """What the values of a record look like, of the types that environments use."""
 
 
+AUTHORITY = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
+"""The SOA record that a zone comes with (Amazon Route 53 developer guide, "NS and SOA records"). moto has it in a form
+that nothing else of moto reads."""
+
+
 @around(Route53, "create_hosted_zone")
 def _create(original: Method, self: Any) -> Any:
     """moto asks for a flag that Terraform, as the API's reference has it, leaves out: there is a VPC."""
@@ -37,7 +42,10 @@ def _create_in_vpc(original: Method, self: Any, name: str, **kwargs: Any) -> Any
         if in_vpc and zone.name.rstrip(".") == name.rstrip("."):
             said = f"The VPC {vpc_id} is already associated with another hosted zone {zone.name}"
             raise Route53ClientError("ConflictingDomainExists", said)
-    return original(self, name, **kwargs)
+    zone = original(self, name, **kwargs)
+    authority = next(record for record in zone.rrsets if record.type == "SOA")
+    authority.records = [AUTHORITY]
+    return zone
 
 
 @around(Route53Backend, "associate_vpc_with_hosted_zone")

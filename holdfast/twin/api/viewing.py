@@ -12,12 +12,12 @@ from holdfast.twin import view
 from holdfast.twin.api.interfaces import public_addresses
 
 
-def look(ec2: Any, *, account: str, region: str) -> view.CloudView:
+def look(ec2: Any, route53: Any, *, account: str, region: str) -> view.CloudView:
     roots = _root_volumes(ec2)
     return view.CloudView(
         account=account,
         region=region,
-        vpcs={vpc.id: view.Vpc(vpc.id, IPv4Network(vpc.cidr_block)) for vpc in ec2.vpcs.values()},
+        vpcs={vpc.id: _vpc(vpc) for vpc in ec2.vpcs.values()},
         subnets={subnet.id: _subnet(ec2, subnet) for subnet in _subnets(ec2)},
         groups={group.id: _group(group) for groups in ec2.groups.values() for group in groups.values()},
         interfaces={interface.id: _interface(interface) for interface in ec2.enis.values()},
@@ -37,7 +37,31 @@ def look(ec2: Any, *, account: str, region: str) -> view.CloudView:
             for endpoint in ec2.vpc_end_points.values()
             if endpoint.state == "available"
         },
+        private_zones=tuple(_zone(zone) for zone in route53.zones.values() if zone.private_zone),
     )
+
+
+def _vpc(vpc: Any) -> view.Vpc:
+    support, hostnames = (
+        str(getattr(vpc, name)).lower() == "true" for name in ("enable_dns_support", "enable_dns_hostnames")
+    )
+    return view.Vpc(vpc.id, IPv4Network(vpc.cidr_block), support, hostnames)
+
+
+def _zone(zone: Any) -> view.PrivateZone:
+    return view.PrivateZone(
+        _plain(zone.name),
+        frozenset(vpc["vpc_id"] for vpc in zone.vpcs),
+        {
+            (_plain(record.name), record.type): view.Records(int(record.ttl), tuple(record.records))
+            for record in zone.rrsets
+            if record.records
+        },
+    )
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()
 
 
 def _subnets(ec2: Any) -> list[Any]:

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
+import dns.exception
+import dns.message
+import dns.query
 import pytest
 
 from holdfast.rendering.files import TEMPLATES
-from holdfast.twin import client, netns, outside
+from holdfast.twin import client, netns, outside, resolver
 from holdfast.twin.fabric import Fabric
-from holdfast.twin.rules import Cut, Loss, Severed
+from holdfast.twin.rules import Cut, Loss, Severed, resolvers
 from holdfast.twin.run import CommandFailed, run
 from holdfast.twin.view import (
     CloudView,
@@ -27,6 +30,8 @@ from holdfast.twin.view import (
     Interface,
     Mapped,
     NatGateway,
+    PrivateZone,
+    Records,
     Route,
     Rule,
     SecurityGroup,
@@ -42,6 +47,9 @@ TAGS = (("Environment", "site"),)
 ZONE_A, ZONE_B = (Cut(zones=frozenset({("site", f"eu-central-1{letter}")})) for letter in "ab")
 OVERLAY = "10.200.0.1"
 ANYWHERE = IPv4Network("0.0.0.0/0")
+ZONE = PrivateZone(
+    "site.internal", frozenset({VPC}), {("leader.site.internal", "A"): Records(5, ("10.40.0.4", "10.40.16.4"))}
+)
 SILENCE = 0.4
 """Seconds after which no answer counts as none; answers take a millisecond."""
 
@@ -90,7 +98,7 @@ def cloud() -> CloudView:
     return CloudView(
         account="123456789012",
         region="eu-central-1",
-        vpcs={VPC: Vpc(VPC, IPv4Network("10.40.0.0/16"))},
+        vpcs={VPC: Vpc(VPC, IPv4Network("10.40.0.0/16"), dns_hostnames=True)},
         subnets={
             "s-a": Subnet("s-a", VPC, IPv4Network("10.40.0.0/20"), "eu-central-1a", in_a),
             "s-b": Subnet("s-b", VPC, IPv4Network("10.40.16.0/20"), "eu-central-1b", in_b),
@@ -107,6 +115,7 @@ def cloud() -> CloudView:
         interfaces={interface.id: interface for _, interface in nodes},
         instances={instance.id: instance for instance, _ in nodes},
         nat_gateways={"nat-1": NatGateway("nat-1", "s-n")},
+        private_zones=(ZONE,),
     )
 
 
@@ -190,7 +199,13 @@ def network() -> Iterator[Network]:
         listeners.append(netns.listener_in(network.router, address, port))
     for listener in listeners:
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+    vpc = cloud().vpcs[VPC]
+    answering = resolver.servers(
+        network.router, resolvers(vpc), lambda query, by: resolver.reply(cloud(), VPC, query, by)
+    )
     yield network
+    for server in answering:
+        server.stop()
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
@@ -250,6 +265,36 @@ def test_the_internet_is_there_behind_a_nat_gateway_only(network: Network, port:
     assert network.reach(A2, "198.51.100.1", port) == "198.51.100.1 to 10.40.0.7"
     assert network.reach(B1, "198.51.100.1", port) is None
     assert network.reach(B1, "169.254.169.254", 80) == "169.254.169.254 to 10.40.16.4"
+
+
+@pytest.mark.parametrize("address", ["10.40.0.2", "169.254.169.253"])
+@pytest.mark.parametrize("who", [A1, A2, B1])
+def test_a_machine_asks_its_networks_resolver_whatever_its_groups_say(network: Network, who: str, address: str) -> None:
+    query = dns.message.make_query("leader.site.internal", "A")
+    with asking(who, socket.SOCK_DGRAM, address) as receiver:
+        by_udp = dns.query.udp(query, address, timeout=SILENCE, sock=receiver)
+    with asking(who, socket.SOCK_STREAM, address) as stream:
+        by_tcp = [dns.query.tcp(query, address, timeout=SILENCE, sock=stream) for _ in range(2)]
+    for answer in (by_udp, *by_tcp):
+        assert sorted(record.to_text() for record in answer.answer[0]) == ["10.40.0.4", "10.40.16.4"]
+
+
+@pytest.mark.parametrize("cut", [Cut(off=frozenset({B1})), Cut(nodes=frozenset({B1}))])
+def test_a_machine_without_power_or_network_has_no_resolver(network: Network, cut: Cut) -> None:
+    network.fabric.apply(cloud(), cut)
+    query = dns.message.make_query("leader.site.internal", "A")
+    with asking(B1, socket.SOCK_DGRAM, "10.40.0.2") as receiver, pytest.raises(dns.exception.Timeout):
+        dns.query.udp(query, "10.40.0.2", timeout=SILENCE, sock=receiver)
+
+
+def asking(who: str, kind: socket.SocketKind, address: str) -> socket.socket:
+    asks = netns.socket_in(netns.name_of(who), kind=kind)
+    asks.settimeout(SILENCE)
+    if kind is socket.SOCK_STREAM:
+        asks.connect((address, 53))
+    # As dnspython wants it.
+    asks.setblocking(False)
+    return asks
 
 
 def test_a_public_address_leads_to_its_private_one_for_who_is_let_in(network: Network) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from holdfast.twin.api import Api
-from holdfast.twin.view import NatGateway, Route, Rule, Vpc
+from holdfast.twin.view import NatGateway, Records, Route, Rule, Vpc
 from tests.unit.twin_api.cloud import REGION, Cloud, client, refused
 
 
@@ -199,6 +199,44 @@ def test_a_vpc_has_one_zone_of_a_name(api: Api) -> None:
     assert refused(route53.create_hosted_zone, **zone, CallerReference="two") == "ConflictingDomainExists"
     route53.create_hosted_zone(**zone | {"Name": "other.holdfast"}, CallerReference="three")
     route53.create_hosted_zone(Name="local.holdfast", CallerReference="four")
+
+
+def test_the_view_has_private_zones_and_their_records_as_they_are_now(api: Api) -> None:
+    cloud, route53 = Cloud(api), client(api, "route53")
+    vpc = {"VPCRegion": REGION, "VPCId": cloud.vpc}
+    zone = route53.create_hosted_zone(Name="local.holdfast.", CallerReference="one", VPC=vpc)["HostedZone"]["Id"]
+    route53.create_hosted_zone(Name="holdfast.example", CallerReference="two")
+
+    def change(action: str, *addresses: str) -> None:
+        values = [{"Value": address} for address in addresses]
+        record = {"Name": "leader.local.holdfast", "Type": "A", "ResourceRecords": values, "TTL": 5}
+        changes = [{"Action": action, "ResourceRecordSet": record}]
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
+    def seen() -> Records | None:
+        (private,) = api.view().private_zones
+        assert (private.name, private.vpcs) == ("local.holdfast", {cloud.vpc})
+        return private.records.get(("leader.local.holdfast", "A"))
+
+    assert seen() is None
+    change("CREATE", "10.40.0.5", "10.40.16.5")
+    assert seen() == Records(5, ("10.40.0.5", "10.40.16.5"))
+    change("UPSERT", "10.40.16.5")
+    assert seen() == Records(5, ("10.40.16.5",))
+    change("DELETE", "10.40.16.5")
+    assert seen() is None
+    (private,) = api.view().private_zones
+    assert private.records["local.holdfast", "SOA"].values == (
+        "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400",
+    )
+
+
+def test_the_view_says_whether_a_vpc_has_names(api: Api) -> None:
+    cloud = Cloud(api)
+    assert (api.view().vpcs[cloud.vpc].dns_support, api.view().vpcs[cloud.vpc].dns_hostnames) == (True, False)
+    cloud.ec2.modify_vpc_attribute(VpcId=cloud.vpc, EnableDnsHostnames={"Value": True})
+    cloud.ec2.modify_vpc_attribute(VpcId=cloud.vpc, EnableDnsSupport={"Value": False})
+    assert (api.view().vpcs[cloud.vpc].dns_support, api.view().vpcs[cloud.vpc].dns_hostnames) == (False, True)
 
 
 def test_a_record_is_there_once_and_well_formed(api: Api) -> None:
