@@ -191,7 +191,7 @@ def _grants(place: Place) -> Condition:
     return {"Bool": {"kms:GrantIsForAWSResource": "true"}, **place.through("ec2")}
 
 
-def _records(place: Place) -> Condition:
+def records(place: Place) -> Condition:
     key = "route53:ChangeResourceRecordSetsNormalizedRecordNames"
     return {"ForAllValues:StringLike": {key: [f"*.{place.domain}"]}}
 
@@ -434,7 +434,7 @@ LIMITS: tuple[Limit, ...] = (
         lambda place: ["arn:aws:route53:::hostedzone/*"],
     ),
     Limit("ZoneChange", ("route53:GetChange",), lambda place: ["arn:aws:route53:::change/*"]),
-    Limit("Records", ("route53:ChangeResourceRecordSets",), lambda place: ["arn:aws:route53:::hostedzone/*"], _records),
+    Limit("Records", ("route53:ChangeResourceRecordSets",), lambda place: ["arn:aws:route53:::hostedzone/*"], records),
 )
 
 

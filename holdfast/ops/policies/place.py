@@ -7,12 +7,19 @@ from typing import Any
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import Environment, names
+from holdfast.topology.spec import TEST_PREFIX
 
 Condition = dict[str, dict[str, Any]]
 
 
 class NoBoundary(HoldfastError):
     """The environment's file does not say by which policy the roles of machines are bounded."""
+
+    exit_code = 2
+
+
+class NoAccount(HoldfastError):
+    """The environment's file does not name its account."""
 
     exit_code = 2
 
@@ -27,7 +34,7 @@ class Place:
     domain: str
     boundary: str
     """The ARN of the permissions boundary."""
-    given: tuple[str, ...]
+    given: tuple[str, ...] = ()
     """VPC and subnets that are there already: `vpc/ID`, `subnet/ID`."""
 
     @classmethod
@@ -56,6 +63,31 @@ class Place:
             boundary=boundary,
         )
 
+    @classmethod
+    def of_test_stacks(cls, environment: Environment) -> Place:
+        """All test stacks in the account and region of that environment, by what their names begin with.
+
+        Raises:
+            NoAccount: its file does not name the account.
+        """
+        cloud = environment.cloud
+        account = cloud.account or (cloud.permissions_boundary or "::::").split(":")[4]
+        if not account:
+            raise NoAccount(
+                f"{environment.name}: found no cloud.account; write into its file the account of its test stacks, such "
+                "as 123456789012: the policy is for that account alone"
+            )
+        every = f"{TEST_PREFIX}*"
+        return cls(
+            account=account,
+            region=environment.region,
+            environment=every,
+            bucket=f"{names.PROJECT}-{every}",
+            state_bucket=f"{names.PROJECT}-{every}{names.STATE_BUCKET_END}",
+            domain=f"{every}.{names.PROJECT}.internal",
+            boundary="",
+        )
+
     def arn(self, service: str, what: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{what}"
 
@@ -64,7 +96,8 @@ class Place:
 
     def tags(self, key: str) -> Condition:
         """Where `aws:ResourceTag` or `aws:RequestTag` is that of everything in the environment."""
-        return {"StringEquals": {f"{key}/Project": names.PROJECT, f"{key}/Environment": self.environment}}
+        compared = "StringLike" if "*" in self.environment else "StringEquals"
+        return {compared: {f"{key}/Project": names.PROJECT, f"{key}/Environment": self.environment}}
 
     def through(self, *services: str) -> Condition:
         """Where a service uses a key for its caller."""

@@ -269,5 +269,10 @@ def to_plan() -> frozenset[str]:
     return _actions(calls.read for calls in RESOURCES.values())
 
 
+def to_destroy() -> frozenset[str]:
+    """What the end of an environment takes: Terraform reads each resource before it deletes it."""
+    return _actions((*calls.read, *calls.delete) for calls in RESOURCES.values())
+
+
 def _actions(listed: Iterable[tuple[str, ...]]) -> frozenset[str]:
     return frozenset(action for actions in listed for action in actions)

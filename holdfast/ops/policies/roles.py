@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from holdfast.ops.policies import resources
-from holdfast.ops.policies.limits import Statement, statements
+from holdfast.ops.policies import reaping, resources
+from holdfast.ops.policies.limits import Statement, records, statements
 from holdfast.ops.policies.place import Condition, Place
 from holdfast.ops.policies.size import Document, pack
 from holdfast.topology import Environment, names
@@ -76,6 +76,31 @@ def renew(environment: Environment) -> list[Document]:
             ),
         ]
     )
+
+
+def reap(environment: Environment) -> list[Document]:
+    """What the end of any test stack in the account takes, of whatever it consists."""
+    place = Place.of_test_stacks(environment)
+    finds = {action for kind in reaping.KINDS.values() for action in kind.finds}
+    removes = {action for kind in reaping.KINDS.values() for action in kind.removes}
+    zones = ["arn:aws:route53:::hostedzone/*"]
+    buckets = [f"arn:aws:s3:::{place.bucket}", *place.objects("*")]
+    aliases, rules = (
+        [f"arn:aws:{kind}:*:{place.account}:{what}/*"]
+        for kind, what in (("kms", "alias"), ("ec2", "security-group-rule"))
+    )
+    swept = [
+        _allow("Find", sorted(finds), ["*"]),
+        _allow("Remove", sorted(removes), ["*"], place.tags("aws:ResourceTag")),
+        # The call is about the group or the key too, which must have the tags.
+        _allow("RemoveRules", ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"], rules),
+        _allow("RemoveAliases", ["kms:DeleteAlias"], aliases),
+        _allow("RemoveRecords", ["route53:ChangeResourceRecordSets"], zones, records(place)),
+        _allow("RemoveZones", ["route53:DeleteHostedZone"], zones),
+        _allow("Buckets", list(reaping.BUCKETS), buckets, place.ours),
+    ]
+    known = finds | removes | {action for one in swept for action in one["Action"]}
+    return pack([*swept, *statements(place, resources.to_destroy() - known)])
 
 
 def boundary(environment: Environment) -> list[Document]:
@@ -158,6 +183,7 @@ def _allow(sid: str, actions: list[str], resource: list[str], condition: Conditi
 ROLES: dict[str, Callable[[Environment], list[Document]]] = {
     "boundary": boundary,
     "deploy": deploy,
+    "reap": reap,
     "renew": renew,
     "review": review,
 }
@@ -168,7 +194,8 @@ def managed(environment: Environment, roles: list[str]) -> dict[str, Document]:
     """Name of each managed policy → its document.
 
     Raises:
-        NoBoundary: `cloud.permissions_boundary` is not set.
+        NoBoundary: `cloud.permissions_boundary` is not set, which all but `reap` need.
+        NoAccount: `reap` needs that or `cloud.account`.
     """
     found: dict[str, Document] = {}
     for role in roles:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from holdfast.twin.api.needs import ec2, iam, kms, route53, s3, secretsmanager, watching
+from holdfast.twin.api.needs import ec2, iam, kms, route53, s3, secretsmanager, ssm, watching
 from holdfast.twin.api.needs.account import Account, Unknown
 from holdfast.twin.api.policies import Need
 from holdfast.twin.api.serving import Request
 
 __all__ = ["Account", "Unknown", "needs"]
 
-FORMS = ("ec2", "iam", "monitoring", "sns", "sts")
+FORMS = ("ec2", "iam", "sns", "sts")
 """Services that take one."""
+
+EITHER = ("monitoring",)
+"""Services that take a form, from Terraform's provider, or JSON with the action in a header, from boto3."""
 
 ADDRESSED = ("route53", "s3")
 """Services whose action is in the method, the path and the query."""
@@ -32,6 +35,7 @@ SERVICES: dict[str, Callable[[Account, Request], Iterator[Need | Unknown]]] = {
     "secretsmanager": secretsmanager.needs,
     "servicequotas": lambda account, request: iter([Need(f"servicequotas:{request.call.action}", "*")]),
     "sns": watching.topic_needs,
+    "ssm": ssm.needs,
 }
 """By the name under which a call is signed."""
 
@@ -54,5 +58,7 @@ def _says_two(request: Request) -> bool:
     form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     if request.call.service in ADDRESSED:
         return form or "HTTP_X_AMZ_TARGET" in environ
-    named = form and "HTTP_X_AMZ_TARGET" in environ
-    return bool(environ["QUERY_STRING"]) or named or form != (request.call.service in FORMS)
+    named = "HTTP_X_AMZ_TARGET" in environ
+    if request.call.service in EITHER:
+        return bool(environ["QUERY_STRING"]) or form == named
+    return bool(environ["QUERY_STRING"]) or (form and named) or form != (request.call.service in FORMS)

@@ -1,13 +1,14 @@
-"""Of IAM: roles, their own policies and instance profiles, by name.
+"""Of IAM: roles, their own policies and instance profiles, by name and by tags.
 
 Service Authorization Reference, "Actions, resources, and condition keys for AWS Identity and Access Management".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from holdfast.twin.api.needs.account import Account, Unknown, numbered, request_tags
+from holdfast.twin.api.needs.account import Account, Unknown, listed, numbered, request_tags, resource_tags
 from holdfast.twin.api.policies import Need
 from holdfast.twin.api.serving import Request
 
@@ -35,15 +36,22 @@ def needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
         yield Need(f"iam:{action}", "*")
     elif "InstanceProfileName" in parameters:
         arn = f"arn:aws:iam::{account.id}:instance-profile/{parameters['InstanceProfileName']}"
-        yield from _on(action, arn, parameters)
+        yield from _on(action, arn, parameters, _tags(account.everywhere("iam").instance_profiles.values(), arn))
         if action == "AddRoleToInstanceProfile":
             yield passed(account, parameters["RoleName"], "ec2.amazonaws.com")
     elif "RoleName" in parameters:
-        yield from _on(action, role_arn(account, parameters["RoleName"]), parameters, _boundary(account, request))
+        arn = role_arn(account, parameters["RoleName"])
+        there = _tags(account.everywhere("iam").roles.values(), arn)
+        yield from _on(action, arn, parameters, {**there, **_boundary(account, request)})
     elif "PolicyArn" in parameters:
         yield Need(f"iam:{action}", parameters["PolicyArn"])
     else:
         yield Unknown(f"iam:{action}")
+
+
+def _tags(things: Iterable[Any], arn: str) -> dict[str, str]:
+    """Those of the one that is there, if it is."""
+    return resource_tags(next((listed(it.tags or ()) for it in things if it.arn == arn), {}))
 
 
 def role_arn(account: Account, name: str) -> str:

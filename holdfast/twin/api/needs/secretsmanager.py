@@ -1,4 +1,4 @@
-"""Of Secrets Manager: secrets by their names, and the keys that encrypt them."""
+"""Of Secrets Manager: secrets by their names and tags, and the keys that encrypt them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.twin.api.needs.account import Account, Unknown, listed, request_tags
+from holdfast.twin.api.needs.account import Account, Unknown, listed, request_tags, resource_tags
 from holdfast.twin.api.policies import Need
 from holdfast.twin.api.serving import Request
 
@@ -38,7 +38,8 @@ def needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
     secret: Any = secrets.get(named)
     missing = named if named.startswith("arn:") else account.arn("secretsmanager", f"secret:{named}")
     arn = secret.arn if secret else missing
-    yield Need(f"secretsmanager:{action}", arn, request_tags(listed(body.get("Tags", ()))))
+    there = resource_tags(listed(secret.tags or ())) if secret else {}
+    yield Need(f"secretsmanager:{action}", arn, {**there, **request_tags(listed(body.get("Tags", ())))})
     if secret and secret.kms_key_id:
         for of_key in KEYS.get(action, ()):
             yield account.through("secretsmanager", of_key, secret.kms_key_id)

@@ -1,27 +1,37 @@
-"""Of CloudWatch, its logs, and SNS: alarms, log groups and topics, by their names."""
+"""Of CloudWatch, its logs, and SNS: alarms, log groups and topics, by their names and tags."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 
-from holdfast.twin.api.needs.account import Account, Unknown, numbered, request_tags
+from holdfast.twin.api.needs.account import Account, Unknown, listed, numbered, request_tags, resource_tags
 from holdfast.twin.api.policies import Need
 from holdfast.twin.api.serving import Request
 
 
 def alarm_needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
-    action, parameters = request.call.action, request.parameters
-    tags = request_tags(numbered(parameters, "Tags."))
+    action = request.call.action
+    if "HTTP_X_AMZ_TARGET" in request.environ:
+        body = json.loads(request.body or b"{}")
+        named = body.get("ResourceARN")
+        alarms = [*body.get("AlarmNames", ()), *([body["AlarmName"]] if "AlarmName" in body else [])]
+        tags = request_tags(listed(body.get("Tags", ())))
+    else:
+        named = request.parameters.get("ResourceARN")
+        alarms = [it for name, it in request.parameters.items() if name.startswith("AlarmName")]
+        tags = request_tags(numbered(request.parameters, "Tags."))
     if action == "DescribeAlarms":
         yield Need("cloudwatch:DescribeAlarms", "*")
-    elif arn := parameters.get("ResourceARN"):
-        yield Need(f"cloudwatch:{action}", arn, tags)
-    elif alarms := [it for name, it in parameters.items() if name.startswith("AlarmName")]:
+    elif named:
+        yield Need(f"cloudwatch:{action}", named, tags)
+    elif alarms:
         for alarm in alarms:
-            yield Need(f"cloudwatch:{action}", account.arn("cloudwatch", f"alarm:{alarm}"), tags)
+            arn = account.arn("cloudwatch", f"alarm:{alarm}")
+            there = resource_tags(account.here("cloudwatch").list_tags_for_resource(arn))
+            yield Need(f"cloudwatch:{action}", arn, {**there, **tags})
             if tags:
-                yield Need("cloudwatch:TagResource", account.arn("cloudwatch", f"alarm:{alarm}"), tags)
+                yield Need("cloudwatch:TagResource", arn, tags)
     else:
         yield Unknown(f"cloudwatch:{action}")
 
@@ -32,7 +42,8 @@ def log_needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
         yield Need("logs:DescribeLogGroups", account.arn("logs", "log-group:*"))
     elif "logGroupName" in body:
         arn, tags = account.arn("logs", f"log-group:{body['logGroupName']}"), request_tags(body.get("tags", {}))
-        yield Need(f"logs:{action}", arn, tags)
+        there = resource_tags(account.here("logs").list_tags_for_resource(arn))
+        yield Need(f"logs:{action}", arn, {**there, **tags})
         if tags:
             yield Need("logs:TagResource", arn, tags)
     elif "resourceArn" in body:
@@ -47,7 +58,8 @@ def topic_needs(account: Account, request: Request) -> Iterator[Need | Unknown]:
     if action == "ListTopics":
         yield Need("sns:ListTopics", "*")
     elif arn := parameters.get("TopicArn", parameters.get("ResourceArn")):
-        yield Need(f"sns:{action}", arn, tags)
+        topic = account.here("sns").topics.get(arn)
+        yield Need(f"sns:{action}", arn, {**resource_tags(topic._tags if topic else {}), **tags})
     elif name := parameters.get("Name"):
         yield Need(f"sns:{action}", account.arn("sns", name), tags)
         if tags:
