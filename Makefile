@@ -63,7 +63,7 @@ soak: setup ## every fault twenty times, over as many calls as it takes: make so
 simulate: $(PYTHON) ## break simulated clusters on all cores: make simulate SECONDS=60 [FIRST=seed], or play one schedule: make simulate SEED=7
 	@PYTHONPATH=.:node $(BIN)/python -m tests.simulation $(if $(SECONDS),--seconds $(SECONDS)) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED))
 
-docs: $(PYTHON) ## write docs/cli.md anew after a change of the commands
+docs: $(PYTHON) ## write docs/cli.md and the matrix of README.md anew
 	@PYTHONPATH=. $(BIN)/python scripts/docs.py
 
 bindings: setup ## cut the provider's schema anew after a change of stacks/bindings/resources.txt, and generate

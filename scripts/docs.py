@@ -1,15 +1,19 @@
-"""Writes docs/cli.md from the help of every command: `make docs`."""
+"""Writes docs/cli.md from the help of every command, and the matrix of support in README.md: `make docs`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from holdfast.cli.app import holdfast
+from holdfast.topology import support
 
-PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+REPOSITORY = Path(__file__).parents[1]
+PAGE, README = REPOSITORY / "docs" / "cli.md", REPOSITORY / "README.md"
+MATRIX = re.compile(r"(?<=<!-- support: make docs -->\n\n).*?(?=\n\n<!-- end of support -->)", re.DOTALL)
 WIDTH = 80
 INTRODUCTION = """\
 # The command line
@@ -27,6 +31,17 @@ def page() -> str:
             parts.append(f"## {headings[context.info_name]}\n")
         parts += [f"### {context.command_path}\n", _block(context)]
     return "\n".join(parts)
+
+
+def readme(text: str) -> str:
+    """The README with the matrix as it is now.
+
+    Raises:
+        ValueError: it has no place for it.
+    """
+    if not MATRIX.search(text):
+        raise ValueError("README.md has no `<!-- support: make docs -->` with `<!-- end of support -->` below")
+    return MATRIX.sub("\n".join(support.table()), text)
 
 
 def contexts(command: click.Command = holdfast, parent: click.Context | None = None) -> Iterator[click.Context]:
@@ -47,3 +62,4 @@ def _block(context: click.Context) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(readme(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @options.json_too
 def validate(environment: str, as_json: bool) -> int:
     """Check an environment file and report every problem in it."""
-    from holdfast.topology import Cluster, InvalidEnvironment, find_environment
+    from holdfast.topology import Cluster, InvalidEnvironment, find_environment, support
     from holdfast.topology.spec import IN_PLAINTEXT
 
     path = find_environment(environment)
@@ -40,7 +40,8 @@ def validate(environment: str, as_json: bool) -> int:
         print_json({"file": str(path), "valid": False, "problems": problems})
         return error.exit_code
     if as_json:
-        print_json({"file": str(path), "valid": True, "problems": []})
+        proven = {f"{it.distribution}": str(support.proof(it)) for it in support.combinations(loaded)}
+        print_json({"file": str(path), "valid": True, "problems": [], "support": proven})
         return 0
     zones = ", ".join(loaded.region + zone for zone in loaded.zones)
     count = len(Cluster.of(loaded).nodes)
@@ -52,6 +53,8 @@ def validate(environment: str, as_json: bool) -> int:
         tell(f"A command of the leader may take {longest:g} s; a longer one ends sessions, and costs a failover.")
     if not loaded.tls.on:
         tell(f"Without TLS (tls: off), {IN_PLAINTEXT}.")
+    if caution := support.caution(loaded):
+        tell(caution)
     return 0
 
 
