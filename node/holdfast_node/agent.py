@@ -15,7 +15,18 @@ from holdfast_node.aside import Aside
 from holdfast_node.bootstrap import BEGAN
 from holdfast_node.cloud import Cloud
 from holdfast_node.cure import Cure
-from holdfast_node.decision import Decision, Do, Role, Snapshot, contradicts, decide, hangs_back, is_leaderless, observe
+from holdfast_node.decision import (
+    ESTABLISHED_AFTER,
+    Decision,
+    Do,
+    Role,
+    Snapshot,
+    contradicts,
+    decide,
+    hangs_back,
+    is_leaderless,
+    observe,
+)
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
 from holdfast_node.handover import PING_PERIOD, hand_over
@@ -79,6 +90,7 @@ class Agent:
         self._usable = gateway.Open()
         self._due = False
         self._contradicts, self._hangs_back, self._leaderless = Since(), Since(), Since()
+        self._proven, self._established = Since(), False
         self._deaf, self._cut_off, self._missed = Since(), Since(), Since()
         self._offered = 0.0
         self._led_at = float("-inf")
@@ -278,6 +290,10 @@ class Agent:
         own, peers = self._servers.own().server, self._servers.peers(members or self._sentinels.members())
         me, now = self._identity.address, time.monotonic()
         waits = own.role is Role.WAITING and self._sentinels.named() == me
+        proven_for = self._proven.seconds(own.role is Role.LEADER and proven == me, now)
+        # One that does not answer for a moment has not ceased to lead.
+        leads = own.role is Role.LEADER or (self._established and own.role is Role.SILENT)
+        self._established = leads and (self._established or proven_for >= ESTABLISHED_AFTER)
         return Snapshot(
             me=me,
             own=own,
@@ -291,6 +307,7 @@ class Agent:
             holder=self._holders.include_me(),
             waits_for=self._waits.seconds(waits, now),
             contradicts_for=self._contradicts.seconds(contradicts(me, own, proven), now),
+            established=self._established,
             hangs_back_for=self._hangs_back.seconds(hangs_back(me, own, proven), now),
             leaderless_for=self._leaderless.seconds(is_leaderless(own, proven, peers), now),
         )

@@ -15,6 +15,13 @@ STALE_AFTER = 4.0
 During a failover the promoted replica leads before the majority names it, as Sentinel looks only once a second: that
 must not be undone. A stale leader is closed to clients all this time."""
 
+ESTABLISHED_AFTER = 3.0
+"""Seconds for which a leader must be proven until every Sentinel names it for certain: the one that promoted it may stall
+for 1.9, and asks for INFO once a second."""
+
+REPLACED_AFTER = 1.0
+"""The same for one that every Sentinel named before: nobody has just promoted it, so there is nothing to undo. Until it
+follows, a Sentinel that has to replace its successor too could choose it, as INFO tells no priority of a leader."""
 
 LATE_ANSWER = 2.0
 """Seconds that silent peers have to answer, before this node leads again with the data that it has: a replica that kept
@@ -84,6 +91,8 @@ class Snapshot:
     """Seconds for which this node's Redis has waited for a role, while a majority names it."""
     contradicts_for: float = 0.0
     """Seconds for which this node has led, or followed somebody, beside another one that a majority names."""
+    established: bool = False
+    """Whether this node has been proven to lead for `ESTABLISHED_AFTER` on end, and has not ceased to lead since."""
     hangs_back_for: float = 0.0
     """Seconds for which this node has followed somebody while a majority names itself."""
     leaderless_for: float = 0.0
@@ -162,7 +171,8 @@ def _other_named(snapshot: Snapshot, named: str) -> Decision:
     if leads_there and snapshot.promoting and own.role is Role.REPLICA:
         # Sentinel would say so after a second, and until then the new leader has no replica, and takes no writes.
         return Decision(Do.FOLLOW, f"a Sentinel promoted {named}, which leads: follows it", named)
-    if leads_there and snapshot.contradicts_for >= STALE_AFTER:
+    replaced = snapshot.established and own.role is Role.LEADER and not snapshot.promoting
+    if leads_there and snapshot.contradicts_for >= (REPLACED_AFTER if replaced else STALE_AFTER):
         return Decision(
             Do.FOLLOW, f"a majority names {named}, which leads: gives up its own role and follows it", named
         )

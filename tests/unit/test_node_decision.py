@@ -101,6 +101,19 @@ ROWS = [
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
     (
+        # Nobody has just promoted it, so there is no promotion to undo.
+        Snapshot(
+            me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=1.0, established=True
+        ),
+        Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
+    ),
+    (
+        Snapshot(
+            me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=0.9, established=True
+        ),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
         Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: REPLICA_OF_A}, contradicts_for=9.0),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
