@@ -26,6 +26,9 @@ TIMEOUT = 3
 ATTEMPTS, BACKOFF = 3, 0.3
 """Tries of one call, and seconds after the first one; twice as long after each further one."""
 
+LARGEST = 1024 * 1024
+"""Bytes of an answer. The node program has a tenth of it; an object of the bucket may have any size."""
+
 RENEW_BEFORE = 300
 """Seconds before they expire that credentials are fetched anew."""
 
@@ -107,7 +110,9 @@ class Api:
         request = urllib.request.Request(url, data=body or None, headers=signed, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                content: bytes = answer.read()
+                content: bytes = answer.read(LARGEST + 1)
+                if len(content) > LARGEST:
+                    raise Refused(answer.status, "TooLarge", f"accepted: {LARGEST:,} bytes at most")
                 self.headers = answer.headers
                 return content
         except urllib.error.HTTPError as error:

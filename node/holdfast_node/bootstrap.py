@@ -24,6 +24,9 @@ FIRST_LEADER = FOLDER / "first-leader"
 """Address of whom a Sentinel monitors that has learnt nothing yet; found once in a volume's life."""
 
 RETRY = 1.0
+LONGEST_ADDRESS = 64
+"""Characters: longer ones are none."""
+
 ANSWER_TIMEOUT = 0.2
 """Seconds that another Sentinel has to answer."""
 
@@ -35,8 +38,16 @@ def begin(identity: Identity, cloud: Cloud, at_sentinels: Callable[[], resp.Cred
     """
     if not identity.has("sentinel"):
         _patiently(lambda: _from_record(identity, cloud))
-    elif not FIRST_LEADER.exists():
+    elif not _has_first_leader(identity):
         _patiently(lambda: write_for_all(FIRST_LEADER, _find_leader(identity, cloud, at_sentinels())))
+
+
+def _has_first_leader(identity: Identity) -> bool:
+    """What a machine in other hands may have left on the volume in its place is found anew."""
+    if not FIRST_LEADER.is_file():
+        return False
+    with FIRST_LEADER.open(encoding="utf-8", errors="replace") as stream:
+        return Known(identity).is_data(stream.read(LONGEST_ADDRESS), identity.redis_port)
 
 
 def _patiently(do: Callable[[], object]) -> None:
@@ -90,5 +101,7 @@ def _from_record(identity: Identity, cloud: Cloud) -> str:
     # Only the volume that began the cluster may lead it empty; a crash between claim and answer keeps the same token.
     if BEGAN.exists() and BEGAN.read_text(encoding="utf-8") != record["token"]:
         BEGAN.unlink()
+    if not Known(identity).is_data(record["leader"], identity.redis_port):
+        raise RuntimeError(f"the bootstrap record names {record['leader']}, which is no node; accepted: one with data")
     say(f"the bootstrap record names {record['leader']}")
     return record["leader"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Address
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
@@ -42,6 +43,10 @@ HASH_TAG = "holdfast:sha256:"
 
 LOST = (409, 412)
 """HTTP statuses of a conditional write that another one won, or is just winning."""
+
+
+class Malformed(Exception):
+    """Under a key of the bucket is something that neither a node nor a command writes there."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class Routes:
 class Cloud:
     """The environment's bucket, secrets, volumes and routes, for one thread.
 
-    Every call raises `aws.Refused`, or OSError where none answers.
+    Every call raises `aws.Refused`, or OSError where none answers; one that reads the bucket `Malformed` too.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -216,7 +221,7 @@ class Cloud:
 
     def bootstrap_record(self) -> dict[str, str] | None:
         """The record of who began this cluster, or None where nobody has yet."""
-        return self._read(BOOTSTRAP_KEY)
+        return self._texts(BOOTSTRAP_KEY, "leader", "token")
 
     def claim_bootstrap(self, record: dict[str, str]) -> bool:
         """Write the record unless there is one: exactly one node ever gets True."""
@@ -231,45 +236,55 @@ class Cloud:
 
     def order(self) -> dict[str, str] | None:
         """A failover that an operator ordered, if it still counts: {"id": …, "from": …, "to": …}."""
-        return self._fresh(ORDER_KEY)
+        return self._fresh(ORDER_KEY, "id", "from")
 
     def renewal(self) -> dict[str, str] | None:
         """Who shall fetch what anew, if that still counts: {"id": …, "node": …, "what": …}; see node/README.md."""
-        return self._fresh(RENEWAL_KEY)
+        return self._fresh(RENEWAL_KEY, "id", "node")
 
     def report(self, node: str) -> tuple[dict[str, Any], float] | None:
-        """What a node has last reported, and how many seconds ago; None where it never has."""
-        return self._dated(f"reports/{node}.json")
+        """What a node has last reported, whatever that is, and how many seconds ago; None where it never has."""
+        content = self._read(f"reports/{node}.json")
+        return None if content is None else (content, self._age())
 
-    def _fresh(self, key: str) -> dict[str, str] | None:
+    def _fresh(self, key: str, *required: str) -> dict[str, str] | None:
         """An order, if it is young enough."""
-        found = self._dated(key)
-        return found[0] if found and found[1] <= ORDER_COUNTS else None
-
-    def _dated(self, key: str) -> tuple[dict[str, Any], float] | None:
-        """A JSON object of the bucket, and its age by S3's own clock, which has whole seconds."""
-        content = self._read(key)
-        if content is None:
+        content = self._texts(key, *required)
+        if content is None or self._age() > ORDER_COUNTS:
             return None
+        if not re.fullmatch("[A-Za-z0-9-]{1,64}", content["id"]):
+            # It comes back in the report, which operators would not read.
+            found = _shown(content["id"])
+            raise Malformed(f"{key}: id: found {found}; accepted: letters, digits and hyphens, 64 at most")
+        return content
+
+    def _age(self) -> float:
+        """Of the object that was read last, by S3's own clock, which has whole seconds."""
         now, written = (parsedate_to_datetime(self._api.headers[name]) for name in ("date", "last-modified"))
-        return content, (now - written).total_seconds()
+        return (now - written).total_seconds()
 
     def members(self) -> dict[str, str]:
         """Node → address, of all nodes that there are, as the last deploy wrote them; empty where none has yet."""
-        return self._read(MEMBERS_KEY) or {}
+        members = self._texts(MEMBERS_KEY) or {}
+        _require_addresses(MEMBERS_KEY, members.values())
+        return members
 
     def users(self) -> dict[str, str] | None:
         """User of Redis → its secret, of all users that there are, as the last deploy wrote them; None: not yet."""
-        return self._read(USERS_KEY)
+        return self._texts(USERS_KEY)
 
     def holders(self) -> list[str]:
         """Addresses of all data nodes that have everything, by the last leader's word; empty where none has led yet."""
-        addresses: list[str] = (self._read(HOLDERS_KEY) or {}).get("addresses", [])
+        addresses = (self._read(HOLDERS_KEY) or {}).get("addresses", [])
+        if not isinstance(addresses, list):
+            raise Malformed(f"{HOLDERS_KEY}: addresses: found {_shown(addresses)}; accepted: a list")
+        _require_addresses(HOLDERS_KEY, addresses)
         return addresses
 
     def last_leader(self) -> str | None:
         """Address of the last one that was proven to lead, by its own word; None where none has led yet."""
         leader: str | None = (self._read(HOLDERS_KEY) or {}).get("leader")
+        _require_addresses(HOLDERS_KEY, [] if leader is None else [leader])
         return leader
 
     def put_holders(self, addresses: list[str]) -> None:
@@ -282,12 +297,42 @@ class Cloud:
     def _read(self, key: str) -> dict[str, Any] | None:
         """A JSON object of the bucket, or None where there is none of that key."""
         try:
-            content: dict[str, Any] = json.loads(self._api.s3("GET", self._identity.bucket, key))
+            content = json.loads(self._api.s3("GET", self._identity.bucket, key))
         except aws.Refused as refused:
             if refused.code == "NoSuchKey":
                 return None
+            if refused.code == "TooLarge":
+                raise Malformed(f"{key}: {refused}") from None
             raise
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"{key}: {_shown(error)}; accepted: JSON") from None
+        if not isinstance(content, dict):
+            raise Malformed(f"{key}: found {_shown(content)}; accepted: a JSON object")
         return content
+
+    def _texts(self, key: str, *required: str) -> dict[str, str] | None:
+        """The same of one that has these fields, and all of whose values are texts, or null where they may lack."""
+        content = self._read(key)
+        for field in required if content is not None else ():
+            if not isinstance(content.get(field), str):
+                raise Malformed(f"{key}: {field}: found {_shown(content.get(field))}; accepted: a text")
+        for field, value in (content or {}).items():
+            if not isinstance(value, str) and (required == () or value is not None):
+                raise Malformed(f"{key}: {_shown(field)}: found {_shown(value)}; accepted: a text")
+        return content
+
+
+def _require_addresses(key: str, values: Iterable[Any]) -> None:
+    for value in values:
+        try:
+            IPv4Address(str(value))
+        except ValueError:
+            raise Malformed(f"{key}: found {_shown(value)}; accepted: an IPv4 address") from None
+
+
+def _shown(value: object) -> str:
+    """Whatever it is, in one short line."""
+    return repr(value)[:100]
 
 
 def _destination(route: Element) -> str:

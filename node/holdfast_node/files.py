@@ -22,7 +22,9 @@ def write_for_all(file: Path, content: str) -> None:
 
 def _write(file: Path, content: str, mode: int, owner: str | None) -> None:
     unfinished = file.with_name(f".{file.name}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    # On a data volume the machine before may have left anything here, also a link to a file of this one.
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         # Whatever the umask is.
         os.fchmod(descriptor, mode)

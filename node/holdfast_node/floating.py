@@ -14,8 +14,9 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from holdfast_node.cloud import Cloud, Route, Routes
+from holdfast_node.cloud import Cloud, Malformed, Route, Routes
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -140,9 +141,22 @@ class Floating:
     def _another_holds(self, now: float) -> bool:
         """Whether another gateway still holds the pair by its own word, or has not had the time to say so."""
         others = [name for name in self._identity.gateways if name != self._identity.node]
-        reports = [found for name in others if (found := self._cloud.report(name)) and found[1] <= REPORTED_WITHIN]
+        reports = [found for name in others if (found := self._said_by(name)) and found[1] <= REPORTED_WITHIN]
         # S3 tells whole seconds.
-        return any(report["gateway"]["floating"] or age + 1 >= now - self._taken_at for report, age in reports)
+        return any(_holds(report) or age + 1 >= now - self._taken_at for report, age in reports)
+
+    def _said_by(self, gateway: str) -> tuple[dict[str, Any], float] | None:
+        try:
+            return self._cloud.report(gateway)
+        except Malformed as malformed:
+            say(f"takes it that {gateway} holds nothing: {malformed}")
+            return None
+
+
+def _holds(report: dict[str, Any]) -> bool:
+    """Whether its writer says that it holds the pair: whoever owns a gateway writes what it likes there."""
+    gateway = report.get("gateway")
+    return isinstance(gateway, dict) and gateway.get("floating") is True
 
 
 def _has(addresses: Sequence[str]) -> bool:

@@ -27,6 +27,10 @@ class Known:
         self.deployed = frozenset[str]()
         """Addresses of all nodes that there are; empty while that is not known."""
 
+    @property
+    def environment(self) -> str:
+        return self._identity.environment
+
     def sentinels(self) -> frozenset[str]:
         return frozenset(self._identity.sentinels.values()) | (self.deployed - self._slots)
 

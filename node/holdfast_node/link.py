@@ -51,6 +51,8 @@ class Link(asyncio.BufferedProtocol):
         self._failures = 0
         self._complaint = ""
         """What was last said of TLS with it."""
+        self._strange = False
+        """Whether it was said that it answers what no Redis does."""
         self._greeted = False
         self.serial = 0
         """Which connection this is: a new one has a new number."""
@@ -135,7 +137,11 @@ class Link(asyncio.BufferedProtocol):
         try:
             for reply in self._parser.feed(bytes(self._buffer[:nbytes])):
                 self.received(reply)
-        except ValueError:
+        except Exception as error:
+            # Whatever it is: a machine in other hands answers as it likes, and must not stop what asks all the others.
+            if not self._strange:
+                say(f"{self.address}:{self._port} answers what no Redis or Sentinel does: {repr(error)[:200]}")
+            self._strange, self._failures = True, max(self._failures, PATIENCE)
             self._end(State.SILENT)
 
     def received(self, reply: Reply) -> None:

@@ -9,11 +9,12 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from holdfast_node import aside, certificate, killed, notice, renewal, secrets, sessions, software, told
 from holdfast_node.aws import image_id, instance_id
-from holdfast_node.cloud import Cloud
+from holdfast_node.cloud import Cloud, Malformed
 from holdfast_node.decision import Decision, Do, Role
 from holdfast_node.floating import Floating
 from holdfast_node.handover import Failed
@@ -67,6 +68,8 @@ class Reporter:
         """The last order to renew, or to end sessions, that was passed on or obeyed."""
         self._ended: Report | None = None
         """The last order to end sessions, and what came of it."""
+        self._complaints: list[str] = []
+        """Of what was found in the bucket when it was last looked at."""
         self._image: str | None = None
         self.decision = Decision(Do.STAY, "starts")
 
@@ -80,11 +83,7 @@ class Reporter:
             now = time.monotonic()
             try:
                 machine, self._image = machine or instance_id(), self._image or image_id()
-                self._obey()
-                self._renew(now)
-                self._look_who_there_is(now)
-                if self._identity.has("data"):
-                    self._holders.look(self._servers.own().details, self._sentinels.proven_leader())
+                self._look_into_bucket(now)
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
                     continue
@@ -94,6 +93,25 @@ class Reporter:
                 # Without it the node is only not seen.
                 say(f"cannot report: {error}")
                 time.sleep(INTERVAL)
+
+    def _look_into_bucket(self, now: float) -> None:
+        """What there is no sense in costs what it was about, and nothing else."""
+        looks = [self._obey, partial(self._renew, now), partial(self._look_who_there_is, now)]
+        if self._identity.has("data"):
+            looks.append(self._look_who_has_everything)
+        complaints = []
+        for look in looks:
+            try:
+                look()
+            except Malformed as malformed:
+                complaints.append(str(malformed))
+        for complaint in complaints:
+            if complaint not in self._complaints:
+                say(f"leaves aside what is in the bucket: {complaint}")
+        self._complaints = complaints
+
+    def _look_who_has_everything(self) -> None:
+        self._holders.look(self._servers.own().details, self._sentinels.proven_leader())
 
     def _look_who_there_is(self, now: float) -> None:
         # A Sentinel that has been told something forged is restarted soon, with what is true.
@@ -116,7 +134,7 @@ class Reporter:
         # Its successor sees the same order, and must not take it for its own.
         if order is None or order["from"] != self._identity.node or (self._order and self._order["id"] == order["id"]):
             return
-        to = self._identity.data.get(order["to"]) if order["to"] else None
+        to = self._identity.data.get(order["to"]) if order.get("to") else None
         try:
             self._order = {"id": order["id"], "done": True, "says": self._hand_over(to)}
         except Failed as failed:

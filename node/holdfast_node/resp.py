@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple
 
+LARGEST, LONGEST_LINE, DEEPEST = 8 * 1024 * 1024, 64 * 1024, 4
+"""Bytes of one reply and of one line, and lists in each other. A Sentinel that thousands of forged greetings reached
+lists them all, with a thousand bytes each."""
+
+AFTER_REPLICAS = {"master_repl_offset"}
+"""What `INFO` tells after the replicas, of all that is read here."""
+
 Reply = Any
 """A text, a number, None, a list of replies, or a `Refused`."""
 
@@ -29,10 +36,6 @@ class Refused(Exception):
     """An error that the server answered with, as it words it."""
 
 
-class _Incomplete(Exception):
-    pass
-
-
 def encode(*words: object) -> bytes:
     """One command."""
     parts = [str(word).encode() for word in words]
@@ -40,57 +43,87 @@ def encode(*words: object) -> bytes:
 
 
 class Parser:
-    """Turns what arrives, however it is cut, into replies."""
+    """Turns what arrives, however it is cut, into replies. Each byte is looked at once, and there are limits: what
+    another machine sends may come from whoever took it over."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._lists: list[tuple[list[Reply], int]] = []
+        """Those that are not whole yet, the outermost first, and how many items each will have."""
+        self._size = 0
+        """Bytes of the present reply that are parsed already."""
 
     def feed(self, data: bytes) -> Iterator[Reply]:
         """Every reply that is whole by now.
 
         Raises:
-            ValueError: this is not Redis' protocol.
+            ValueError: this is not Redis' protocol, or is larger or deeper than anything that Redis is asked for here.
         """
         self._buffer += data
-        while self._buffer:
-            try:
-                reply, end = _parse(self._buffer, 0)
-            except _Incomplete:
-                return
-            self._buffer = self._buffer[end:]
-            yield reply
+        at = 0
+        while (found := _next(self._buffer, at)) is not None:
+            reply, items, end = found
+            self._size, at = self._size + end - at, end
+            if items:
+                self._lists.append((reply, items))
+                if len(self._lists) > DEEPEST:
+                    raise ValueError(f"lists in each other; accepted: {DEEPEST}")
+                continue
+            while self._lists:
+                outer, length = self._lists.pop()
+                outer.append(reply)
+                if len(outer) < length:
+                    self._lists.append((outer, length))
+                    break
+                reply = outer
+            else:
+                self._size = 0
+                yield reply
+        del self._buffer[:at]
+        if self._size + len(self._buffer) > LARGEST:
+            raise ValueError(f"a reply of more than {LARGEST:,} bytes")
 
 
-def _parse(buffer: bytes, start: int) -> tuple[Reply, int]:
-    line_end = buffer.find(b"\r\n", start)
+def _next(buffer: bytearray, start: int) -> tuple[Reply, int, int] | None:
+    """What begins there, how many items of it follow, and where it ends; None where it is not whole yet."""
+    line_end = buffer.find(b"\r\n", start, start + LONGEST_LINE)
     if line_end < 0:
-        raise _Incomplete
+        if len(buffer) - start >= LONGEST_LINE:
+            raise ValueError(f"a line of more than {LONGEST_LINE:,} bytes")
+        return None
     kind, line, after = buffer[start : start + 1], buffer[start + 1 : line_end], line_end + 2
     if kind == b"+":
-        return line.decode(), after
+        return line.decode(), 0, after
     if kind == b"-":
-        return Refused(line.decode()), after
+        return Refused(line.decode()), 0, after
     if kind == b":":
-        return int(line), after
+        return int(line), 0, after
+    if kind == b"*":
+        return [], max(int(line), 0), after
+    if kind != b"$":
+        raise ValueError(f"not a reply of Redis: {bytes(buffer[start:line_end])[:100]!r}")
     length = int(line)
-    if kind == b"$":
-        if length < 0:
-            return None, after
-        if len(buffer) < after + length + 2:
-            raise _Incomplete
-        return buffer[after : after + length].decode(errors="replace"), after + length + 2
-    if kind != b"*":
-        raise ValueError(f"not a reply of Redis: {buffer[start:line_end]!r}")
-    items = []
-    for _ in range(length):
-        item, after = _parse(buffer, after)
-        items.append(item)
-    return items, after
+    if length < 0:
+        return None, 0, after
+    if length > LARGEST:
+        raise ValueError(f"a text of {length:,} bytes; accepted: {LARGEST:,} at most")
+    if len(buffer) < after + length + 2:
+        return None
+    return buffer[after : after + length].decode(errors="replace"), 0, after + length + 2
 
 
 def fields(info: str) -> dict[str, str]:
-    """What `INFO` answers, as names and values."""
-    return dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    """What `INFO` answers, as names and values.
+
+    A replica may announce an address with line breaks, and so further lines. Of a name that is there twice Redis itself
+    wrote the first, before its list of replicas; or for a few the last, after it.
+    """
+    found = dict[str, str]()
+    for line in info.splitlines():
+        name, colon, value = line.partition(":")
+        if colon and (name not in found or name in AFTER_REPLICAS):
+            found[name] = value
+    return found
 
 
 def pairs(flat: list[str]) -> dict[str, str]:

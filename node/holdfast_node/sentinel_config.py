@@ -9,6 +9,7 @@ It runs as Sentinel does, which may not call the cloud: what the bucket tells it
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -27,6 +28,9 @@ KEPT = Path("/var/lib/holdfast/sentinel/sentinel.conf")
 
 RETRY = 1.0
 
+MONITOR = 6
+"""Words of the line that names a leader."""
+
 LEARNT = (
     "sentinel monitor",
     "sentinel current-epoch",
@@ -39,7 +43,7 @@ LEARNT = (
 
 def prepare(identity: Identity) -> None:
     """Write the configuration that Sentinel starts with."""
-    kept = KEPT.read_text(encoding="utf-8") if KEPT.exists() else ""
+    kept = KEPT.read_text(encoding="utf-8", errors="replace") if KEPT.is_file() else ""
     known = _known(identity, kept)
     learnt = believable(kept, known, now=int(time.time()))
     if learnt != kept:
@@ -78,7 +82,7 @@ def believable(kept: str, known: Known, *, now: int) -> str:
     """
     lines = [line.split() for line in kept.splitlines()]
     leader_is_true = all(_may_be_leader(words, known) for words in lines)
-    true = [words for words in lines if _may_be_true(words, known, leader_is_true=leader_is_true)]
+    true = _once([words for words in lines if _may_be_true(words, known, leader_is_true=leader_is_true)])
     if len(true) == len(lines):
         return kept
     if not any(words[:2] == ["sentinel", "current-epoch"] for words in true):
@@ -91,28 +95,51 @@ def _may_be_leader(words: list[str], known: Known) -> bool:
         case ["sentinel", "monitor", _, address, port, *_]:
             return known.is_data(address, port)
         case ["sentinel", "config-epoch", _, epoch]:
-            return int(epoch) < ABSURD_EPOCH
+            return _epoch(epoch) < ABSURD_EPOCH
     return True
 
 
 def _may_be_true(words: list[str], known: Known, *, leader_is_true: bool) -> bool:
+    """Also of what no Sentinel wrote: it would not start with it."""
     match words:
-        case ["sentinel", "monitor" | "config-epoch", *_]:
-            return leader_is_true
-        case ["sentinel", "known-replica", _, address, port]:
-            return known.is_data(address, port)
-        case ["sentinel", "known-sentinel", _, address, port, *_]:
-            return known.is_sentinel(address, port)
-        case ["sentinel", "current-epoch", epoch] | ["sentinel", "leader-epoch", _, epoch]:
-            return int(epoch) < ABSURD_EPOCH
-    return True
+        case ["sentinel", "monitor", name, _, _, _] | ["sentinel", "config-epoch", name, _]:
+            return leader_is_true and name == known.environment
+        case ["sentinel", "known-replica", name, address, port]:
+            return name == known.environment and known.is_data(address, port)
+        case ["sentinel", "known-sentinel", name, address, port, _]:
+            return name == known.environment and known.is_sentinel(address, port)
+        case ["sentinel", "leader-epoch", name, epoch]:
+            return name == known.environment and _epoch(epoch) < ABSURD_EPOCH
+        case ["sentinel", "current-epoch", epoch]:
+            return _epoch(epoch) < ABSURD_EPOCH
+    return not " ".join(words).startswith(LEARNT)
+
+
+def _once(lines: list[list[str]]) -> list[list[str]]:
+    """Without what is learnt of somebody a second time: Sentinel would not start with it."""
+    first = dict[str | int, list[str]]()
+    for number, words in enumerate(lines):
+        first.setdefault(_about(words) or number, words)
+    return list(first.values())
+
+
+def _about(words: list[str]) -> str:
+    """What that line tells of; nothing where it is none of what is learnt."""
+    if not " ".join(words).startswith(LEARNT):
+        return ""
+    return " ".join(words[:5] if words[1].startswith("known-") else words[:2])
+
+
+def _epoch(text: str) -> int:
+    """What is no number is no election's."""
+    return int(text) if re.fullmatch("[0-9]{1,20}", text) else ABSURD_EPOCH
 
 
 def _known(identity: Identity, kept: str) -> Known:
     """Who there is. What the bucket told is awaited only where the leader is no slot: it may be of a newer layout."""
     known = Known(identity)
-    leaders = [words[3:5] for words in map(str.split, kept.splitlines()) if words[:2] == ["sentinel", "monitor"]]
-    while not all(known.is_data(*leader) for leader in leaders):
+    lines = [line.split() for line in kept.splitlines()]
+    while not all(_may_be_leader(words, known) for words in lines if words[:2] == ["sentinel", "monitor"]):
         try:
             known.deployed = frozenset(told.members().values())
             break
@@ -145,4 +172,5 @@ def _leader(known: Known) -> str | None:
 
 
 def _monitor(config: str) -> str | None:
-    return next((line.split()[3] for line in config.splitlines() if line.startswith("sentinel monitor ")), None)
+    monitors = [line.split() for line in config.splitlines() if line.startswith("sentinel monitor ")]
+    return next((words[3] for words in monitors if len(words) == MONITOR), None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from holdfast_node import resp
 from holdfast_node.decision import Role, Server
@@ -76,7 +78,7 @@ def details(info: Mapping[str, str]) -> Details:
         offset=int(info["master_repl_offset"] if leads else info.get("slave_repl_offset", "0")),
         link_up=info.get("master_link_status") == "up",
         syncing=info.get("master_sync_in_progress") == "1",
-        followers=tuple(_follower(info[name]) for name in _followers(info)),
+        followers=tuple(filter(None, (_follower(info[name]) for name in _followers(info)))),
         priority=priority,
         heard_ago=int(info.get("master_last_io_seconds_ago", "0")),
         clients=int(info.get("connected_clients", "0")),
@@ -84,15 +86,18 @@ def details(info: Mapping[str, str]) -> Details:
 
 
 def _followers(info: Mapping[str, str]) -> list[str]:
-    return [
-        name for name in (f"slave{index}" for index in range(int(info.get("connected_slaves", "0")))) if name in info
-    ]
+    # By what is there, not by `connected_slaves`: who writes that may write any number.
+    return [name for name in info if re.fullmatch(r"slave\d+", name)]
 
 
-def _follower(listed: str) -> Follower:
-    """`ip=10.40.16.4,port=6380,state=online,offset=890,lag=1`"""
-    found = dict(item.split("=", 1) for item in listed.split(","))
-    return Follower(found["ip"], int(found["offset"]), found["state"], int(found.get("lag", "0")))
+def _follower(listed: str) -> Follower | None:
+    """`ip=10.40.16.4,port=6380,state=online,offset=890,lag=1`; None where it announced another text than an address."""
+    try:
+        found = dict(item.split("=", 1) for item in listed.split(","))
+        address = str(IPv4Address(found["ip"]))
+        return Follower(address, int(found["offset"]), found["state"], int(found.get("lag", "0")))
+    except (LookupError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from holdfast_node import handover, renewal, report, secrets, told
 from holdfast_node.agent import Agent
-from holdfast_node.cloud import Route
+from holdfast_node.cloud import Malformed, Route
 from holdfast_node.decision import Decision, Do, Role, Server, decide
 from holdfast_node.floating import Floating
 from holdfast_node.gateway import Open
@@ -610,3 +610,22 @@ def test_a_node_passes_on_an_order_for_new_passwords_once_and_says_which_it_know
     assert not asked.exists()
     versions["node"] = ["v2", "v1"]
     assert found.make("i-0")["secrets"] == {"node": ["v2", "v1"]}
+
+
+def test_what_has_no_sense_in_the_bucket_costs_what_it_was_about_and_is_said_once(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who may write one object there would else stop every report."""
+
+    def malformed() -> None:
+        raise Malformed("orders/secrets.json: found []; accepted: a JSON object")
+
+    found = reporter(identity, monkeypatch, LEADS, {"id": "1", "from": "local-a1", "to": "local-b1"})
+    found._cloud.renewal, looked = malformed, list[str]()
+    monkeypatch.setattr(found, "_look_who_there_is", lambda _: looked.append("members"))
+    monkeypatch.setattr(found, "_look_who_has_everything", lambda: looked.append("holders"))
+    for now in (0.0, 10.0):
+        found._look_into_bucket(now)
+    assert found.handed_over == ["10.40.16.4"]
+    assert looked == ["members", "holders"] * 2
+    assert capsys.readouterr().err.count("leaves aside what is in the bucket: orders/secrets.json: found []") == 1

@@ -197,3 +197,43 @@ def test_data_without_a_sentinel_begins_the_cluster_by_itself(identity: Identity
     bootstrap.begin(dataclasses.replace(identity, roles=["data"]), bucket, as_node)
     assert bucket.record["leader"] == "10.40.0.4"
     assert began.read_text() == bucket.record["token"]
+
+
+STRANGE = {
+    "a stranger": "10.9.9.8",
+    "lines of configuration": "10.40.16.4 6380 1\nsentinel known-sentinel local 10.9.9.8 26379 f",
+    "nothing": "",
+    "garbage": "\x00\x1b" * 1000,
+}
+
+
+@pytest.mark.parametrize("left", STRANGE.values(), ids=STRANGE)
+def test_what_a_machine_in_other_hands_left_on_the_volume_is_found_anew(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """Its successor would log in at a stranger."""
+    (tmp_path / "first-leader").write_text(left)
+    monkeypatch.setattr(resp, "Client", lambda *_, **__: OtherSentinel("10.40.32.4"))
+    unreachable: Any = None
+    bootstrap.begin(identity, unreachable, as_node)
+    assert (tmp_path / "first-leader").read_text() == "10.40.32.4"
+
+
+def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both the file and the one that is written before it."""
+    (tmp_path / "elsewhere").write_text("kept")
+    for name in ("first-leader", ".first-leader.new"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(resp, "Client", lambda *_, **__: OtherSentinel("10.40.32.4"))
+    unreachable: Any = None
+    bootstrap.begin(identity, unreachable, as_node)
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+    assert not (tmp_path / "first-leader").is_symlink()
+    assert (tmp_path / "first-leader").read_text() == "10.40.32.4"
+
+
+def test_a_record_that_names_no_node_is_not_followed(identity: Identity) -> None:
+    with pytest.raises(RuntimeError, match=r"names 10\.9\.9\.8, which is no node"):
+        begin(identity, Bucket({"leader": "10.9.9.8", "node": "local-b1", "token": "b"}))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from holdfast_node import aws, floating
-from holdfast_node.cloud import Route, Routes
+from holdfast_node.cloud import Malformed, Route, Routes
 from holdfast_node.floating import Floating
 from holdfast_node.identity import Identity
 
@@ -301,3 +301,38 @@ def test_keepalived_is_told_when_this_gateway_is_of_no_use(node: Node, tmp_path:
     assert told.read_text() == "0\n"
     node.floating.tell(able=False)
     assert told.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("report", [{}, {"gateway": None}, {"gateway": []}, {"gateway": {"floating": "yes"}}], ids=str)
+def test_a_report_without_sense_does_not_keep_the_pair_from_who_is_elected(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], report: dict[str, object]
+) -> None:
+    """Whoever has a gateway takes the routes, and writes what it likes into its report."""
+    node.elected()
+    node.floating._contested = 40.0
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    monkeypatch.setattr(node.tables, "report", lambda _: (report, 0.0))
+    for tenth in range(1052, 1080):
+        node.floating.look(tenth / 10)
+    assert node.tables.moved == EVERY_ROUTE
+    assert "cannot lead" not in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_read_is_none(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def malformed(name: str) -> None:
+        raise Malformed(f"reports/{name}.json: found []; accepted: a JSON object")
+
+    node.elected()
+    node.floating._contested = 40.0
+    for now in (100.0, 100.1):
+        node.floating.look(now)
+    node.tables.elsewhere, node.tables.moved = list(EVERY_ROUTE), []
+    monkeypatch.setattr(node.tables, "report", malformed)
+    for tenth in range(1052, 1080):
+        node.floating.look(tenth / 10)
+    assert node.tables.moved == EVERY_ROUTE
+    assert "takes it that local-b1 holds nothing" in capsys.readouterr().err

@@ -274,3 +274,35 @@ def test_who_cannot_be_believed_is_silent_and_named_once(
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert re.search(f"no TLS with 127.0.0.1:[0-9]+: ({why})", said[0])
+
+
+STRANGE = {
+    "nested": b"*1\r\n" * 100,
+    "of another type": b":7\r\n",
+    "none of its kinds": b"!\r\n",
+    "too short": b"*0\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
+def test_one_that_answers_what_no_redis_does_is_silent_named_once_and_asked_seldom(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: bytes
+) -> None:
+    """A machine in other hands: without a pause it would take all the time in which others are heard."""
+    monkeypatch.setattr(link, "SLOW_RETRY", 0.05)
+    monkeypatch.setattr(Redis, "data_received", lambda redis, data: answering(redis, data, answer))
+
+    async def scenario(port: int, servers: list[Redis], _: asyncio.AbstractServer) -> None:
+        found = Link("127.0.0.1", port, login)
+        began = asyncio.get_running_loop().time()
+        while len(servers) < 4:
+            found.ask(lambda reply: reply[1], "INFO")
+            await asyncio.sleep(0.005)
+        assert asyncio.get_running_loop().time() - began > 3 * link.SLOW_RETRY
+
+    play(scenario)
+    assert capsys.readouterr().err.count("answers what no Redis or Sentinel does: ") == 1
+
+
+def answering(redis: Redis, data: bytes, answer: bytes) -> None:
+    redis.transport.write(b"+OK\r\n" if b"AUTH" in data else answer)

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -75,3 +76,43 @@ def test_a_client_does_not_wait_for_ever() -> None:
         pytest.raises(TimeoutError),
     ):
         resp.Client("127.0.0.1", listener.getsockname()[1], resp.Credentials("node", "secret"), timeout=0.05)
+
+
+@pytest.mark.parametrize(
+    ("sent", "because"),
+    [
+        (b"*1\r\n" * 10_000, "lists in each other; accepted: 4"),
+        (b"$9999999999\r\n", "a text of 9,999,999,999 bytes; accepted: 8,388,608 at most"),
+        (b"+" + b"x" * 100_000, "a line of more than 65,536 bytes"),
+        (b"*9999999999\r\n" + b"$4096\r\n%s\r\n" % (b"x" * 4096) * 3000, "a reply of more than 8,388,608 bytes"),
+        (b"$" + b"9" * 5000 + b"\r\n", "Exceeds the limit"),
+        (b"*x\r\n", "invalid literal"),
+        (b"+\xff\r\n", "can't decode"),
+    ],
+    ids=["deep", "a long text", "a long line", "a long list", "many digits", "no number", "not UTF-8"],
+)
+def test_what_would_take_all_memory_or_time_is_an_error(sent: bytes, because: str) -> None:
+    """A machine in other hands answers as it likes, and every other node asks it."""
+    parser = resp.Parser()
+    with pytest.raises(ValueError, match=because):
+        for at in range(0, len(sent), 16_384):
+            list(parser.feed(sent[at : at + 16_384]))
+
+
+def test_each_byte_is_looked_at_once_however_long_a_reply_is() -> None:
+    """Read again from its start with every piece, this one takes minutes, in which nobody else is heard."""
+    parser, sent = resp.Parser(), b"*400000\r\n" + b":1\r\n" * 400_000
+    began = time.process_time()
+    found = [reply for at in range(0, len(sent), 16_384) for reply in parser.feed(sent[at : at + 16_384])]
+    assert found == [[1] * 400_000]
+    assert time.process_time() - began < 10
+
+
+def test_an_address_with_line_breaks_changes_nothing_else_that_info_tells() -> None:
+    """A replica announces it by REPLCONF, which takes any text."""
+    forged = "1.2.3.4\r\nrole:slave\r\nmaster_host:6.6.6.6\r\nmaster_repl_offset:0\r\nx"
+    found = resp.fields(
+        f"# Replication\r\nrole:master\r\nslave0:ip={forged},port=1,state=online,offset=0,lag=0\r\n"
+        "master_repl_offset:900\r\n"
+    )
+    assert (found["role"], found["master_repl_offset"]) == ("master", "900")

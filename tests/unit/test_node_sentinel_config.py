@@ -168,3 +168,30 @@ def test_where_nobody_is_known_to_have_led_it_begins_as_on_a_new_volume(
     lines = start(identity, folder, monkeypatch, KEPT.replace("10.40.16.4 6380", "10.9.9.8 6380"))
     assert "sentinel monitor local 10.40.32.4 6380 3" in lines
     assert "sentinel config-epoch local 0" in lines
+
+
+SENSELESS = {
+    "another name": "sentinel monitor other 10.40.16.4 6380 2\nsentinel known-replica other 10.40.0.4 6380",
+    "twice": "sentinel monitor local 10.40.16.4 6380 2",
+    "another twice": "sentinel known-sentinel local 10.40.32.4 26379 dddd",
+    "no number": "sentinel leader-epoch local many",
+    "a line that ends": "sentinel monitor local",
+    "a word more": "sentinel known-replica local 10.40.0.4 6380 x",
+}
+
+
+@pytest.mark.parametrize("line", SENSELESS.values(), ids=SENSELESS)
+def test_what_a_sentinel_would_not_start_with_is_not_kept(
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    """A machine in other hands left it there for its successor."""
+    lines = start(identity, folder, monkeypatch, KEPT)
+    assert start(identity, folder, monkeypatch, f"{KEPT}{line}\n") == lines
+
+
+def test_garbage_in_place_of_what_it_learnt_is_as_nothing(
+    identity: Identity, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "kept").write_bytes(b"\xff\xfe\x00sentinel monitor\n" * 100)
+    sentinel_config.prepare(identity)
+    assert "sentinel monitor local 10.40.32.4 6380 3\n" in (folder / "kept").read_text()

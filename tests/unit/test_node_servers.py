@@ -85,3 +85,24 @@ def test_who_leads_is_told_where_one_says_so(identity: Identity, roles: dict[str
     watched: Any = {name: SimpleNamespace(server=Server(role)) for name, role in roles.items()}
     found._watched = watched
     assert found.leader() == leader
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "ip=a,b,port=6380,state=online,offset=0,lag=0",
+        "ip=\x1b[2J,port=6380,state=online,offset=0,lag=0",
+        "ip=10.40.16.4,port=6380,state=online,offset=many,lag=0",
+        "ip=10.40.16.4",
+        "",
+    ],
+)
+def test_a_replica_that_announces_no_address_costs_its_leader_nothing(listed: str) -> None:
+    """Whoever may follow announces any text (REPLCONF): a leader that nobody understood would be taken for silent."""
+    found = servers.details(LEADER | {"slave0": listed})
+    assert [one.address for one in found.followers] == ["10.40.32.4"]
+
+
+def test_as_many_replicas_are_read_as_are_listed() -> None:
+    """Counting to that number would stop the program for minutes."""
+    assert len(servers.details(LEADER | {"connected_slaves": "9" * 12}).followers) == 2

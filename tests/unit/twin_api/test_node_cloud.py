@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from holdfast_node import aws, cloud
-from holdfast_node.cloud import Certificate, Cloud, Hash, Route
+from holdfast_node.cloud import Certificate, Cloud, Hash, Malformed, Route
 from holdfast_node.identity import Identity
 
 from holdfast.topology import names
@@ -221,3 +221,73 @@ def test_a_pair_that_no_table_has_a_route_to_is_said(
     monkeypatch.setattr(aws, "interface_id", lambda: tables["mine"])
     with pytest.raises(LookupError, match=r"no route table .* has a route to 100.127.0.4/32 or 100.127.0.5/32"):
         Cloud(node).routes(("100.127.0.4", "100.127.0.5"))
+
+
+WITHOUT_SENSE: dict[str, bytes] = {
+    "a list": b"[]",
+    "a number": b"5",
+    "null": b"null",
+    "no JSON": b"hello",
+    "not UTF-8": b"\xff\xfe",
+    "deep": b"[" * 100_000,
+    "deep in a field": b'{"leader": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "large": b" " * (aws.LARGEST + 1),
+}
+READS = {
+    "bootstrap/leader.json": Cloud.bootstrap_record,
+    "members.json": Cloud.members,
+    "users.json": Cloud.users,
+    "holders.json": Cloud.holders,
+    "orders/failover.json": Cloud.order,
+    "orders/secrets.json": Cloud.renewal,
+    "reports/local-b1.json": lambda found: found.report("local-b1"),
+}
+
+
+@pytest.mark.parametrize("content", WITHOUT_SENSE.values(), ids=WITHOUT_SENSE)
+@pytest.mark.parametrize("key", READS)
+def test_what_has_no_sense_in_the_bucket_is_told_as_such(
+    node: Identity, instant: Api, key: str, content: bytes
+) -> None:
+    client(instant, "s3").put_object(Bucket="holdfast-local", Key=key, Body=content)
+    with pytest.raises(Malformed) as found:
+        READS[key](Cloud(node))
+    assert str(found.value).startswith(f"{key}: ")
+    assert len(str(found.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("bootstrap/leader.json", {}),
+        ("bootstrap/leader.json", {"leader": ["10.40.0.4"], "token": "a"}),
+        ("members.json", {"local-a1": 5}),
+        ("members.json", {"local-a1": None}),
+        ("members.json", {"local-a1": ["10.40.0.4"]}),
+        ("members.json", {"local-a1": "10.40.0.4\nsentinel monitor x 10.9.9.9 1 1"}),
+        ("members.json", {"local-a1": "evil.example"}),
+        ("users.json", {"app": {}}),
+        ("holders.json", {"addresses": "10.40.0.4"}),
+        ("holders.json", {"addresses": [{}]}),
+        ("holders.json", {"addresses": ["here"]}),
+        ("orders/failover.json", {}),
+        ("orders/failover.json", {"id": "1", "from": None}),
+        ("orders/failover.json", {"id": "1", "from": "local-a1", "to": {}}),
+        ("orders/failover.json", {"id": "x" * 100_000, "from": "local-a1", "to": None}),
+        ("orders/failover.json", {"id": "\u001b[2J", "from": "local-a1", "to": None}),
+        ("orders/secrets.json", {"id": 1, "node": "local-a1"}),
+        ("orders/secrets.json", {"id": "1", "node": "local-a1", "what": []}),
+    ],
+)
+def test_a_field_of_another_type_is_told_as_such(
+    node: Identity, instant: Api, key: str, content: dict[str, Any]
+) -> None:
+    client(instant, "s3").put_object(Bucket="holdfast-local", Key=key, Body=json.dumps(content))
+    with pytest.raises(Malformed, match=f"^{key}: .*found .*accepted: "):
+        READS[key](Cloud(node))
+
+
+def test_a_last_leader_that_is_no_address_is_told_as_such(node: Identity, instant: Api) -> None:
+    client(instant, "s3").put_object(Bucket="holdfast-local", Key="holders.json", Body=b'{"leader": "here"}')
+    with pytest.raises(Malformed, match=r"^holders\.json: found 'here'; accepted: an IPv4 address$"):
+        Cloud(node).last_leader()
