@@ -167,6 +167,9 @@ def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Ite
     if not every_key:
         # They tell the names of all keys.
         yield from ("-randomkey", "-client|tracking") if features.since_7_0 else ("-randomkey",)
+    if features.since_7_0 and not every_channel:
+        # They tell the names of all channels.
+        yield from ("-pubsub|channels", "-pubsub|shardchannels")
     if not (alone if application.functions is None else application.functions):
         yield from _no_functions(features, scripts=everything or CommandGroup.SCRIPTING in application.commands)
     if features.since_7_0 and every_channel and (everything or CommandGroup.PUBSUB in application.commands):
@@ -180,7 +183,8 @@ def _no_functions(features: Features, scripts: bool) -> Iterator[str]:
     if scripts:
         yield from ("+script|load", "+script|exists")
     if scripts and features.since_7_0:
-        yield from ("+function|list", "+function|stats")
+        # Not STATS: of a function that runs for long it tells the keys and values that another application gave it.
+        yield "+function|list"
 
 
 def _packages(cluster: Cluster, node: Node) -> list[str]:

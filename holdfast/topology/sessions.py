@@ -6,6 +6,10 @@ SESSIONS = 4000
 OF_ONE_ADDRESS = 2000
 """Of them, for one address of a client unless the file says otherwise: nobody alone shuts the others out."""
 
+COUNTED_FOR, RECONNECTS = 10, 4
+"""Seconds over which the connections of one address are counted, and how often all its sessions may connect in them:
+after a failover all do once, and again where a login takes them too long. Not counted: while there is no leader."""
+
 OTHERS = 1000
 """Of one Redis, beside the sessions of all gateways: Sentinels, node programs, replicas, and who comes directly."""
 

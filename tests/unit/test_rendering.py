@@ -235,11 +235,20 @@ def test_two_leaders_at_once_are_noticed_when_a_client_speaks_and_not_only_when_
 def test_one_address_may_have_so_many_sessions_at_an_endpoint(network: dict[str, int], most: int) -> None:
     for frontend in frontends(changed(PROD, network=network)):
         counted = frontend.index("tcp-request connection track-sc0 src")
-        assert frontend[counted - 1 : counted + 2] == [
-            "stick-table type ip size 10k expire 1m store conn_cur",
+        assert frontend[counted - 1 : counted + 3] == [
+            "stick-table type ip size 10k expire 1m store conn_cur,conn_rate(10s)",
             "tcp-request connection track-sc0 src",
             f"tcp-request connection reject if {{ sc0_conn_cur gt {most} }}",
+            f"tcp-request connection reject if {{ sc0_conn_rate gt {4 * most} }}",
         ]
+
+
+@pytest.mark.parametrize("tls", ["required", "optional", "off"])
+def test_who_comes_again_and_again_while_nobody_leads_is_not_counted_and_costs_no_handshake(tls: str) -> None:
+    leader, replicas = frontends(changed(PROD, tls=tls))
+    for frontend, by in ((leader, ""), (replicas, "{ nbsrv(replicas) eq 0 } ")):
+        closed = frontend.index(f"tcp-request connection reject if {by}{{ nbsrv(leader) eq 0 }}")
+        assert closed < frontend.index("tcp-request connection track-sc0 src")
 
 
 @pytest.mark.parametrize(("memory", "unread"), [("256MB", "64mb"), ("4GB", "512mb")])
@@ -418,23 +427,26 @@ EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
         (
             {"keys": ["orders:*", "carts:*"], "channels": [], "commands": ["read", "pubsub"]},
             "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking "
+            "-pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"keys": ["orders:*"], "channels": []},
             "~orders:* +@all -@admin -@dangerous +info -publish -randomkey",
-            "~orders:* +@all -@admin -@dangerous +info +sort +sort_ro -randomkey -client|tracking",
+            "~orders:* +@all -@admin -@dangerous +info +sort +sort_ro -randomkey -client|tracking "
+            "-pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"keys": [], "channels": ["news:*"], "commands": ["pubsub"]},
             "+@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
-            "&news:* +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking",
+            "&news:* +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking "
+            "-pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"functions": False, "channels": []},
             "~* +@all -@admin -@dangerous +info +sort -publish -script +script|load +script|exists",
-            "~* +@all -@admin -@dangerous +info +sort +sort_ro -script -function "
-            "+script|load +script|exists +function|list +function|stats",
+            "~* +@all -@admin -@dangerous +info +sort +sort_ro -pubsub|channels -pubsub|shardchannels "
+            "-script -function +script|load +script|exists +function|list",
         ),
     ],
     ids=["default", "channels twice", "no channels' commands", "some keys", "sorts", "channels only", "no functions"],
@@ -461,7 +473,7 @@ def with_applications(image: str, **applications: Any) -> Environment:
         *(
             (
                 image,
-                "-script -function +script|load +script|exists +function|list +function|stats",
+                "-script -function +script|load +script|exists +function|list",
                 "-script -function",
             )
             for image in ("debian-12", "ubuntu-24.04", "debian-13")

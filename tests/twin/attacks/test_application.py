@@ -127,6 +127,13 @@ def test_none_of_several_applications_changes_what_another_one_runs(healthy: Clu
                 attacker.execute_command(*command)
 
 
+@pytest.mark.parametrize("user", APPLICATIONS)
+def test_none_of_several_applications_is_told_what_another_one_runs(healthy: Cluster, user: str) -> None:
+    """With all its keys and values, while a function takes long."""
+    with _as(healthy, user) as attacker, pytest.raises(redis.exceptions.NoPermissionError):
+        attacker.execute_command("FUNCTION", "STATS")
+
+
 def test_an_application_still_has_scripts(healthy: Cluster, library: None) -> None:
     with _as(healthy, "app") as app:
         assert app.evalsha(app.script_load("return ARGV[1]"), 0, "1") == "1"
