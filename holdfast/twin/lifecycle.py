@@ -132,7 +132,9 @@ def image_named(name: str) -> images.Image:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    with LOCK.open("w") as lock:
+    with os.fdopen(os.open(LOCK, os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
+        # Whoever may read a file may lock it, and keep everybody out.
+        os.fchmod(lock.fileno(), 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # A `down` that ended just now took the file with it: what was locked here is not what others see.

@@ -4,6 +4,7 @@
 # (DIGEST, of the review before). Then zone by zone; the first gate that stays closed ends it, and later zones are untouched.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source scripts/ci/mute.sh
 
 environment=$1
 approved=$2

@@ -3,6 +3,7 @@
 # A node that did not take its own fails the job; the next one goes on from there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source scripts/ci/mute.sh
 source scripts/env.sh
 
 holdfast certs rotate "$1" --due 2>&1 | tee -a "${GITHUB_STEP_SUMMARY:-/dev/null}"

@@ -5,6 +5,7 @@
 # of the review.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+source scripts/ci/mute.sh
 source scripts/env.sh
 
 environment=$1
