@@ -313,11 +313,11 @@ class Cloud:
     def _texts(self, key: str, *required: str) -> dict[str, str] | None:
         """The same of one that has these fields, and all of whose values are texts, or null where they may lack."""
         content = self._read(key)
-        for field in required if content is not None else ():
-            if not isinstance(content.get(field), str):
-                raise Malformed(f"{key}: {field}: found {_shown(content.get(field))}; accepted: a text")
-        for field, value in (content or {}).items():
-            if not isinstance(value, str) and (required == () or value is not None):
+        if content is None:
+            return None
+        for field in (*required, *content):
+            value = content.get(field)
+            if not isinstance(value, str) and (field in required or not required or value is not None):
                 raise Malformed(f"{key}: {_shown(field)}: found {_shown(value)}; accepted: a text")
         return content
 

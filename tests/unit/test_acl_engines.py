@@ -99,7 +99,7 @@ def greetings(version: Version) -> Iterator[tuple[str, ...]]:
 
 REFUSED = re.compile(
     r"no permissions|can't publish to the channel|can't access at least one of the keys|can't run this command"
-    r"|not allowed|unknown (sub)?command",
+    r"|insufficient ACL permissions|not allowed|unknown (sub)?command",
     re.IGNORECASE,
 )
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import select
 import selectors
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,22 +16,13 @@ from holdfast.drill.steady import Application, applications
 from holdfast.drill.waiting import wait_until
 from holdfast.drill.writers import Gateway, Writers
 from holdfast.topology import ports, sessions
-from holdfast.twin import client, netns
+from holdfast.twin import client
 
 OPENED = 2500
 """Connections of one host to one endpoint: more than one address may have."""
 
 SPARE = 5.0
 """Seconds beside a deadline until somebody has noticed it."""
-
-ALLOWED = sessions.RECONNECTS * sessions.OF_ONE_ADDRESS
-"""Connections of one host to one endpoint within `COUNTED_FOR`."""
-
-IN_A_LOOP = 9.0
-"""Seconds of reconnecting: less than `COUNTED_FOR`."""
-
-SESSIONS = 1000
-"""Of an application on one machine."""
 
 RETRIES = 3.0
 """Seconds for which an ordinary client tries again (docs/clients.md)."""
@@ -77,70 +66,6 @@ def test_who_speaks_and_does_not_log_in_is_ended_and_stops_no_failover(
         healthy.wait("another leader", lambda seen: seen["leader"] not in (None, leader), 20)
         wait_until(lambda: writes(gateway), RETRIES, lambda: f"no write through {gateway.node} in {RETRIES:g} s")
     assert writers.stop()
-
-
-@pytest.mark.timed
-def test_a_host_that_connects_again_and_again_is_refused_after_a_while_and_shuts_nobody_out(
-    healthy: Cluster, floating: Gateway
-) -> None:
-    gateway = healthy.gateways()[0]
-    with applications([Application(one) for one in healthy.gateways()]) as running:
-        made = reconnects(floating.node, gateway, IN_A_LOOP)
-        assert made > ALLOWED, f"too slow for this test: {made} connections"
-        assert not answered(floating.node, gateway)
-        wait_until(
-            lambda: answered(floating.node, gateway),
-            2 * sessions.COUNTED_FOR,
-            lambda: "it is refused still, long after it has stopped",
-        )
-    assert [one.failures for one in running] == [[], [], []]
-
-
-@pytest.mark.timed
-def test_an_application_of_a_thousand_sessions_has_them_all_again_after_a_failover(
-    healthy: Cluster, floating: Gateway
-) -> None:
-    """And that again, within the seconds in which its connections are counted."""
-    for _ in range(2):
-        leader = healthy.status()["leader"]
-        gateway = next(one for one in healthy.gateways() if one.node != leader)
-        with without_login(floating.node, gateway, SESSIONS, b"PING\r\n") as opened:
-            assert len(alive(opened)) == SESSIONS
-            healthy.holdfast("failover", "local")
-            wait_until_left(opened, 0, SPARE)
-            with without_login(floating.node, gateway, SESSIONS, b"PING\r\n") as again:
-                assert len(alive(again)) == SESSIONS
-
-
-def reconnects(node: str, gateway: Gateway, seconds: float) -> int:
-    """How often one machine connects within that time, and leaves at once."""
-
-    def loop() -> int:
-        made, until = 0, time.monotonic() + seconds
-        while time.monotonic() < until and made < 2 * ALLOWED:
-            with socket.socket() as connection:
-                connection.setblocking(False)
-                connection.connect_ex((gateway.leader, gateway.port))
-                made += 1
-                select.select([], [connection], [], 0.05)
-        return made
-
-    return netns.call(client_namespace(node), loop)
-
-
-def client_namespace(node: str) -> str:
-    (found,) = (it for it in client.request("state")["instances"] if it["name"] == node and it["namespace"])
-    return str(found["namespace"])
-
-
-def answered(node: str, gateway: Gateway) -> bool:
-    """Whether a machine's next connection there is served."""
-    try:
-        with client.connect_from_node(node, gateway.leader, gateway.port, 2) as connection:
-            connection.sendall(b"PING\r\n")
-            return bool(connection.recv(100))
-    except OSError:
-        return False
 
 
 def writes(gateway: Gateway) -> bool:
