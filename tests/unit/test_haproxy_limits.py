@@ -1,4 +1,4 @@
-"""How often one address may connect, tried on the HAProxy of the twin's images with what a gateway's configuration says.
+"""How often one address may connect, tried on the HAProxy of the twin's images with what is rendered for a gateway.
 
 A client's address is one of 127.0.0.0/8, all of which are this machine's.
 """
