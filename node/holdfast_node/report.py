@@ -96,7 +96,11 @@ class Reporter:
 
     def _look_into_bucket(self, now: float) -> None:
         """What there is no sense in costs what it was about, and nothing else."""
-        looks = [self._obey, partial(self._renew, now), partial(self._look_who_there_is, now)]
+        looks: list[Callable[[], None]] = [
+            self._obey,
+            partial(self._renew, now),
+            partial(self._look_who_there_is, now),
+        ]
         if self._identity.has("data"):
             looks.append(self._look_who_has_everything)
         complaints = []

@@ -24,7 +24,7 @@ from tests.twin.taken import lacking
 
 ENVIRONMENT = load_environment(find_environment("local"))
 NODES = Topology.of(ENVIRONMENT).nodes
-BUCKET, STATES = names.bucket(ENVIRONMENT), names.state_bucket(ENVIRONMENT)
+BUCKET = names.bucket(ENVIRONMENT)
 ROLE = "holdfast-attacks-reader"
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 READS = [
@@ -70,7 +70,7 @@ def reader(cluster: Cluster) -> Iterator[Reader]:
 
 
 def test_a_reader_of_the_account_finds_no_password(reader: Reader) -> None:
-    """In every object of the bucket, in the states, and in the descriptions of secrets."""
+    """In every object of the bucket, and in the descriptions of secrets. States: twin/cluster/test_secrecy.py."""
     wanted = [password(ENVIRONMENT, user.name) for user in users.of(ENVIRONMENT)]
     found = [*_objects(reader.client("s3")), *_descriptions(reader)]
     assert len(found) > len(NODES)
@@ -137,10 +137,9 @@ def test_who_may_write_orders_stops_no_report_by_one_without_sense(healthy: Clus
 
 
 def _objects(s3: Any) -> Iterator[tuple[str, bytes]]:
-    for bucket in (BUCKET, STATES):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for one in page["Contents"]:
-                yield f"{bucket}/{one['Key']}", s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for one in page["Contents"]:
+            yield one["Key"], s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
 
 
 def _descriptions(reader: Reader) -> Iterator[tuple[str, bytes]]:
