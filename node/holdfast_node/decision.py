@@ -16,8 +16,8 @@ During a failover the promoted replica leads before the majority names it, as Se
 must not be undone. A stale leader is closed to clients all this time."""
 
 ESTABLISHED_AFTER = 3.0
-"""Seconds for which a leader must be proven until every Sentinel names it for certain: the one that promoted it may stall
-for 1.9, and asks for INFO once a second."""
+"""Seconds for which a leader must be proven until every Sentinel names it for certain: the one that promoted it may
+stall for 1.9, and asks for INFO once a second."""
 
 REPLACED_AFTER = 1.0
 """The same for one that every Sentinel named before: nobody has just promoted it, so there is nothing to undo. Until it
