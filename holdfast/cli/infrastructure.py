@@ -18,6 +18,7 @@ from holdfast.cli.options import load
 if TYPE_CHECKING:
     from holdfast.ops.preflight.check import Check
     from holdfast.topology import Environment
+    from holdfast.topology.pinned_packages import Packages
     from holdfast.topology.pinned_types import PinnedType
     from holdfast.topology.pins import Pin
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @options.json_too
 def validate(environment: str, as_json: bool) -> int:
     """Check an environment file and report every problem in it."""
-    from holdfast.topology import Cluster, InvalidEnvironment, find_environment, support
+    from holdfast.topology import Cluster, InvalidEnvironment, find_environment, pins, support
     from holdfast.topology.spec import IN_PLAINTEXT
 
     path = find_environment(environment)
@@ -51,6 +52,11 @@ def validate(environment: str, as_json: bool) -> int:
     if count > 1:
         longest = loaded.longest_command / 1000
         tell(f"A command of the leader may take {longest:g} s; a longer one ends sessions, and costs a failover.")
+    if unpinned := [key for key, machine in loaded.installing.items() if machine.packages is None]:
+        tell(
+            f"No versions of packages are pinned for {', '.join(unpinned)}: first boot installs the newest, and nodes "
+            f"may differ. Pin them with: holdfast images update {pins.owner(loaded)}"
+        )
     if not loaded.tls.on:
         tell(f"Without TLS (tls: off), {IN_PLAINTEXT}.")
     if caution := support.caution(loaded):
@@ -138,18 +144,22 @@ def bootstrap(environment: str, as_json: bool) -> int:
 
 @click.group(cls=Group)
 def images() -> None:
-    """Show the pinned images and instance types, or pin newer ones."""
+    """Show the pinned images, instance types and packages, or pin newer ones."""
 
 
 @images.command("list")
 @options.environment
 @options.json_too
 def images_list(environment: str, as_json: bool) -> int:
-    """Show the pinned image ids and instance types of an environment."""
+    """Show the pinned image ids, instance types and package versions of an environment."""
     from holdfast.ops import images
 
     loaded = load(environment)
-    everything: dict[str, Pin | PinnedType] = {**images.pinned_facts(loaded), **images.pinned(loaded)}
+    everything: dict[str, Pin | PinnedType | Packages] = {
+        **images.pinned_facts(loaded),
+        **images.pinned(loaded),
+        **images.pinned_packages_of(loaded),
+    }
     return _print_pins(everything, as_json, none="nothing is pinned yet")
 
 
@@ -157,15 +167,18 @@ def images_list(environment: str, as_json: bool) -> int:
 @options.environment
 @options.json_too
 def images_update(environment: str, as_json: bool) -> int:
-    """Pin the newest images and EC2's facts of the instance types, for the next deploy to roll out."""
+    """Pin the newest images and packages, for the next deploy to roll out, and EC2's facts of the instance types.
+
+    Packages are those that stock images install at first boot, as the distribution's mirrors have them.
+    """
     from holdfast.ops import images
     from holdfast.topology import find_environment
 
     changed = images.update_all(find_environment(environment))
-    return _print_pins(changed, as_json, none="every image is the newest release, and every type as pinned")
+    return _print_pins(changed, as_json, none="all images and packages are the newest, and all types as pinned")
 
 
-def _print_pins(pins: Mapping[str, Pin | PinnedType], as_json: bool, none: str) -> int:
+def _print_pins(pins: Mapping[str, Pin | PinnedType | Packages], as_json: bool, none: str) -> int:
     lines = [f"{key}: {pin.says}" for key, pin in pins.items()] or [none]
     give(as_json, {key: asdict(pin) for key, pin in pins.items()}, *lines)
     return 0

@@ -1,6 +1,7 @@
 """Moving forward what is pinned for an environment: the only way in which a new image release reaches a node.
 
-Images, and facts of instance types: what EC2 says of both is asked here, and read from files everywhere else.
+Images and facts of instance types, which EC2 is asked for, and versions of packages, which the distributions' mirrors
+are asked for: here, and read from files everywhere else.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from debian.debian_support import Version
 
 from holdfast.errors import HoldfastError
-from holdfast.ops import cloud
-from holdfast.topology import Environment, pinned_types, pins
+from holdfast.ops import cloud, mirrors
+from holdfast.ops.mirrors import MirrorError
+from holdfast.rendering.files import PACKAGES
+from holdfast.topology import Environment, pinned_packages, pinned_types, pins
 from holdfast.topology.instances import InstanceType, described
 from holdfast.topology.load import ENVIRONMENTS, load_draft, load_environment
+from holdfast.topology.pinned_packages import Packages
 from holdfast.topology.pinned_types import PinnedType
 from holdfast.topology.pins import Pin
 from holdfast.topology.spec import MachineSpec
@@ -127,11 +132,41 @@ def update_facts(environment: Environment) -> dict[str, PinnedType]:
     return changed
 
 
-def update_all(file: Path) -> dict[str, Pin | PinnedType]:
-    """Pin what the environment in the file uses, as it is now: what changed, by type or image key.
+def pinned_packages_of(environment: Environment) -> dict[str, Packages]:
+    """What is pinned of the packages that the environment's machines install; by `debian-12/amd64`."""
+    return {key: machine.packages for key, machine in environment.installing.items() if machine.packages}
+
+
+def update_packages(environment: Environment) -> dict[str, Packages]:
+    """Pin the versions that the mirrors have now; those that changed.
+
+    Raises:
+        MirrorError: a mirror does not answer, or has a version older than the pinned one alone.
+    """
+    changed = {}
+    for key, machine in environment.installing.items():
+        now = mirrors.newest(machine.image, machine.instance.arch, PACKAGES)
+        before = machine.packages.versions if machine.packages else {}
+        for name in now.keys() & before.keys():
+            if Version(now[name]) < Version(before[name]):
+                raise MirrorError(
+                    f"{environment.name}: the mirrors of {machine.image} have {name} {now[name]}, which is older than "
+                    f"the pinned {before[name]}: try again later. If it was withdrawn, take {key} out of "
+                    f"{ENVIRONMENTS / pinned_packages.FILE}"
+                )
+        if now != before:
+            changed[key] = Packages(now, f"the mirrors of {machine.image}, {date.today().isoformat()}")
+    if changed:
+        pinned_packages.write(pins.owner(environment), changed, ENVIRONMENTS)
+    return changed
+
+
+def update_all(file: Path) -> dict[str, Pin | PinnedType | Packages]:
+    """Pin what the environment in the file uses, as it is now: what changed, by type, image or distribution.
 
     Raises:
         InvalidEnvironment: the file is wrong, maybe by what its types turned out to be.
     """
     types = update_facts(load_draft(file))
-    return {**types, **update(load_environment(file))}
+    environment = load_environment(file)
+    return {**types, **update(environment), **update_packages(environment)}

@@ -97,7 +97,8 @@ def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
     }
     # By which the first boot fetches the rest of the node program.
     files["/usr/local/lib/holdfast/aws.py"] = (SOURCES / "holdfast_node" / "aws.py").read_text(encoding="utf-8")
-    return {"/etc/holdfast/node.json": json.dumps(_identity(cluster, node), indent=1) + "\n"} | files
+    content = {"node.json": _identity(cluster, node), "packages.json": _packages(cluster, node)}
+    return {f"/etc/holdfast/{name}": json.dumps(it, indent=1) + "\n" for name, it in content.items()} | files
 
 
 def _units() -> list[Path]:
@@ -126,7 +127,6 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "election_priority": 100 - [slot.name for slot in gateways].index(node.name)
         if Role.GATEWAY in node.roles
         else 0,
-        "packages": _packages(cluster, node),
         "sessions": sessions,
         "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
         "redis_memory_max_mib": node.machine.instance.memory - SYSTEM_MEMORY,
@@ -187,11 +187,13 @@ def _no_functions(features: Features, scripts: bool) -> Iterator[str]:
         yield "+function|list"
 
 
-def _packages(cluster: Cluster, node: Node) -> list[str]:
+def _packages(cluster: Cluster, node: Node) -> dict[str, str | None]:
+    """The content of /etc/holdfast/packages.json: what first boot installs, and in which version. None: the newest."""
     if cluster.environment.images is Images.BAKED:
-        return []
+        return {}
+    versions = node.machine.packages.versions if node.machine.packages else {}
     needed = [package for package, roles in PACKAGES.items() if roles & node.roles]
-    return [package for package in needed if cluster.elects or package not in ELECTION]
+    return {package: versions.get(package) for package in needed if cluster.elects or package not in ELECTION}
 
 
 def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:

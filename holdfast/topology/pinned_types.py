@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from holdfast.topology import lock
+from holdfast.topology import lock, pinned_packages
 from holdfast.topology.instances import BUILT_IN, InstanceType
+from holdfast.topology.pinned_packages import Packages
 
 FILE = "types.lock.json"
 """Beside the environment files: {environment: {type: {memory, vcpus, …, source}}}."""
@@ -41,11 +42,13 @@ class PinnedType(InstanceType):
 
 @dataclass(frozen=True)
 class Known:
-    """The types that an environment may name: what is pinned for it, and what is built in."""
+    """What is known beside an environment's file: the types that it may name, pinned or built in, and its packages."""
 
     owner: str
     """Under which name the pins are."""
     types: Mapping[str, InstanceType]
+    packages: Mapping[str, Packages] = field(default_factory=dict)
+    """By distribution and architecture: `debian-12/amd64`."""
 
 
 def owner(content: Mapping[str, Any]) -> str:
@@ -59,9 +62,10 @@ def known(name: str, folder: Path) -> Known:
     """Of the environment whose pins are under that name.
 
     Raises:
-        HoldfastError: the file is not what `write` writes.
+        HoldfastError: a file is not what `write` writes.
     """
-    return Known(name, {**BUILT_IN, **{type: pin.facts for type, pin in read(folder).get(name, {}).items()}})
+    types = {type: pin.facts for type, pin in read(folder).get(name, {}).items()}
+    return Known(name, {**BUILT_IN, **types}, pinned_packages.read(folder).get(name, {}))
 
 
 _CONTENT = TypeAdapter(dict[str, dict[str, PinnedType]])

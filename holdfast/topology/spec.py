@@ -27,6 +27,7 @@ from pydantic import (
 
 from holdfast.topology import channels, redis_settings, sessions
 from holdfast.topology.instances import BUILT_IN, InstanceType
+from holdfast.topology.pinned_packages import Packages
 from holdfast.topology.pinned_types import Known
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.regions import REGIONS
@@ -114,13 +115,13 @@ class Distribution(StrEnum):
     UBUNTU_24_04 = "ubuntu-24.04"
 
 
-def _known_types(context: Any) -> Known:
+def _known(context: Any) -> Known:
     """What `load_environment` found pinned; without it, what is built in."""
     return context if isinstance(context, Known) else Known("ENV", BUILT_IN)
 
 
 def _known_instance_type(name: str, info: ValidationInfo) -> str:
-    known = _known_types(info.context)
+    known = _known(info.context)
     if name not in known.types:
         near = " or ".join(difflib.get_close_matches(name, known.types, cutoff=0.5) or ["m7i.large"])
         raise ValueError(
@@ -365,14 +366,27 @@ class MachineSpec(Spec):
 
     _types: Mapping[str, InstanceType] = PrivateAttr(default_factory=lambda: BUILT_IN)
     """Those that its environment may name."""
+    _packages: Mapping[str, Packages] = PrivateAttr(default_factory=dict)
+    """What is pinned for its environment, by `packages_key`."""
 
     def model_post_init(self, context: Any) -> None:
-        self._types = _known_types(context).types
+        known = _known(context)
+        self._types, self._packages = known.types, known.packages
 
     @property
     def instance(self) -> InstanceType:
         """The facts of its type: the one place to read them from."""
         return self._types[self.type]
+
+    @property
+    def packages_key(self) -> str:
+        """Under which its packages are pinned: `debian-12/amd64`."""
+        return f"{self.image}/{self.instance.arch}"
+
+    @property
+    def packages(self) -> Packages | None:
+        """What a stock image gets at first boot; None: the newest, nothing is pinned."""
+        return self._packages.get(self.packages_key)
 
 
 MachineKey = Literal[
@@ -660,6 +674,12 @@ class Environment(Spec):
         if network.egress is Egress.NAT and network.vpc is None:
             gateways = 1 if network.nat is Nat.ONE else len(self.zones)
         return gateways + (2 * self.layout.counts()[Role.GATEWAY] if network.public else 0)
+
+    @property
+    def installing(self) -> Mapping[str, MachineSpec]:
+        """Whose machines install packages at first boot, one for each `packages_key`; none with baked images."""
+        machines = () if self.images is Images.BAKED else self.machines.values()
+        return {machine.packages_key: machine for machine in machines}
 
     @property
     def suffix(self) -> str:

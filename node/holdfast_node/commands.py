@@ -11,6 +11,7 @@ from holdfast_node import (
     addresses,
     bootstrap,
     certificate,
+    first_boot,
     handover,
     identity,
     renewal,
@@ -78,6 +79,7 @@ def _hand_over(me: Identity) -> None:
 
 
 COMMANDS: dict[str, Callable[[Identity], None]] = {
+    "install": first_boot.run,
     "volume": _volume,
     "addresses": _addresses,
     "secrets": _secrets,

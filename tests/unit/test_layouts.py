@@ -111,7 +111,7 @@ def test_a_single_gateway_elects_nobody_and_takes_the_floating_pair_on_by_itself
     files = render_files(single, single.nodes[0])
     assert "/etc/holdfast/keepalived.conf" not in files
     assert "keepalived" not in files["/etc/systemd/system/holdfast.target"]
-    assert "keepalived" not in files["/usr/local/sbin/holdfast-first-boot"]
+    assert "keepalived" not in files["/etc/holdfast/packages.json"]
     pair = [str(address) for address in single.floating.addresses]
     assert json.loads(files["/etc/holdfast/node.json"])["floating"] == pair
     assert f"bind {pair[0]}:6379" in files["/etc/holdfast/haproxy.cfg"]
@@ -282,6 +282,7 @@ EVERYWHERE = {
     "/etc/apt/apt.conf.d/zz-holdfast",
     "/etc/needrestart/conf.d/holdfast.conf",
     "/etc/holdfast/node.json",
+    "/etc/holdfast/packages.json",
     "/etc/sysctl.d/60-holdfast.conf",
     "/etc/security/limits.d/60-holdfast.conf",
     "/usr/local/lib/holdfast/aws.py",
@@ -346,7 +347,7 @@ def test_a_machine_gets_only_what_its_roles_need(
     found = cluster(content)
     rendered = render_files(found, found.node(node))
     assert {path.removeprefix("/etc/systemd/system/") for path in rendered} == EVERYWHERE | files
-    assert f"install {packages}; do" in rendered["/usr/local/sbin/holdfast-first-boot"]
+    assert json.loads(rendered["/etc/holdfast/packages.json"]) == dict.fromkeys(packages.split())
     target = rendered["/etc/systemd/system/holdfast.target"]
     wanted = {unit for line in target.splitlines() if line.startswith("Wants=") for unit in line[6:].split()}
     # The others are required by these.

@@ -104,17 +104,20 @@ def test_user_data_that_does_not_fit_names_its_node_and_size(monkeypatch: pytest
 
 
 def test_stock_images_install_packages_and_baked_ones_have_them() -> None:
-    def first_boot(images: str) -> str:
-        cluster = Cluster.of(changed(PROD, images=images))
-        return render_files(cluster, cluster.nodes[0])["/usr/local/sbin/holdfast-first-boot"]
+    def files(images: str) -> dict[str, str]:
+        return first(changed(PROD, images=images))
 
-    stock, baked = first_boot("stock"), first_boot("baked")
-    assert "install redis-server redis-sentinel redis-tools haproxy keepalived; do" in stock
-    assert stock.startswith("#!/bin/sh\n") and "until apt-get" in stock
-    assert "apt-get" not in baked
-    assert baked.endswith(
-        "/usr/local/sbin/holdfast-fetch || exit 1\nsystemctl enable --now --no-block holdfast.target\n"
-    )
+    stock, baked = files("stock"), files("baked")
+    packages = "/etc/holdfast/packages.json"
+    newest = dict.fromkeys(["redis-server", "redis-sentinel", "redis-tools", "haproxy", "keepalived"])
+    assert (json.loads(stock[packages]), json.loads(baked[packages])) == (newest, {})
+    # Nothing else differs: a machine of either image boots by the same program.
+    assert {path for path in stock if stock[path] != baked[path]} == {packages}
+
+
+def test_what_first_boot_says_is_on_the_console_too() -> None:
+    unit = first(PROD)["/etc/systemd/system/holdfast-first-boot.service"]
+    assert {"StandardOutput=journal+console", "StandardError=journal+console"} <= set(unit.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -578,8 +581,8 @@ def test_the_node_program_reckons_with_a_candidate_for_as_long_as_it_may_stand()
 def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
     from holdfast_node.commands import COMMANDS
 
-    units = " ".join(unit.read_text() for unit in (ROOT / "templates" / "systemd").iterdir())
-    assert set(re.findall(r"node\.pyz (\S+)", units)) == set(COMMANDS)
+    files = [*(ROOT / "templates" / "systemd").iterdir(), ROOT / "templates" / "first-boot.sh"]
+    assert set(re.findall(r"node\.pyz ([a-z-]+)", " ".join(it.read_text() for it in files))) == set(COMMANDS)
 
 
 CALL_THE_CLOUD = {f"holdfast-{name}.service" for name in ("first-boot", "volume", "secrets", "renew", "begin", "node")}

@@ -1,5 +1,6 @@
 """What a change means is said in the words of the cluster: nodes, leader, majority, data, endpoints, settings."""
 
+import json
 from typing import Any
 
 from holdfast.ops.review.facts import UNKNOWN, Facts
@@ -16,6 +17,7 @@ from tests.unit.review_values import (
     replaced,
     stack,
     status,
+    user_data,
     zone,
 )
 
@@ -52,6 +54,20 @@ def test_a_rollout_is_told_zone_by_zone() -> None:
         "it holds, and no other node may fail meanwhile.",
     )
     assert told["Settings"] == ("Redis `maxmemory`: 256mb → 300mb (every node).",)
+
+
+def test_packages_whose_version_changes() -> None:
+    def installing(packages: dict[str, str | None]) -> dict[str, str]:
+        return {"user_data_base64": user_data({"/etc/holdfast/packages.json": json.dumps(packages)})}
+
+    before = instance("a", **installing({"haproxy": "2.6.12-1", "redis-server": None, "redis-tools": "5:7"}))
+    after = instance("a", **installing({"haproxy": "2.6.12-2", "redis-server": "5:7", "redis-tools": "5:7"}))
+    machine = change("aws_instance.shop-a1", REPLACE, before, after, replace_paths=[["user_data_base64"]])
+    assert meaning(facts(zone("a", machine)))["Nodes"][1:] == (
+        "Package haproxy 2.6.12-1 → 2.6.12-2: shop-a1.",
+        "Package redis-server newest → 5:7: shop-a1.",
+        "Files in the user-data change: shop-a1.",
+    )
 
 
 def test_a_machine_that_is_placed_apart_is_replaced_for_that() -> None:

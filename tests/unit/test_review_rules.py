@@ -468,6 +468,22 @@ def test_another_major_version(before: str, after: str, rule: str, hit: str) -> 
     assert hits(rule, known) == [f"shop-zone-a/shop-a1: {hit}"]
 
 
+def installing(**packages: str | None) -> str:
+    return user_data({"/etc/holdfast/packages.json": json.dumps(packages)})
+
+
+def test_packages_without_a_pinned_version() -> None:
+    newest = installing(haproxy=None, keepalived=None, redis="1")
+    assert hits("packages-unpinned", facts(zone("a", replaced("a", user_data_base64=newest)))) == [
+        "shop-zone-a/shop-a1: installs the newest haproxy, keepalived; holdfast images update pins them"
+    ]
+    pinned = replaced("a", user_data_base64=installing(haproxy="2"))
+    assert hits("packages-unpinned", facts(zone("a", pinned))) == []
+    # A machine that stays installs nothing.
+    stays = instance("a", user_data_base64=newest)
+    assert hits("packages-unpinned", facts(zone("a", change("aws_instance.shop-a1", NONE, stays, stays)))) == []
+
+
 def test_another_image_with_the_same_redis() -> None:
     assert names(facts(zone("a", image("a", "debian-12", "ubuntu-24.04")))) == []
 

@@ -1,4 +1,4 @@
-"""Whether the pinned images and the instance types are to be had."""
+"""Whether the pinned images and packages, and the instance types, are to be had."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from holdfast.ops import cloud
+from holdfast.ops import cloud, mirrors
 from holdfast.ops import images as images_of
-from holdfast.ops.preflight.check import Check, right, wrong
+from holdfast.ops.preflight.check import Check, Verdict, right, wrong
 from holdfast.topology import Environment, pins
 
 
@@ -34,6 +34,26 @@ def images(environment: Environment) -> Iterator[Check]:
             yield wrong(what, f"{id} is of {image['Architecture']}, and {machine.type} takes {architecture}: {update}")
         else:
             yield right(what, f"{id} ({image['Name']}) is available, for {architecture}")
+
+
+def packages(environment: Environment) -> Iterator[Check]:
+    update = f"holdfast images update {pins.owner(environment)}"
+    for key, machine in environment.installing.items():
+        what = f"packages {key}"
+        if machine.packages is None:
+            yield wrong(what, f"none is pinned, so first boot installs the newest: {update}")
+            continue
+        pinned = machine.packages.versions
+        try:
+            offered = mirrors.offered(machine.image, machine.instance.arch, pinned)
+        except mirrors.MirrorError as error:
+            yield Check(what, Verdict.UNKNOWN, str(error))
+            continue
+        gone = [f"{name} {version}" for name, version in pinned.items() if version not in offered[name]]
+        if gone:
+            yield wrong(what, f"the mirrors have no {', '.join(gone)} any more, so no machine could boot: {update}")
+        else:
+            yield right(what, f"the mirrors have {', '.join(f'{name} {version}' for name, version in pinned.items())}")
 
 
 def types(environment: Environment) -> Iterator[Check]:

@@ -27,7 +27,7 @@ READS: dict[str, Ask] = {
 }
 """What whoever reviews can ask too."""
 
-ALL: dict[str, Ask] = {**READS, "permissions": rights.check}
+ALL: dict[str, Ask] = {**READS, "packages": machines.packages, "permissions": rights.check}
 
 
 def look(environment: Environment, asks: dict[str, Ask] = ALL) -> list[Check]:

@@ -75,6 +75,10 @@ def _reasons(node: Node) -> Iterator[str]:
         yield f"Image {_image(before)} → {_image(after)}"
     if before.apart != after.apart:
         yield f"Hardware {'apart from' if after.apart else 'perhaps shared with'} other nodes of the zone"
+    for name in sorted(before.packages.keys() & after.packages.keys()):
+        was, becomes = (side.packages[name] or "newest" for side in (before, after))
+        if was != becomes:
+            yield f"Package {name} {was} → {becomes}"
     if node.files:
         yield "Files in the user-data change"
 

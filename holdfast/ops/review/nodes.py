@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from holdfast.ops.review.facts import Action, Facts, Resource, Stack, Values, tag, text
-from holdfast.ops.review.user_data import FileChange, compare, replicas_for_writes, roles
+from holdfast.ops.review.user_data import FileChange, compare, packages, replicas_for_writes, roles
 from holdfast.topology.spec import Distribution, Role
 from holdfast.topology.versions import REDIS_VERSIONS
 
@@ -44,6 +44,8 @@ class Side:
     """How many replicas it must have, when it leads, to take writes."""
     apart: bool
     """On hardware that no other machine of its zone is on."""
+    packages: Mapping[str, str | None]
+    """That it installs at first boot → version; None: the newest."""
 
     @property
     def redis(self) -> tuple[int, int] | None:
@@ -162,6 +164,7 @@ def _side(parts: Mapping[str, Values]) -> Side:
         volume_gib=size if isinstance(size, int) else None,
         replicas_for_writes=replicas_for_writes(instance.get("user_data_base64")),
         apart=text(instance.get("placement_group")) != "",
+        packages=packages(instance.get("user_data_base64")),
     )
 
 

@@ -30,7 +30,7 @@ SETTINGS = {
 BY_NAME = frozenset({REDIS_CONF, "/etc/holdfast/sentinel.conf"})
 """One directive a line; haproxy.cfg has sections, of which a line alone says too little."""
 
-IDENTITY = "/etc/holdfast/node.json"
+IDENTITY, PACKAGES = "/etc/holdfast/node.json", "/etc/holdfast/packages.json"
 
 REST = "cloud-config"
 """What is in user-data beside the files that it writes: its first comment, and the commands of the first boot."""
@@ -105,6 +105,13 @@ def roles(encoded: Any) -> tuple[Role, ...]:
         if identity
         else tuple(Role)
     )
+
+
+def packages(encoded: Any) -> Mapping[str, str | None]:
+    """What a machine installs at first boot, and in which version (None: the newest); empty where that is not known."""
+    found = files(encoded).get(PACKAGES) if isinstance(encoded, str) else None
+    wanted: dict[str, str | None] = json.loads(found) if found else {}
+    return wanted
 
 
 def replicas_for_writes(encoded: Any) -> int:

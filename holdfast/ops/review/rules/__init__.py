@@ -29,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     cluster.quorum_raised,
     cluster.major_upgrade,
     cluster.version_unknown,
+    cluster.packages_unpinned,
     cluster.certificate_demanded,
     contact.published,
     contact.opened,

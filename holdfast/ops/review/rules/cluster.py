@@ -98,6 +98,17 @@ def version_unknown(facts: Facts) -> Iterator[Hit]:
             yield Hit(node.path, f"image {before.image_id} → {after.image_id}")
 
 
+@caution(
+    "packages-unpinned",
+    "Which versions a machine gets is then decided by the day on which it boots: nodes differ, and nobody chose it.",
+)
+def packages_unpinned(facts: Facts) -> Iterator[Hit]:
+    for node in nodes(facts):
+        newest = [name for name, version in node.after.packages.items() if version is None] if node.after else []
+        if newest and node.fate in (Fate.ADDED, Fate.REPLACED):
+            yield Hit(node.path, f"installs the newest {', '.join(newest)}; holdfast images update pins them")
+
+
 def _versions(facts: Facts) -> Iterator[tuple[Node, tuple[int, int], tuple[int, int]]]:
     for node in nodes(facts):
         if node.before and node.after and node.before.redis and node.after.redis:
