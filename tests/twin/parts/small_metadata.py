@@ -13,6 +13,9 @@ LEAVES = {
     "user-data": USER_DATA,
     "dynamic/instance-identity/document": json.dumps({"instanceId": INSTANCE_ID}).encode(),
     "meta-data/instance-id": INSTANCE_ID.encode(),
+    "meta-data/iam/security-credentials/role": json.dumps(
+        {"AccessKeyId": "any", "SecretAccessKey": "any", "Token": "any", "Expiration": "2100-01-01T00:00:00Z"}
+    ).encode(),
     "meta-data/local-hostname": b"ip-10-99-0-2",
     "meta-data/placement/availability-zone": b"eu-central-1a",
     f"meta-data/network/interfaces/macs/{MAC}/device-number": b"0",

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,7 @@ from holdfast.errors import HoldfastError
 from holdfast.rendering.files import TEMPLATES
 from holdfast.twin import cgroups, images, machines, volumes
 from holdfast.twin.run import CommandFailed, mounts, run, wait_until
-
-MEMORY = 512
-"""MiB."""
+from tests.twin.parts.machine import MEMORY, Machine, running
 
 USER_DATA = gzip.compress(
     b"""\
@@ -71,68 +68,13 @@ runcmd:
 )
 
 
-@dataclass(frozen=True)
-class Machine:
-    """One machine with its own network namespace and metadata service."""
-
-    id: str
-    netns: str
-
-    def sh(self, script: str) -> str:
-        return machines.output(self.id, ["sh", "-c", script])
-
-    def wait_until_up(self) -> None:
-        """Until systemd has started everything. Before it listens, `systemctl` says that it is offline."""
-        last = ["nothing"]
-
-        def up() -> bool:
-            try:
-                last[0] = self.sh("systemctl is-system-running || true").strip()
-            except CommandFailed as error:
-                last[0] = str(error)
-            return last[0] in ("running", "degraded")
-
-        assert wait_until(up, timeout=30, interval=0.1), f"last seen: {last[0]}"
-
-    def boot(self) -> None:
-        machines.boot(self.id, self.netns, MEMORY)
-        self.wait_until_up()
-
-
 @pytest.fixture(scope="module", params=["debian-12", "debian-13"])
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    number = {"debian-12": "12", "debian-13": "13"}[request.param]
-    instance_id, netns, router = f"i-000000000000e{number}ad", f"hf-test-{number}", f"hf-test-{number}r"
     user_data = tmp_path_factory.mktemp("metadata") / "user-data"
     user_data.write_bytes(USER_DATA)
-    _remove(instance_id, netns, router)
-    run(["ip", "netns", "add", netns])
-    run(["ip", "netns", "add", router])
-    run(["ip", "-n", netns, "link", "add", "eth0", "type", "veth", "peer", "name", "link", "netns", router])
-    for space, link, address in ((netns, "eth0", "10.99.0.2/24"), (router, "link", "10.99.0.1/24")):
-        run(["ip", "-n", space, "address", "add", address, "dev", link])
-        run(["ip", "-n", space, "link", "set", "dev", link, "up"])
-        run(["ip", "-n", space, "link", "set", "lo", "up"])
-    run(["ip", "-n", netns, "route", "add", "default", "via", "10.99.0.1"])
-    run(["ip", "-n", router, "address", "add", "169.254.169.254/32", "dev", "lo"])
-    service = [sys.executable, str(Path(__file__).with_name("small_metadata.py")), instance_id, str(user_data)]
-    metadata = subprocess.Popen(["ip", "netns", "exec", router, *service])
-    try:
-        machines.create(instance_id, images.ensure(images.of(request.param, baked=True)))
-        booted = Machine(instance_id, netns)
-        booted.boot()
+    with running(request.param.removeprefix("debian-"), images.of(request.param, baked=True), user_data) as booted:
+        booted.wait_until_up()
         yield booted
-    finally:
-        metadata.kill()
-        metadata.wait()
-        _remove(instance_id, netns, router)
-
-
-def _remove(instance_id: str, *spaces: str) -> None:
-    machines.destroy(instance_id)
-    for space in spaces:
-        if Path("/run/netns", space).exists():
-            run(["ip", "netns", "delete", space])
 
 
 @pytest.fixture
