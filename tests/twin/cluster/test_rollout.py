@@ -12,6 +12,13 @@ from holdfast.drill.cluster import Cluster
 from holdfast.drill.deploy import deploy, edited
 from holdfast.drill.writers import Writers
 from holdfast.mirror import REPOSITORY
+from holdfast.ops import mirrors
+from holdfast.rendering.files import PACKAGES
+from holdfast.topology import pinned_packages
+from holdfast.topology.load import FOLDER_VARIABLE
+from holdfast.topology.pinned_packages import Packages
+from holdfast.topology.spec import Distribution
+from holdfast.twin import images
 from tests.twin.conftest import Judge
 from tests.twin.environments import make
 
@@ -20,15 +27,28 @@ ACCEPTED_OUTAGE = 5.0
 
 
 @pytest.fixture
-def changed(tmp_path: Path) -> dict[str, str]:
+def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Versions that the mirrors of the twin's images have."""
+    archive, security = images.mirror()
+    folders = (f"{archive}/dists/trixie", f"{archive}/dists/trixie-updates", f"{security}/dists/trixie-security")
+    urls = [f"{folder}/main/binary-amd64/Packages.xz" for folder in folders]
+    monkeypatch.setattr(mirrors, "indexes", lambda image, arch: urls)
+    return mirrors.newest(Distribution.DEBIAN_13, "amd64", PACKAGES)
+
+
+@pytest.fixture
+def changed(tmp_path: Path, packages: dict[str, str]) -> dict[str, str]:
     """`local` with another eviction policy, on Debian 13 from a stock image: everything that user-data can change."""
-    return edited(
+    environ = edited(
         tmp_path,
         "local",
         ("memory: 256MB", "memory: 256MB\n  eviction: allkeys-lru"),
         ("image: debian-12", "image: debian-13"),
         ("images: baked", "images: stock"),
     )
+    pins = {"debian-13/amd64": Packages(packages, "this test")}
+    pinned_packages.write("local", pins, Path(environ[FOLDER_VARIABLE]))
+    return environ
 
 
 def test_apply_then_plan_shows_no_changes(healthy: Cluster) -> None:
@@ -39,7 +59,7 @@ def test_apply_then_plan_shows_no_changes(healthy: Cluster) -> None:
 
 @pytest.mark.rollout
 def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zone(
-    healthy: Cluster, changed: dict[str, str], writers: Writers, judge: Judge
+    healthy: Cluster, changed: dict[str, str], packages: dict[str, str], writers: Writers, judge: Judge
 ) -> None:
     before = healthy.instances()
     with healthy.client() as application:
@@ -58,10 +78,14 @@ def test_a_failed_canary_stops_the_deploy_and_a_good_one_rolls_through_every_zon
     started = time.monotonic()
     done = deploy(changed, "local")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "is not ready: first boot: " in done.stdout + done.stderr
     status = healthy.wait_healthy()
     after = healthy.instances()
     assert all(after[node] != before[node] for node in before)
     assert {node["version"].split(".")[0] for node in status["nodes"]} == {"8"}
+    for node in after:
+        installed = healthy.exec(node, "dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *packages)
+        assert dict(line.split() for line in installed.splitlines()) == packages
     writers.wait_writing(gateways=3)
     verdict = judge("every machine replaced, new major version", writers, struck=started, surviving=set(before))
     assert verdict.problems == ()
