@@ -17,6 +17,7 @@ from holdfast.topology import names
 from holdfast.topology.emulation import Key
 from holdfast.twin.api import images, instances, s3, state
 from holdfast.twin.api import quotas as granting
+from holdfast.twin.api.needs import Account
 from holdfast.twin.api.permissions import Permissions, wrongly_signed
 from holdfast.twin.api.serving import LOCK, Authorize, Call, Refusal, Request, Server, Service, refuse
 from holdfast.twin.api.viewing import look
@@ -222,7 +223,8 @@ class Api:
             return wrongly_signed(request)
         if request.bucket_owner not in (None, self.account):
             return refuse(request.call, "AccessDenied", f"The bucket is not of the account {request.bucket_owner}.")
-        return None
+        account = Account(self.account, self.region)
+        return s3.refusal(account, request, account.root)
 
     def _after(self, call: Call) -> None:
         if self._instant and call.service == "ec2":

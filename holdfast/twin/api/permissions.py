@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from moto.backends import get_backend
 
+from holdfast.twin.api import s3
 from holdfast.twin.api.needs import Account, Unknown, needs
 from holdfast.twin.api.policies import Grant, grant, grants
 from holdfast.twin.api.serving import Refusal, Request, refuse
@@ -48,6 +49,8 @@ class Permissions:
                 why = f"{need}: its permissions boundary does not allow it"
                 return refuse(request.call, None, f"role {role.name} is not authorized to perform: {why}")
             used.add(granted)
+        if (denied := s3.refusal(self._account, request, role.arn)) is not None:
+            return denied
         self._used.setdefault(role.name, set()).update(used)
         return None
 

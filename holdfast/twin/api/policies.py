@@ -49,6 +49,41 @@ def grant(policies: Iterable[Policy], need: Need) -> Grant | None:
     return found
 
 
+def denied_by(policy: Policy, need: Need) -> str | None:
+    """The Sid of the statement of a bucket's policy that denies `need` to its caller, whose ARN is in the context.
+
+    None where none does. One without a Sid is called `Deny`.
+
+    Raises:
+        HoldfastError: a statement has a condition that is not known here.
+    """
+    for statement in _statements([policy]):
+        if (
+            statement["Effect"] == "Deny"
+            and _is_about(statement["Principal"], need.context.get(CALLER, ""))
+            and _takes_action(statement, need.action)
+            and _first_like(statement["Resource"], need.resource)
+            and _holds(statement.get("Condition", {}), need.context)
+        ):
+            return str(statement.get("Sid", "Deny"))
+    return None
+
+
+CALLER = "aws:PrincipalArn"
+
+
+def _is_about(principal: Any, caller: str) -> bool:
+    """`*`, or ARNs of accounts' users and roles. Those of services never call here."""
+    named = principal if isinstance(principal, str) else principal.get("AWS", [])
+    return any(one in ("*", caller) for one in _list(named))
+
+
+def _takes_action(statement: Mapping[str, Any], action: str) -> bool:
+    if "NotAction" in statement:
+        return _first_like(statement["NotAction"], action) is None
+    return _first_like(statement["Action"], action) is not None
+
+
 def grants(policies: Iterable[Policy]) -> set[Grant]:
     """All that policies allow, word by word."""
     return {

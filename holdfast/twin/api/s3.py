@@ -1,34 +1,53 @@
-"""S3 as the twin needs it: a bucket that wants TLS is still reached, as the twin's wire is no one else's."""
+"""S3 as the twin needs it: buckets are their account's, and what a bucket's policy denies is refused."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
+from moto.iam.access_control import PermissionResult
 from moto.s3.exceptions import AccessDeniedByLock, BucketAlreadyExists, S3ClientError
 from moto.s3.models import FakeBucket, FakeDeleteMarker, S3Backend, s3_backends
 
+from holdfast.twin.api.needs import Account, Unknown, needs
 from holdfast.twin.api.patching import Method, around
+from holdfast.twin.api.policies import CALLER, denied_by
+from holdfast.twin.api.serving import Refusal, Request, refuse
 
 
 @around(FakeBucket, "get_permission")
 def _permission(original: Method, self: Any, action: str, resource: str) -> Any:
-    """moto ignores conditions, so that a policy which denies everything without TLS denies everything."""
-    whole = self.policy
-    if whole is None:
-        return original(self, action, resource)
-    document = json.loads(whole)
-    document["Statement"] = [statement for statement in document["Statement"] if not _about_tls(statement)]
-    try:
-        self.policy = json.dumps(document).encode() if document["Statement"] else None
-        return original(self, action, resource)
-    finally:
-        self.policy = whole
+    """Decided before moto is asked, which knows neither conditions nor who calls: see `refusal`."""
+    return PermissionResult.NEUTRAL
 
 
-def _about_tls(statement: dict[str, Any]) -> bool:
-    wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    return statement["Effect"] == "Deny" and str(wanted).lower() == "false"
+OF_POLICY = re.compile("s3:(Get|Put|Delete)BucketPolicy")
+"""What no policy of a bucket takes from the root of its account, which otherwise could lock itself out."""
+
+
+def refusal(account: Account, request: Request, caller: str) -> Refusal | None:
+    """Why the policy of the bucket does not allow a call; None where it does, or where there is no policy.
+
+    `caller`: the ARN of a role, or of the account's root. The twin's wire is taken for one with TLS.
+    """
+    if request.call.service != "s3":
+        return None
+    name = unquote(request.call.action.partition(" ")[2]).strip("/").partition("/")[0]
+    bucket = account.everywhere("s3").buckets.get(name)
+    if bucket is None or bucket.policy is None:
+        return None
+    policy = json.loads(bucket.policy)
+    for need in needs(account, request):
+        if isinstance(need, Unknown) or (caller == account.root and OF_POLICY.fullmatch(need.action)):
+            continue
+        context = {**need.context, CALLER: caller, "aws:SecureTransport": "true"}
+        if sid := denied_by(policy, replace(need, context=context)):
+            why = f"{caller} is not authorized to perform: {need}: the bucket's policy denies it ({sid})"
+            return refuse(request.call, None, why)
+    return None
 
 
 @around(S3Backend, "get_bucket")

@@ -109,6 +109,34 @@ def test_what_may_be_written_once_is_not_overwritten(machine: Machine, bucket: A
     assert refused(s3.put_object, **record, IfNoneMatch="*") == "PreconditionFailed"
 
 
+def test_what_a_buckets_policy_denies_no_role_may(machine: Machine, bucket: Any) -> None:
+    """Whatever its own policies allow; another role is not meant."""
+    machine.may(("All", "s3:*", [OBJECTS, f"{OBJECTS}/*"]))
+    role = f"arn:aws:iam::{ACCOUNT}:role/local-*"
+    statement = {
+        "Sid": "MachinesOnlyAdd",
+        "Effect": "Deny",
+        "Principal": "*",
+        "NotAction": ["s3:PutObject", "s3:ListBucket"],
+        "Resource": [OBJECTS, f"{OBJECTS}/*"],
+        "Condition": {"ArnLike": {"aws:PrincipalArn": role}},
+    }
+    bucket.put_bucket_policy(Bucket="holdfast-local", Policy=json.dumps({"Statement": [statement]}))
+    s3, one = machine.client("s3"), {"Bucket": "holdfast-local", "Key": "members.json"}
+    assert refused(s3.delete_object, **one) == "AccessDenied"
+    assert refused(s3.delete_objects, Bucket="holdfast-local", Delete={"Objects": [{"Key": "members.json"}]}) == (
+        "AccessDenied"
+    )
+    assert message(s3.get_object, **one) == (
+        f"arn:aws:iam::{ACCOUNT}:role/local-node is not authorized to perform: s3:GetObject on "
+        f"{OBJECTS}/members.json: the bucket's policy denies it (MachinesOnlyAdd)"
+    )
+    s3.put_object(**one, Body=b"[]")
+    assert s3.list_objects_v2(Bucket="holdfast-local")["KeyCount"] == 1
+    assert bucket.get_object(**one)["Body"].read() == b"[]"
+    bucket.delete_object(**one)
+
+
 def test_only_who_may_list_hears_that_there_is_none(machine: Machine, bucket: Any) -> None:
     s3 = machine.client("s3")
     machine.may(("Read", "s3:GetObject", f"{OBJECTS}/*"))

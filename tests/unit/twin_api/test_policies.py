@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.twin.api.policies import Grant, Need, grant, grants
+from holdfast.twin.api.policies import Grant, Need, denied_by, grant, grants
 
 BUCKET = "arn:aws:s3:::holdfast-local"
 
@@ -78,3 +78,20 @@ def test_all_that_policies_allow() -> None:
         Grant("A", "s3:*", "x"),
         Grant("A", "s3:*", "y"),
     }
+
+
+@pytest.mark.parametrize(
+    ("principal", "denied"),
+    [
+        ("*", True),
+        ({"AWS": "*"}, True),
+        ({"AWS": ["arn:aws:iam::1:role/a", "arn:aws:iam::1:role/b"]}, True),
+        ({"AWS": "arn:aws:iam::1:role/b"}, False),
+        ({"Service": "logging.s3.amazonaws.com"}, False),
+    ],
+)
+def test_a_buckets_policy_denies_whom_it_names(principal: Any, denied: bool) -> None:
+    statement = {"Effect": "Deny", "Principal": principal, "Action": "s3:Delete*", "Resource": f"{BUCKET}/*"}
+    need = Need("s3:DeleteObject", f"{BUCKET}/a", {"aws:PrincipalArn": "arn:aws:iam::1:role/a"})
+    assert denied_by(policy(statement), need) == ("Deny" if denied else None)
+    assert denied_by(policy(statement | {"Effect": "Allow"}), need) is None

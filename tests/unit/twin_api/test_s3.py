@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from moto.backends import get_backend
 
@@ -27,7 +28,7 @@ def test_a_bucket_that_wants_tls_is_reached(api: Api) -> None:
     assert json.loads(s3.get_bucket_policy(Bucket="kept")["Policy"]) == policy
     del statement["Condition"]
     s3.put_bucket_policy(Bucket="kept", Policy=json.dumps(policy))
-    assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"2") == "403"
+    assert refused(s3.put_object, Bucket="kept", Key="one", Body=b"2") == "AccessDenied"
 
 
 def test_a_bucket_is_not_anothers(api: Api) -> None:
@@ -73,3 +74,30 @@ def test_a_bucket_of_another_account_is_closed_and_its_name_taken(api: Api) -> N
     assert not stranger.keys
     s3.create_bucket(Bucket="ours", **here)
     assert refused(s3.create_bucket, Bucket="ours", **here) == "BucketAlreadyOwnedByYou"
+
+
+def demand(policy_for: str, action: Any, resource: Any, **more: Any) -> dict[str, Any]:
+    return {"Sid": policy_for, "Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource, **more}
+
+
+def test_a_policy_may_demand_that_nothing_is_overwritten(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    absent = {"Condition": {"Null": {"s3:if-none-match": "true"}}}
+    statement = demand("AddOnly", "s3:PutObject", "arn:aws:s3:::kept/base/*", **absent)
+    s3.put_bucket_policy(Bucket="kept", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert refused(s3.put_object, Bucket="kept", Key="base/1", Body=b"1") == "AccessDenied"
+    s3.put_object(Bucket="kept", Key="base/1", Body=b"1", IfNoneMatch="*")
+    assert refused(s3.put_object, Bucket="kept", Key="base/1", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
+    s3.put_object(Bucket="kept", Key="other", Body=b"1")
+    assert api.get_object("kept", "base/1") == b"1"
+
+
+def test_nobody_but_the_accounts_root_changes_a_policy_that_denies_it(api: Api) -> None:
+    s3 = client(api, "s3")
+    s3.create_bucket(Bucket="kept", CreateBucketConfiguration={"LocationConstraint": REGION})
+    everything = demand("Nothing", "s3:*", ["arn:aws:s3:::kept", "arn:aws:s3:::kept/*"])
+    s3.put_bucket_policy(Bucket="kept", Policy=json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
+    assert refused(s3.list_objects_v2, Bucket="kept") == "AccessDenied"
+    s3.delete_bucket_policy(Bucket="kept")
+    assert s3.list_objects_v2(Bucket="kept")["KeyCount"] == 0

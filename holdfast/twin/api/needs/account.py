@@ -26,6 +26,11 @@ class Account:
     def arn(self, service: str, what: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.id}:{what}"
 
+    @property
+    def root(self) -> str:
+        """The ARN of who has the whole account: the twin's own key."""
+        return f"arn:aws:iam::{self.id}:root"
+
     def here(self, service: str) -> Any:
         """moto's backend of a service that each region has."""
         return get_backend(service)[self.id][self.region]  # type: ignore[call-overload]
