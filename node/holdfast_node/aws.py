@@ -53,19 +53,27 @@ class Credentials:
 class Api:
     """The API of one region; `endpoint` is an emulation's URL, None for AWS itself."""
 
-    def __init__(self, region: str, endpoint: str | None) -> None:
-        self._region, self._endpoint = region, endpoint
+    def __init__(self, region: str, endpoint: str | None, timeout: float = TIMEOUT) -> None:
+        """`timeout`: seconds for a connection, for all of a body to be sent, and for an answer."""
+        self._region, self._endpoint, self._timeout = region, endpoint, timeout
         self._credentials = Credentials("", "", expires=0.0)
         self.headers: Mapping[str, str] = {}
         """Of the last answer."""
 
     def s3(
-        self, method: str, bucket: str, key: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Get or put an object. Raises as `call`."""
+        """Get or put an object; with an empty key and a `query`, list a bucket. Raises as `call`."""
         base = f"{self._endpoint}/{bucket}" if self._endpoint else f"https://{bucket}.s3.{self._region}.amazonaws.com"
         typed = {"content-type": "application/octet-stream", **(headers or {})}
-        return self.call("s3", method, f"{base}/{quote(key)}", body, typed)
+        asked = f"?{urlencode(query, quote_via=quote, safe='')}" if query else ""
+        return self.call("s3", method, f"{base}/{quote(key)}{asked}", body, typed)
 
     def json(self, service: str, target: str, **parameters: object) -> dict[str, object]:
         """A call of a service that speaks JSON, such as `secretsmanager.GetSecretValue`. Raises as `call`."""
@@ -78,10 +86,7 @@ class Api:
         """A call of EC2; the answer without its namespace. Raises as `call`."""
         body = urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-        root = ElementTree.fromstring(self.call("ec2", "POST", self._url("ec2"), body, headers))
-        for element in root.iter():
-            element.tag = element.tag.rpartition("}")[2]
-        return root
+        return plain(self.call("ec2", "POST", self._url("ec2"), body, headers))
 
     def call(self, service: str, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         """One request, tried again while the API is away or too busy.
@@ -109,7 +114,7 @@ class Api:
         signed = sign(method, url, headers, body, service, self._region, self._credentials, now)
         request = urllib.request.Request(url, data=body or None, headers=signed, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
                 content: bytes = answer.read(LARGEST + 1)
                 if len(content) > LARGEST:
                     raise Refused(answer.status, "TooLarge", f"accepted: {LARGEST:,} bytes at most")
@@ -125,6 +130,14 @@ class Api:
         return f"{self._endpoint or f'https://{service}.{self._region}.amazonaws.com'}/"
 
 
+def plain(content: bytes) -> ElementTree.Element:
+    """XML without its namespace."""
+    root = ElementTree.fromstring(content)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
 def sign(
     method: str,
     url: str,
@@ -135,7 +148,7 @@ def sign(
     credentials: Credentials,
     now: datetime,
 ) -> dict[str, str]:
-    """The headers of a request with its signature. The URL's path is encoded already, and it has no query."""
+    """The headers of a request with its signature. The URL's path and query are encoded already."""
     split, payload = urlsplit(url), hashlib.sha256(body).hexdigest()
     full = {name.lower(): value for name, value in headers.items()}
     full |= {"host": split.netloc, "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}", "x-amz-content-sha256": payload}
@@ -143,7 +156,9 @@ def sign(
         full["x-amz-security-token"] = credentials.token
     names = ";".join(sorted(full))
     lines = "".join(f"{name}:{full[name].strip()}\n" for name in sorted(full))
-    request = f"{method}\n{split.path or '/'}\n\n{lines}\n{names}\n{payload}"
+    # In the order of the encoded names; one without a value has an equals sign all the same.
+    query = "&".join(sorted(one if "=" in one else f"{one}=" for one in split.query.split("&") if one))
+    request = f"{method}\n{split.path or '/'}\n{query}\n{lines}\n{names}\n{payload}"
     scope = f"{now:%Y%m%d}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{full['x-amz-date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret}".encode()

@@ -32,6 +32,14 @@ class Clock(datetime):
         ("GET", "https://b.s3.eu-central-1.amazonaws.com/node/0f.pyz", {}, b"", "s3"),
         ("PUT", "http://198.51.100.1:5599/b/reports/local-a1.json", {"if-none-match": "*"}, b"{}", "s3"),
         ("PUT", "https://b.s3.eu-central-1.amazonaws.com/a%20name/%C3%A9", {}, b"x", "s3"),
+        (
+            "GET",
+            "https://b.s3.eu-central-1.amazonaws.com/?start-after=a%2Fb%20c&list-type=2&prefix=a%2F",
+            {},
+            b"",
+            "s3",
+        ),
+        ("GET", "http://198.51.100.1:5599/b?versions", {}, b"", "s3"),
         ("POST", "https://ec2.eu-central-1.amazonaws.com/", {"content-type": "text/plain"}, b"Action=It", "ec2"),
     ],
 )
@@ -159,3 +167,11 @@ def test_credentials_that_are_not_there_yet_are_asked_for_again(monkeypatch: pyt
     monkeypatch.setattr(aws, "BACKOFF", 0)
     with pytest.raises(OSError, match="yet"):
         Api("eu-central-1", "http://127.0.0.1:9").ec2("DescribeVolumes")
+
+
+def test_an_objects_address_has_its_query_encoded_as_it_is_signed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = list[str]()
+    monkeypatch.setattr(api, "call", lambda service, method, url, body, headers: called.append(url))
+    api.s3("GET", "b", "", query={"prefix": "base/a b/", "list-type": "2"})
+    api.s3("PUT", "b", "base/a b/1", b"1")
+    assert [url.partition("/b/")[2] for url in called] == ["?prefix=base%2Fa%20b%2F&list-type=2", "base/a%20b/1"]
