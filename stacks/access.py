@@ -28,6 +28,8 @@ class Scope:
     key: str
     """The ARN of the environment's key."""
     account: str
+    backups_key: str | None = None
+    """The ARN of the key of the backups; None where there are none."""
 
     @property
     def region(self) -> str:
@@ -39,6 +41,10 @@ class Scope:
 
     def objects(self, *keys: str) -> list[str]:
         return [f"{self.bucket}/{key}" for key in keys]
+
+    @property
+    def backups(self) -> str:
+        return f"arn:aws:s3:::{names.backups_bucket(self.cluster.environment)}"
 
     def secret(self, name: str) -> str:
         """Secrets Manager ends each ARN with a hyphen and six characters of its own."""
@@ -64,7 +70,7 @@ class Scope:
 class Access:
     """A node's role, with what it takes to give it to a machine."""
 
-    def __init__(self, stack: Stack, node: Node, key: str, account: str) -> None:
+    def __init__(self, stack: Stack, node: Node, key: str, account: str, backups_key: str | None) -> None:
         name = names.node_role(stack.environment, node)
         tags = {"Name": name, "Node": node.name}
         role = IamRole(
@@ -76,7 +82,7 @@ class Access:
             permissions_boundary=stack.environment.cloud.permissions_boundary,
             tags=tags,
         )
-        policy = node_policy(Scope(stack.cluster, node, key, account))
+        policy = node_policy(Scope(stack.cluster, node, key, account, backups_key))
         self.policy = IamRolePolicy(stack, f"{node.name}-policy", name=name, role=role.id, policy=json.dumps(policy))
         """A machine that boots waits for it."""
         self.profile = IamInstanceProfile(stack, f"{node.name}-profile", name=name, role=role.name, tags=tags)
@@ -91,6 +97,17 @@ def allow_service(service: str) -> dict[str, Any]:
     return policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
 
 
+def whole_account(account: str) -> Statement:
+    """Of a key's policy: the account's own policies decide who uses it."""
+    return {
+        "Sid": "Account",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+
+
 def length(document: dict[str, Any]) -> int:
     """Of a policy, as IAM counts."""
     return len(json.dumps(document, separators=(",", ":")))
@@ -100,7 +117,8 @@ def check_policies(cluster: Cluster) -> list[Problem]:
     """A problem where IAM would refuse the policy of a node: it names the secret of every user that the node knows."""
     account, environment = "0" * 12, cluster.environment
     key = f"arn:aws:kms:{environment.region}:{account}:key/{'0' * 36}"
-    sizes = {node.name: length(node_policy(Scope(cluster, node, key, account))) for node in cluster.nodes}
+    backups_key = key if environment.backup is not None else None
+    sizes = {node.name: length(node_policy(Scope(cluster, node, key, account, backups_key))) for node in cluster.nodes}
     longest = max(sizes, key=lambda name: sizes[name])
     if sizes[longest] <= LIMIT - SPARE:
         return []
@@ -114,6 +132,8 @@ def node_policy(scope: Scope) -> dict[str, Any]:
     statements = list(_every_machine(scope))
     if roles & {Role.DATA, Role.SENTINEL}:
         statements += _attach_volume(scope)
+    if Role.DATA in roles and scope.backups_key is not None:
+        statements += _add_backups(scope, scope.backups_key)
     if Role.GATEWAY in roles and scope.cluster.floating:
         statements += _move_floating_pair(scope)
     return policy(*statements)
@@ -133,6 +153,7 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     # Where a Sentinel was told of a forged leader, it begins anew with the last one that wrote who has everything.
     read += [names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
+    read += [names.BACKUP_ORDER_KEY] if data and scope.backups_key is not None else []
     write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
     said = users.said_by(environment, node.roles)
     checked = [user for user in users.known_to(environment, node.roles) if user not in said]
@@ -153,6 +174,17 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     yield _allow("TellMissingFromForbidden", "s3:ListBucket", scope.bucket, scope.ours)
     through = scope.through("s3", "secretsmanager")
     yield _allow("KeyThroughThose", ["kms:Decrypt", "kms:GenerateDataKey"], scope.key, through)
+
+
+def _add_backups(scope: Scope, key: str) -> Iterator[Statement]:
+    """It sees the names of all backups, adds its own, and reads, changes or deletes none: see stacks/backups.py."""
+    once = {"Null": {"s3:if-none-match": "false"}, **scope.ours}
+    # The name of a base ends in its node's.
+    own = f"{scope.backups}/{names.BASE_PREFIX}*-{scope.node.name}/*"
+    yield _allow("AddBackups", "s3:PutObject", own, once)
+    seen = {"StringLike": {"s3:prefix": f"{names.BASE_PREFIX}*"}, **scope.ours}
+    yield _allow("SeeBackups", "s3:ListBucket", scope.backups, seen)
+    yield _allow("EncryptBackups", "kms:GenerateDataKey", key, scope.through("s3"))
 
 
 def _attach_volume(scope: Scope) -> Iterator[Statement]:

@@ -1,4 +1,4 @@
-"""The chain of an environment's stacks: network and identity, one zone after the other, watch; names beside them."""
+"""The chain of an environment's stacks: network, identity, backups, one zone after the other, watch; names beside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import pairwise
 from cdktf import App
 
 from holdfast.topology import Cluster
+from stacks.backups import BackupsStack
 from stacks.base import Stack
 from stacks.identity import IdentityStack
 from stacks.names import NamesStack
@@ -20,10 +21,11 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     """Every stack of the environment. Network and identity are applied side by side, then the zones one at a time."""
     network = NetworkStack(app, cluster)
     identity = IdentityStack(app, cluster)
+    backups = None if cluster.environment.backup is None else BackupsStack(app, cluster, cluster.environment.backup)
     zones: list[ZoneStack] = []
     for zone in cluster.zones:
         first = zones[0] if zones else None
-        zones.append(ZoneStack(app, cluster, zone, network=network, identity=identity, first=first))
+        zones.append(ZoneStack(app, cluster, zone, network=network, identity=identity, backups=backups, first=first))
     instances = {node: instance for zone in zones for node, instance in zone.instances.items()}
     interfaces = {node: interface for zone in zones for node, interface in zone.interfaces.items()}
     public = {node: addresses for zone in zones for node, addresses in zone.public_addresses.items()}
@@ -38,9 +40,12 @@ def add_environment(app: App, cluster: Cluster) -> list[Stack]:
     )
     zones[0].add_dependency(network)
     zones[0].add_dependency(identity)
+    if backups is not None:
+        zones[0].add_dependency(backups)
     for before, after in pairwise([*zones, watch]):
         after.add_dependency(before)
-    stacks = [network, identity, *zones, watch, *_names(app, cluster, network)]
+    saved = [backups] if backups is not None else []
+    stacks = [network, identity, *saved, *zones, watch, *_names(app, cluster, network)]
     if cluster.environment.protected:
         for stack in stacks:
             refuse_destroy(stack, cluster.environment.name)

@@ -25,21 +25,13 @@ from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
-from stacks.bindings.aws.s3_bucket_ownership_controls import S3BucketOwnershipControls, S3BucketOwnershipControlsRule
-from stacks.bindings.aws.s3_bucket_policy import S3BucketPolicy
-from stacks.bindings.aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from stacks.bindings.aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-)
-from stacks.bindings.aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
 from stacks.bindings.aws.s3_object import (
     S3Object,
     S3ObjectOverrideProvider,
     S3ObjectOverrideProviderDefaultTags,
 )
 from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
+from stacks.buckets import Bucket
 
 OLD_VERSIONS_DAYS = 30
 OLD_REPORTS_DAYS = 1
@@ -74,48 +66,10 @@ class IdentityStack(Stack):
 
     def _add_bucket(self) -> None:
         environment = self.environment
-        bucket = S3Bucket(
-            self,
-            "bucket",
-            bucket=names.bucket(environment),
-            force_destroy=not environment.protected,
-            tags={"Name": names.bucket(environment)},
-        )
-        closed = S3BucketPublicAccessBlock(
-            self,
-            "bucket-closed",
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-        )
-        S3BucketOwnershipControls(
-            self,
-            "bucket-owner",
-            bucket=bucket.id,
-            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
-        )
-        self._encryption = S3BucketServerSideEncryptionConfigurationA(
-            self,
-            "bucket-encryption",
-            bucket=bucket.id,
-            rule=[
-                S3BucketServerSideEncryptionConfigurationRuleA(
-                    bucket_key_enabled=True,
-                    apply_server_side_encryption_by_default=(
-                        S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-                            sse_algorithm="aws:kms", kms_master_key_id=self.key.arn
-                        )
-                    ),
-                )
-            ],
-        )
-        S3BucketPolicy(
-            self, "bucket-policy", bucket=bucket.id, policy=json.dumps(_tls_only(bucket.arn)), depends_on=[closed]
-        )
+        made = Bucket(self, names.bucket(environment), self.key)
+        bucket, self._encryption = made.bucket, made.encryption
         if environment.protected:
-            self._keep_old_versions(bucket)
+            self._keep_old_versions(made)
         program = rendering.program()
         self._add_object(
             bucket,
@@ -158,18 +112,13 @@ class IdentityStack(Stack):
             depends_on=[self._encryption],
         )
 
-    def _keep_old_versions(self, bucket: S3Bucket) -> None:
+    def _keep_old_versions(self, made: Bucket) -> None:
         """A way back from a mistake. Not where all may be destroyed: the provider needs a minute for it."""
-        versioning = S3BucketVersioningA(
-            self,
-            "bucket-versions",
-            bucket=bucket.id,
-            versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
-        )
+        versioning = made.keep_versions()
         S3BucketLifecycleConfiguration(
             self,
             "bucket-lifecycle",
-            bucket=bucket.id,
+            bucket=made.bucket.id,
             rule=[
                 S3BucketLifecycleConfigurationRule(
                     id="old-versions",
@@ -267,29 +216,10 @@ def _stored(content: bytes, sha256: str) -> Path:
     return file
 
 
-def _tls_only(bucket: str) -> dict[str, Any]:
-    return access.policy(
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [bucket, f"{bucket}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    )
-
-
 def _key_policy(account: str, region: str) -> dict[str, Any]:
     """The account's own policies decide who uses the key; the two services that use it by themselves are named."""
     return access.policy(
-        {
-            "Sid": "Account",
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
-            "Action": "kms:*",
-            "Resource": "*",
-        },
+        access.whole_account(account),
         {
             "Sid": "Alarms",
             "Effect": "Allow",

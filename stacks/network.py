@@ -209,8 +209,10 @@ class NetworkStack(Stack):
         """What the network's way to S3 is for. A distribution may have its package mirrors in S3: None with these."""
         if self.environment.images is Images.STOCK:
             return None
-        bucket = f"arn:aws:s3:::{names.bucket(self.environment)}"
-        return self._allow("s3:*", [bucket, f"{bucket}/*"], {"aws:ResourceAccount": self._account})
+        ours = [names.bucket(self.environment)]
+        ours += [names.backups_bucket(self.environment)] if self.environment.backup is not None else []
+        buckets = [f"arn:aws:s3:::{name}{end}" for name in ours for end in ("", "/*")]
+        return self._allow("s3:*", buckets, {"aws:ResourceAccount": self._account})
 
     def _by_our_account(self, service: str) -> str:
         """With keys of another account, a node that was taken over could send it what it has."""

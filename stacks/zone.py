@@ -9,6 +9,7 @@ from cdktf import App, ITerraformDependable, TerraformResourceLifecycle
 from holdfast import rendering
 from holdfast.topology import Cluster, Node, Role, Volume, Zone, names, pins
 from stacks.access import Access
+from stacks.backups import BackupsStack
 from stacks.base import Stack, run_holdfast
 from stacks.bindings.aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -43,11 +44,13 @@ class ZoneStack(Stack):
         *,
         network: NetworkStack,
         identity: IdentityStack,
+        backups: BackupsStack | None,
         first: ZoneStack | None,
     ) -> None:
         """`first`: the first zone's stack, which has the first gateway; None in that stack itself."""
         super().__init__(app, names.zone_stack(cluster.environment, zone), cluster)
         self._key = identity.key.arn
+        self._backups_key = backups.key.arn if backups else None
         self._account = DataAwsCallerIdentity(self, "account").account_id
         self._subnet = network.node_subnets[zone.letter]
         self._network = network
@@ -137,7 +140,7 @@ class ZoneStack(Stack):
         """`certified`: what must be done before it boots."""
         # Before the machine, which attaches it while Terraform would still wait to see it unattached.
         volumes = [self._add_volume(node, node.volume)] if node.volume is not None else []
-        access = Access(self, node, self._key, self._account)
+        access = Access(self, node, self._key, self._account, self._backups_key)
         return Instance(
             self,
             node.name,

@@ -104,6 +104,14 @@ class Software(Part):
     packages: Annotated[Mapping[Word, Word], Field(max_length=100)]
 
 
+class Backup(Part):
+    turn: bool
+    says: Text
+    done: bool | None = None
+    id: Word | None = None
+    order: Word | None = None
+
+
 class Body(Part):
     node: Word
     program: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
@@ -120,3 +128,4 @@ class Body(Part):
     secrets: Annotated[Mapping[Word, Annotated[list[Word], Field(max_length=10)]], Field(max_length=200)] = {}
     certificate: Certificate | None = None
     software: Software | None = None
+    backup: Backup | None = None

@@ -85,6 +85,19 @@ class Software:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """What a node's backup process last did, or does. `turn`: whether the next backup is this node's to take."""
+
+    turn: bool
+    says: str
+    done: bool | None
+    """None while it is at work."""
+    id: str | None
+    order: str | None
+    """The order that it obeyed; None where it was the schedule's turn."""
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -128,6 +141,8 @@ class Report:
     """SHA-256 of the node program."""
     software: Software | None = None
     """None where the node program is of before."""
+    backup: Backup | None = None
+    """None where there are no backups, or the node has no data."""
 
     @property
     def fresh(self) -> bool:
@@ -197,6 +212,7 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         certificate=Certificate(**dict(body.certificate)) if body.certificate else None,
         program=body.program,
         software=Software(**dict(body.software)) if body.software else None,
+        backup=Backup(**dict(body.backup)) if body.backup else None,
     )
 
 

@@ -15,6 +15,7 @@ from holdfast.rendering.threads import Threads
 from holdfast.topology import (
     Cluster,
     Durability,
+    Environment,
     Images,
     Node,
     Persistence,
@@ -54,6 +55,8 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
     "systemd/holdfast-kernel.service": frozenset({Role.DATA}),
     "systemd/holdfast-begin.service": frozenset({Role.DATA, Role.SENTINEL}),
     "systemd/holdfast-redis.service": frozenset({Role.DATA}),
+    "systemd/holdfast-backup.path": frozenset({Role.DATA}),
+    "systemd/holdfast-backup.service": frozenset({Role.DATA}),
     "systemd/holdfast-handover.service": frozenset({Role.DATA}),
     "systemd/holdfast-sentinel.service": frozenset({Role.SENTINEL}),
     "systemd/holdfast-volume.service": frozenset({Role.DATA, Role.SENTINEL}),
@@ -66,6 +69,13 @@ NEEDED_BY: dict[str, frozenset[Role]] = {
 CONFIGURATIONS = ("redis.conf", "users.acl", "sentinel.conf", "sentinel-users.acl", "haproxy.cfg", "keepalived.conf")
 ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", "keepalived"})
 """Templates and package without use where there is no other gateway to elect."""
+
+BACKUPS = frozenset({"systemd/holdfast-backup.path", "systemd/holdfast-backup.service"})
+"""Templates without use where there are no backups."""
+
+MINIMUM_CHECK = 256
+"""MiB for the backup process: a part of an upload, and the largest value, which is checked in memory. A quarter of the
+memory where that is more: what the fork took is free again by then."""
 
 templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -108,6 +118,8 @@ def _units() -> list[Path]:
 def _is_for(cluster: Cluster, node: Node, template: str) -> bool:
     if template in ELECTION and not cluster.elects:
         return False
+    if template in BACKUPS and cluster.environment.backup is None:
+        return False
     return bool(node.roles & NEEDED_BY.get(template, node.roles))
 
 
@@ -130,6 +142,7 @@ def _values(cluster: Cluster, node: Node) -> dict[str, Any]:
         "sessions": sessions,
         "maxclients": sessions.SESSIONS * len(gateways) + sessions.OTHERS,
         "redis_memory_max_mib": node.machine.instance.memory - SYSTEM_MEMORY,
+        "backup_memory_max_mib": max(MINIMUM_CHECK, settings.memory // 4),
         "threads": Threads.of(cluster.environment, node),
         "settings": list(redis_settings.lines(settings.settings, settings.memory, REDIS_VERSIONS[node.machine.image])),
         "backlog_mib": max(MINIMUM_BACKLOG, settings.memory // 10),
@@ -228,7 +241,16 @@ def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:
         "crowded": sessions.CROWDED,
         "since_6_2": features.since_6_2,
         "since_7_0": features.since_7_0,
+        "backup": _backup(environment) if Role.DATA in node.roles else None,
     }
+
+
+def _backup(environment: Environment) -> dict[str, Any] | None:
+    """See node/holdfast_node/base.py."""
+    if (backup := environment.backup) is None:
+        return None
+    bucket, tiers = names.backups_bucket(environment), list(backup.keep.days)
+    return {"bucket": bucket, "every": backup.interval, "at": backup.anchor, "tiers": tiers}
 
 
 def _slots(cluster: Cluster, role: Role) -> dict[str, str]:

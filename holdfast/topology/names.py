@@ -109,6 +109,11 @@ def node_role(environment: Environment, node: Node) -> str:
     return f"{PROJECT}-{environment.name}.{node.name.removeprefix(environment.name + '-')}"
 
 
+def node_roles(environment: Environment) -> str:
+    """A pattern for the roles of all nodes."""
+    return f"{PROJECT}-{environment.name}.*"
+
+
 def node_alarm(environment: Environment, node: Node) -> str:
     # `-status` it was in the watch stack, which would delete another stack's alarm of that name as its own.
     return f"{node_role(environment, node)}-machine"
@@ -150,6 +155,14 @@ def state_bucket(environment: Environment) -> str:
     return bucket(environment) + STATE_BUCKET_END
 
 
+BACKUPS_BUCKET_END = "-saved"
+
+
+def backups_bucket(environment: Environment) -> str:
+    """The bucket of the environment's backups: it stays when the environment goes."""
+    return bucket(environment) + BACKUPS_BUCKET_END
+
+
 def secret(environment: Environment, user: str) -> str:
     """Name in Secrets Manager of the credentials of a Redis user."""
     return f"{PROJECT}/{environment.name}/{user}"
@@ -187,6 +200,9 @@ AUTHORITY_KEY = "tls/ca.pem"
 HOLDERS_KEY = "holders.json"
 REPORTS_PREFIX = "reports/"
 FAILOVER_ORDER_KEY, RENEWAL_ORDER_KEY = "orders/failover.json", "orders/secrets.json"
+BACKUP_ORDER_KEY = "orders/backup.json"
+BASE_PREFIX = "base/"
+"""Of all backups, in their own bucket: see node/holdfast_node/base.py."""
 
 
 def report_key(node_name: str) -> str:
@@ -207,6 +223,10 @@ def identity_stack(environment: Environment) -> str:
     return f"{environment.name}-identity"
 
 
+def backups_stack(environment: Environment) -> str:
+    return f"{environment.name}-backups"
+
+
 def zone_stack(environment: Environment, zone: Zone) -> str:
     return f"{environment.name}-zone-{zone.letter}"
 
@@ -224,6 +244,7 @@ def stacks(environment: Environment, zones: Iterable[Zone]) -> list[str]:
     return [
         network_stack(environment),
         identity_stack(environment),
+        *([backups_stack(environment)] if environment.backup is not None else []),
         *(zone_stack(environment, zone) for zone in zones),
         watch_stack(environment),
         *([names_stack(environment)] if environment.domain is not None else []),

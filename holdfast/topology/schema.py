@@ -22,4 +22,9 @@ def json_schema() -> str:
         "anyOf": [{"enum": [*TlsMode, False]}, {"$ref": "#/$defs/TlsSpec"}],
         "description": "What is encrypted. Default: `required`; `off` in the layout `single`.",
     }
+    # YAML takes a bare `off` for false.
+    schema["properties"]["backup"] = {
+        "anyOf": [{"enum": ["off", False]}, {"$ref": "#/$defs/BackupSpec"}],
+        "description": "Copies of all data. Default: `off`.",
+    }
     return json.dumps(schema, indent=2) + "\n"

@@ -458,10 +458,54 @@ class ApplicationSpec(Spec):
     Default: whether it is the only application."""
 
 
-class BackupSpec(Spec):
-    """Backups come with a later release; the section is here so that files need not move then."""
+class KeepSpec(Spec):
+    """How long backups are kept. The first one of a month is a monthly one, else the first of a week a weekly one."""
 
-    enabled: Literal[False] = False
+    daily: Annotated[int, Field(ge=1, le=35)] = 7
+    """Days."""
+    weekly: Annotated[int, Field(ge=0, le=52)] = 5
+    """Weeks; `0`: none is kept as a weekly one."""
+    monthly: Annotated[int, Field(ge=0, le=120)] = 12
+    """Months, of 31 days; `0`: none is kept as a monthly one."""
+
+    @property
+    def days(self) -> dict[str, int]:
+        """Tier → days, of those in which any is kept."""
+        days = {"daily": self.daily, "weekly": 7 * self.weekly, "monthly": 31 * self.monthly}
+        return {tier: kept for tier, kept in days.items() if kept}
+
+
+def _at(value: Any) -> str:
+    """YAML takes a bare 13:00 for 780."""
+    if not (isinstance(value, str) and re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value)):
+        raise ValueError('a time of the day in UTC, in quotes, as "03:00"')
+    return value
+
+
+class BackupSpec(Spec):
+    """Copies of all data, in a bucket that outlives the environment."""
+
+    every: Literal["1h", "2h", "3h", "4h", "6h", "8h", "12h", "24h"] = "24h"
+    """The interval between two."""
+    at: Annotated[str, BeforeValidator(_at)] = "03:00"
+    """The time of one of them, in UTC."""
+    keep: KeepSpec = KeepSpec()
+
+    @property
+    def interval(self) -> int:
+        """Seconds."""
+        return 3600 * int(self.every.removesuffix("h"))
+
+    @property
+    def anchor(self) -> int:
+        """`at`, in seconds after midnight."""
+        hours, minutes = self.at.split(":")
+        return 3600 * int(hours) + 60 * int(minutes)
+
+
+def _backup(value: Any) -> Any:
+    """`off` is none; YAML takes it for false."""
+    return None if value is False or value == "off" else value
 
 
 class TlsMode(StrEnum):
@@ -603,7 +647,8 @@ class Environment(Spec):
     applications: Mapping[UserName, ApplicationSpec] = {"app": ApplicationSpec()}
     """Users of Redis for applications, by name: each has a password of its own."""
     failover: FailoverSpec = FailoverSpec()
-    backup: BackupSpec = BackupSpec()
+    backup: Annotated[BackupSpec | None, BeforeValidator(_backup)] = None
+    """Default: `off`, no backups."""
     tls: Annotated[TlsSpec, BeforeValidator(_tls)] = Field(default_factory=_default_tls)
     """Default: `required`; `off` in the layout `single`."""
     cloud: CloudSpec = CloudSpec()

@@ -39,6 +39,7 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
+from holdfast_node.turn import Backups
 from holdfast_node.unauthenticated import Unauthenticated
 from holdfast_node.watchdog import Watchdog
 
@@ -112,6 +113,7 @@ class Agent:
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
         self._notice = Notice()
         self._cure = Cure(identity.address, list(identity.sentinels.values()), self._sentinels.restart_all)
+        self._backups = Backups(identity, cloud, self._sentinels, self._servers)
         self._reporter = Reporter(
             identity,
             cloud,
@@ -121,6 +123,7 @@ class Agent:
             self._floating,
             self._membership,
             self._holders,
+            self._backups,
         )
 
     def run(self) -> None:
@@ -174,6 +177,7 @@ class Agent:
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()
+        self._backups.tell()
         self._end_unauthenticated()
 
     def _end_unauthenticated(self) -> None:

@@ -22,7 +22,7 @@ MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
 
 HOLDERS_KEY = "holders.json"
 
-ORDER_KEY, RENEWAL_KEY = "orders/failover.json", "orders/secrets.json"
+ORDER_KEY, RENEWAL_KEY, BACKUP_KEY = "orders/failover.json", "orders/secrets.json", "orders/backup.json"
 ORDER_COUNTS = 30.0
 """Seconds after which nobody waits for an order any more."""
 
@@ -241,6 +241,10 @@ class Cloud:
     def renewal(self) -> dict[str, str] | None:
         """Who shall fetch what anew, if that still counts: {"id": …, "node": …, "what": …}; see node/README.md."""
         return self._fresh(RENEWAL_KEY, "id", "node")
+
+    def backup_order(self) -> dict[str, str] | None:
+        """Whether somebody ordered a backup, if that still counts: {"id": …}."""
+        return self._fresh(BACKUP_KEY)
 
     def report(self, node: str) -> tuple[dict[str, Any], float] | None:
         """What a node has last reported, whatever that is, and how many seconds ago; None where it never has."""

@@ -9,20 +9,25 @@ from collections.abc import Callable, Sequence
 
 from holdfast_node import (
     addresses,
+    backup,
+    base,
     bootstrap,
     certificate,
     first_boot,
     handover,
     identity,
     renewal,
+    resp,
     secrets,
     sentinel_config,
+    turn,
     volume,
 )
 from holdfast_node.agent import Agent
 from holdfast_node.cloud import Cloud
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
+from holdfast_node.saved import Saved
 
 RETRY = 5.0
 """Seconds before what a machine cannot do without is tried again."""
@@ -78,6 +83,17 @@ def _hand_over(me: Identity) -> None:
         say(str(failed))
 
 
+def _backup(me: Identity) -> None:
+    plan = base.plan(me.backup)
+    if plan is None:
+        return
+
+    def redis() -> resp.Client:
+        return resp.Client(me.address, me.redis_port, secrets.login(), timeout=backup.ANSWER_TIMEOUT)
+
+    backup.Backup(me, plan, Saved(me, plan.bucket), redis).run_all(turn.order)
+
+
 COMMANDS: dict[str, Callable[[Identity], None]] = {
     "install": first_boot.run,
     "volume": _volume,
@@ -88,6 +104,7 @@ COMMANDS: dict[str, Callable[[Identity], None]] = {
     "begin": _begin,
     "run": _run,
     "hand-over": _hand_over,
+    "backup": _backup,
 }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 FILE = Path("/etc/holdfast/node.json")
 
@@ -54,6 +56,8 @@ class Identity:
     """Whether this is Redis 6.2 or newer: permissions for channels, and a pause of writes alone."""
     since_7_0: bool
     """Whether this is Redis 7.0 or newer: a Sentinel whose periods can be set."""
+    backup: Mapping[str, Any] | None
+    """What the environment's file says of backups: see base.py; None where there are none, or this has no data."""
 
     def has(self, role: str) -> bool:
         return role in self.roles

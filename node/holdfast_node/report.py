@@ -24,6 +24,7 @@ from holdfast_node.log import say
 from holdfast_node.membership import Membership
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Details, Servers
+from holdfast_node.turn import Backups
 
 INTERVAL, MINIMUM = 5.0, 1.0
 """Seconds between two reports: when nothing changes, and at least."""
@@ -55,12 +56,13 @@ class Reporter:
         floating: Floating,
         membership: Membership,
         holders: Holders,
+        backups: Backups,
     ) -> None:
         """`hand_over`: gives the lead to an address, or to whom a Sentinel prefers; raises `Failed`."""
         self._identity, self._cloud, self._hand_over = identity, cloud, hand_over
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
-        self._holders = holders
+        self._holders, self._backups = holders, backups
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
@@ -100,6 +102,7 @@ class Reporter:
             self._obey,
             partial(self._renew, now),
             partial(self._look_who_there_is, now),
+            self._backups.look,
         ]
         if self._identity.has("data"):
             looks.append(self._look_who_has_everything)
@@ -201,6 +204,7 @@ class Reporter:
             "secrets": secrets.versions(),
             "certificate": _certificate(),
             "software": software.installed(self._image),
+            "backup": self._backups.report(),
         }
 
     def _redis(self, found: Details | None) -> Report:

@@ -25,7 +25,13 @@ ATTACH_INTERVAL = 1.0
 MOUNT_OPTIONS = "noatime,nosuid,nodev,noexec"
 """Volumes outlive machines: what one left on it must not become root, a device or a program of the next."""
 
-FOLDERS = {"redis": (REDIS, 0o770), "sentinel": (REDIS, 0o700), "node": (PROGRAM, 0o755), "aside": (PROGRAM, 0o700)}
+FOLDERS = {
+    "redis": (REDIS, 0o770),
+    "sentinel": (REDIS, 0o700),
+    "node": (PROGRAM, 0o755),
+    "aside": (PROGRAM, 0o700),
+    "backup": (PROGRAM, 0o700),
+}
 """Owner and mode of what is on it. Redis' group, in which the node program is too, takes files out of its folder; a new
 Sentinel reads in `node` whom to monitor."""
 

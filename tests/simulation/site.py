@@ -297,7 +297,7 @@ class Site:
             program="", secrets={}, logins=[], certificate=None,
             data=self.slots_having(DATA), sentinels=self.slots_having(SENTINEL), gateways=self.slots_having(GATEWAY),
             redis_port=redis_model.PORT, sentinel_port=sentinel_model.PORT, lease_port=0, endpoint_port=0,
-            detection=0.6, crowded=1000, since_6_2=True, since_7_0=True,
+            detection=0.6, crowded=1000, since_6_2=True, since_7_0=True, backup=None,
         )  # fmt: skip
 
     def _node(self, node: Node) -> None:

@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).parent / "golden"
 WRITE = "HOLDFAST_WRITE_GOLDEN"
 
 
-@pytest.mark.parametrize("environment", ["local", "staging", "prod", "single", "tiered", "existing-vpc"])
+@pytest.mark.parametrize("environment", ["local", "staging", "prod", "single", "tiered", "existing-vpc", "encrypted"])
 def test_every_resource_address_is_known(stacks: dict[str, dict[str, Any]], environment: str) -> None:
     found = "".join(
         f"{stack} {kind}.{name}\n"

@@ -54,7 +54,7 @@ def test_an_emulated_cloud_differs_in_where_the_provider_calls(stacks: Stacks) -
 def test_every_stack_tags_everything_and_leaves_run_time_tags_alone(stacks: Stacks) -> None:
     for name, stack in stacks.items():
         (aws,) = stack["provider"]["aws"]
-        environment = re.split("-(network|identity|zone|names|watch)", name)[0]
+        environment = re.split("-(network|identity|backups|zone|names|watch)", name)[0]
         own = {"Project": "holdfast", "Environment": environment, "ManagedBy": "cdktf"}
         team = {"CostCentre": "4711", "Team": "shop"} if environment == "existing-vpc" else {}
         assert aws["default_tags"] == [{"tags": own | team}]

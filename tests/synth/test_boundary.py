@@ -52,8 +52,9 @@ def test_whatever_a_node_is_allowed_is_within_the_boundary(file: Path) -> None:
     environment = environment.model_copy(update={"cloud": cloud})
     [boundary] = managed(environment, ["boundary"]).values()
     cluster, key = Cluster.of(environment), f"arn:aws:kms:{environment.region}:{ACCOUNT}:key/{'0' * 36}"
+    backups_key = None if environment.backup is None else key
     for node in cluster.nodes:
-        for statement in node_policy(Scope(cluster, node, key, ACCOUNT))["Statement"]:
+        for statement in node_policy(Scope(cluster, node, key, ACCOUNT, backups_key))["Statement"]:
             for action in as_list(statement["Action"]):
                 for resource in as_list(statement["Resource"]):
                     for context in flattened(statement.get("Condition", {})):

@@ -10,6 +10,7 @@ from holdfast_node.identity import Identity
 from moto import mock_aws
 
 from holdfast.ops import renewal
+from holdfast.ops.backups import take as taking
 from holdfast.topology import Environment, load_environment
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
@@ -49,6 +50,7 @@ def identity() -> Identity:
         crowded=1000,
         since_6_2=True,
         since_7_0=True,
+        backup=None,
     )
 
 
@@ -67,4 +69,5 @@ def seconds_fly(monkeypatch: pytest.MonkeyPatch) -> None:
     """For whoever waits for a node to take what is new, a second passes with each look at the clock."""
     clock = itertools.count()
     flying = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
-    monkeypatch.setattr(renewal, "time", flying)
+    for module in (renewal, taking):
+        monkeypatch.setattr(module, "time", flying)

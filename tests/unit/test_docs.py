@@ -10,7 +10,7 @@ from holdfast.cli.review import BLOCKED
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
 from holdfast.topology.redis_settings import SETTINGS, Setting
-from holdfast.topology.spec import LAYOUTS, ApplicationSpec, Environment, MachineSpec
+from holdfast.topology.spec import LAYOUTS, ApplicationSpec, BackupSpec, Environment, MachineSpec
 from holdfast.topology.users import OWN
 from scripts import prose
 from tests.twin.environments import PLAN
@@ -33,7 +33,11 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
 def keys_of_the_file() -> set[str]:
     """A layout is one of several kinds, a key of `machines` one of several names, and an application has any."""
     layouts = [keys(layout, "layout.") for layout in LAYOUTS.values()]
-    named = [keys(MachineSpec, "machines.KEY."), keys(ApplicationSpec, "applications.NAME.")]
+    named = [
+        keys(MachineSpec, "machines.KEY."),
+        keys(ApplicationSpec, "applications.NAME."),
+        keys(BackupSpec, "backup."),
+    ]
     return (keys(Environment) - {"layout", "machines", "applications"}).union(*named, *layouts)
 
 

@@ -97,6 +97,11 @@ def test_every_environment_in_the_repository_is_valid() -> None:
         ("failover", {"detection": 600}, "600", "a time such as 600ms or 5s"),
         ("failover", {"detection": "0.5s"}, "'0.5s'", "a time from 600ms to 30s"),
         ("failover", {"detection": "31s"}, "'31s'", "a time from 600ms to 30s"),
+        ("backup", {"every": "5h"}, "'5h'", "'1h', '2h', '3h'"),
+        ("backup", {"at": 780}, "780", 'a time of the day in UTC, in quotes, as "03:00"'),
+        ("backup", {"at": "24:00"}, "'24:00'", "a time of the day in UTC"),
+        ("backup", {"keep": {"daily": 0}}, "0", "greater than or equal to 1"),
+        ("backup", {"keep": {"yearly": 1}}, "an unknown key", "daily, weekly, monthly"),
         ("tls", "always", "'always'", "'off', 'optional' or 'required'"),
         ("tls", {"mode": "optional", "mutual": True}, "true, with tls.mode: optional", "false, or tls.mode: required"),
     ],
@@ -423,6 +428,18 @@ def test_tls_is_written_short_or_long_and_off_is_no_boolean(tmp_path: Path, writ
     file = tmp_path / "shop.yaml"
     file.write_text(f"{yaml.safe_dump(VALID)}tls: {written}\n")
     assert load_environment(file).tls.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("written", "every"), [("off", None), ('"off"', None), ("null", None), ("{}", 86400), ("{every: 4h}", 14400)]
+)
+def test_backups_are_off_unless_the_file_says_how_often(tmp_path: Path, written: str, every: int | None) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"{yaml.safe_dump(VALID)}backup: {written}\n")
+    backup = load_environment(file).backup
+    assert (backup.interval if backup else None) == every
+    file.write_text(yaml.safe_dump(VALID))
+    assert load_environment(file).backup is None
 
 
 TIERED_MACHINES = {"data+sentinel": {"type": "m6i.large"}, "gateway": {"type": "t3.small"}}

@@ -20,6 +20,7 @@ from holdfast_node.link import State
 from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Word
 from holdfast_node.servers import Details, Sight
+from holdfast_node.turn import Backups
 
 ME, NAMED = "10.40.0.4", "10.40.16.4"
 
@@ -363,7 +364,8 @@ def reporter_of(
     identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None, hand_over: object = None
 ) -> Any:
     parts: Any = (cloud, hand_over, sentinels, servers)
-    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0], parts[0])
+    backups = Backups(identity, parts[0], sentinels, servers)
+    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0], parts[0], backups)
 
 
 def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_something_forged(
@@ -375,7 +377,8 @@ def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_someth
     cloud = SimpleNamespace(members=lambda: {"local-a1": ME}, last_leader=lambda: next(leaders))
     servers = SimpleNamespace(leader=lambda: None)
     parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), servers, None]
-    reporter = Reporter(identity, *parts, membership=SimpleNamespace(), holders=parts[1])  # type: ignore[arg-type]
+    parts += [SimpleNamespace(), parts[1], None]
+    reporter = Reporter(identity, *parts)
     for now in (0.0, 1.0):
         reporter._look_who_there_is(now)
         assert (told.members(), told.leader()) == ({"local-a1": ME}, ME)

@@ -61,10 +61,20 @@ def test_stacks_go_in_the_reverse_order_of_a_deploy_with_what_they_hold(environm
         "  prod-identity  3 resources, with the bucket holdfast-prod with all that is in it",
         "  prod-network   1 resource",
         "",
-        "No backup is made first: Holdfast makes none yet. What Redis holds is gone with the volumes; whoever needs it "
-        "copies it now, from a replica endpoint: redis-cli --rdb FILE.",
+        "No backup is made first. What Redis holds is gone with the volumes; whoever needs it takes one now, where the "
+        "file has `backup` on: holdfast backup take ENV; or copies it from a replica endpoint: redis-cli --rdb FILE.",
         "",
     ]
+
+
+def test_backups_outlive_what_they_are_of(environment: Environment) -> None:
+    """With the key that they are encrypted with: without it they were worth nothing."""
+    saved = state(("aws_s3_bucket", {"bucket": "saved"}), ("aws_kms_key", {"deletion_window_in_days": 30}))
+    planned = plan(environment, STATES | {"prod-backups": saved}, TODAY)
+    assert planned.stacks == plan(environment, STATES, TODAY).stacks
+    (kept,) = set(planned.left) - set(plan(environment, STATES, TODAY).left)
+    assert kept.startswith("The backups, in the bucket holdfast-prod-eu-central-1-")
+    assert kept.endswith("Their stack stays too, with their key.")
 
 
 def test_what_is_left_is_named_with_its_last_day(environment: Environment) -> None:

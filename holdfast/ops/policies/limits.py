@@ -317,7 +317,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "NameKey",
         ("kms:CreateAlias", "kms:DeleteAlias"),
-        lambda place: [place.arn("kms", _alias(place)), *_keys(place)],
+        lambda place: [*_aliases(place), *_keys(place)],
     ),
     Limit(
         "KeyThroughServices",
@@ -378,7 +378,7 @@ LIMITS: tuple[Limit, ...] = (
             "s3:PutEncryptionConfiguration",
             "s3:PutLifecycleConfiguration",
         ),
-        lambda place: [f"arn:aws:s3:::{place.bucket}"],
+        lambda place: [f"arn:aws:s3:::{bucket}" for bucket in (place.bucket, place.backups_bucket)],
     ),
     Limit("Objects", OBJECTS, lambda place: place.objects("*"), lambda place: place.ours),
     Limit(
@@ -438,8 +438,8 @@ LIMITS: tuple[Limit, ...] = (
 )
 
 
-def _alias(place: Place) -> str:
-    return f"alias/{names.PROJECT}-{place.environment}-key"
+def _aliases(place: Place) -> list[str]:
+    return [place.arn("kms", f"alias/{names.PROJECT}-{place.environment}-{key}") for key in ("key", "backups")]
 
 
 def _log_group(place: Place) -> str:

@@ -30,6 +30,7 @@ class Place:
     region: str
     environment: str
     bucket: str
+    backups_bucket: str
     state_bucket: str
     domain: str
     boundary: str
@@ -58,6 +59,7 @@ class Place:
             region=environment.region,
             environment=environment.name,
             bucket=names.bucket(environment),
+            backups_bucket=names.backups_bucket(environment),
             state_bucket=names.state_bucket(environment),
             domain=environment.domain or f"{environment.name}.{names.PROJECT}.internal",
             boundary=boundary,
@@ -118,6 +120,10 @@ class Place:
 
     def secret(self, what: str) -> str:
         return self.arn("secretsmanager", f"secret:{names.PROJECT}/{self.environment}/{what}")
+
+    def backups(self, *keys: str) -> list[str]:
+        """Objects in the bucket of backups."""
+        return [f"arn:aws:s3:::{self.backups_bucket}/{key}" for key in keys]
 
     def objects(self, *keys: str) -> list[str]:
         return [f"arn:aws:s3:::{self.bucket}/{key}" for key in keys]

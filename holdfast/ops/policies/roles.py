@@ -114,6 +114,8 @@ def boundary(environment: Environment) -> list[Document]:
             _allow("Secrets", ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], [place.secret("*")]),
             _allow("Objects", ["s3:GetObject", "s3:PutObject"], place.objects("*"), place.ours),
             _allow("TellMissingFromForbidden", ["s3:ListBucket"], [bucket], place.ours),
+            _allow("AddBackups", ["s3:PutObject"], place.backups(f"{names.BASE_PREFIX}*"), place.ours),
+            _allow("SeeBackups", ["s3:ListBucket"], [f"arn:aws:s3:::{place.backups_bucket}"], place.ours),
             _allow(
                 "KeyThroughThose",
                 ["kms:Decrypt", "kms:GenerateDataKey"],

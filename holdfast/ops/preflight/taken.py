@@ -27,12 +27,15 @@ def buckets(environment: Environment) -> Iterator[Check]:
             yield wrong("bucket of the states", f"there is no {states}: holdfast bootstrap {environment.name}")
         else:
             yield wrong("bucket of the states", _taken(states, found))
-    bucket = names.bucket(environment)
-    found = _status(s3, bucket, account)
-    if found in (200, 404):
-        yield right("bucket", f"{bucket} is {'there, and this account' if found == 200 else 'nobody'}'s")
-    else:
-        yield wrong("bucket", _taken(bucket, found))
+    wanted = {"bucket": names.bucket(environment)}
+    if environment.backup is not None:
+        wanted["bucket of the backups"] = names.backups_bucket(environment)
+    for what, bucket in wanted.items():
+        found = _status(s3, bucket, account)
+        if found in (200, 404):
+            yield right(what, f"{bucket} is {'there, and this account' if found == 200 else 'nobody'}'s")
+        else:
+            yield wrong(what, _taken(bucket, found))
 
 
 def _taken(bucket: str, status: int) -> str:
@@ -68,9 +71,11 @@ def roles(environment: Environment) -> Iterator[Check]:
 
 
 def alias(environment: Environment) -> Iterator[Check]:
-    kms, wanted = cloud.client(environment, "kms"), f"alias/{names.resource(environment, 'key')}"
+    kms = cloud.client(environment, "kms")
+    of = ["key", *(["backups"] if environment.backup is not None else [])]
+    wanted = [f"alias/{names.resource(environment, what)}" for what in of]
     listed = (it for page in kms.get_paginator("list_aliases").paginate() for it in page["Aliases"])
-    keys = {it["AliasName"]: it["TargetKeyId"] for it in listed if it["AliasName"] == wanted and "TargetKeyId" in it}
+    keys = {it["AliasName"]: it["TargetKeyId"] for it in listed if it["AliasName"] in wanted and "TargetKeyId" in it}
 
     def tags(name: str) -> Mapping[str, str] | None:
         if name not in keys:
@@ -78,7 +83,7 @@ def alias(environment: Environment) -> Iterator[Check]:
         found = kms.list_resource_tags(KeyId=keys[name])["Tags"]
         return {tag["TagKey"]: tag["TagValue"] for tag in found}
 
-    yield _names(environment, "alias of the key", [wanted], tags)
+    yield _names(environment, "alias of the key", wanted, tags)
 
 
 def _names(

@@ -13,8 +13,8 @@ DEPLOYED = ("network", "identity", "zone-", "watch", "names")
 """Beginnings of stacks' names in the order of a deploy."""
 
 NO_BACKUP = (
-    "No backup is made first: Holdfast makes none yet. What Redis holds is gone with the volumes; whoever needs it "
-    "copies it now, from a replica endpoint: redis-cli --rdb FILE."
+    "No backup is made first. What Redis holds is gone with the volumes; whoever needs it takes one now, where the "
+    "file has `backup` on: holdfast backup take ENV; or copies it from a replica endpoint: redis-cli --rdb FILE."
 )
 
 State = Mapping[str, Any]
@@ -42,7 +42,8 @@ class Retirement:
 
 def plan(environment: Environment, states: Mapping[str, State], today: date) -> Retirement:
     """`states`: stack → its recorded state, of those that have resources; today's date begins the waiting periods."""
-    ordered = sorted(states, key=lambda stack: _rank(environment, stack), reverse=True)
+    doomed = states.keys() - {names.backups_stack(environment)}
+    ordered = sorted(doomed, key=lambda stack: _rank(environment, stack), reverse=True)
     return Retirement(
         environment=environment.name,
         stacks=tuple(
@@ -68,7 +69,13 @@ def _losses(state: State) -> Iterator[str]:
 
 
 def _left(environment: Environment, states: Mapping[str, State], today: date) -> Iterator[str]:
-    for state in states.values():
+    for stack, state in states.items():
+        if stack == names.backups_stack(environment):
+            yield (
+                f"The backups, in the bucket {names.backups_bucket(environment)}, until each one's time is over: "
+                f"holdfast backup list {environment.name}. Their stack stays too, with their key."
+            )
+            continue
         for kind, values in _instances(state):
             if kind == "aws_kms_key":
                 last = today + timedelta(days=values["deletion_window_in_days"])

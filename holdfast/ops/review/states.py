@@ -14,7 +14,7 @@ from holdfast.ops import cloud
 from holdfast.topology import Environment, names
 from holdfast.topology.spec import TEST_PREFIX
 
-STACK = re.compile(r"(?P<environment>.+)-(?:network|identity|zone-[a-h]|watch|names)\.tfstate")
+STACK = re.compile(r"(?P<environment>.+)-(?:network|identity|backups|zone-[a-h]|watch|names)\.tfstate")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,9 @@ def content(source: Environment, wish: Wish, taken: Collection[IPv4Network]) -> 
     """
     if source.teststack is not None:
         raise UsageError(f"--from {source.name}: found a test stack; accepted: an environment of environments/")
-    made: dict[str, Any] = json.loads(source.model_dump_json(exclude_none=True, exclude={"review", "teststack"}))
+    made: dict[str, Any] = json.loads(
+        source.model_dump_json(exclude_none=True, exclude={"review", "teststack", "backup"})
+    )
     made |= {
         "name": wish.name,
         "teststack": {"source": source.name, "owner": wish.owner, "run": wish.run, "expires": instant(wish.expires)},

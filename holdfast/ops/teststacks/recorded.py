@@ -16,7 +16,7 @@ from holdfast.ops.teststacks.judge import Tags
 from holdfast.topology import Environment, names
 from holdfast.topology.spec import TEST_PREFIX
 
-LATER = ("watch", "names", "zone", "identity", "network")
+LATER = ("watch", "names", "zone", "backups", "identity", "network")
 """Stacks that need others come before them: the order in which they are destroyed."""
 
 

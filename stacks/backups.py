@@ -1,0 +1,98 @@
+"""Where backups are: a bucket with a key of its own, which stay when the environment is retired."""
+
+from __future__ import annotations
+
+import json
+
+from cdktf import App
+
+from holdfast.topology import Cluster, names
+from holdfast.topology.spec import BackupSpec
+from stacks import access
+from stacks.base import Stack
+from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
+from stacks.bindings.aws.kms_alias import KmsAlias
+from stacks.bindings.aws.kms_key import KmsKey
+from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleExpiration,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
+from stacks.buckets import BUCKET, Bucket, deny
+
+UNDO_DAYS = 7
+"""For which a deleted backup can be brought back: an expired one costs for as long."""
+
+
+class BackupsStack(Stack):
+    """`<env>-backups`. The zones' stacks take the key from it."""
+
+    def __init__(self, app: App, cluster: Cluster, backup: BackupSpec) -> None:
+        super().__init__(app, names.backups_stack(cluster.environment), cluster)
+        environment = self.environment
+        account = DataAwsCallerIdentity(self, "account").account_id
+        self.key = KmsKey(
+            self,
+            "key",
+            description=f"Backups of the Holdfast environment {environment.name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=30 if environment.protected else 7,
+            policy=json.dumps(access.policy(access.whole_account(account))),
+            tags=self.tags("backups"),
+        )
+        KmsAlias(
+            self, "key-alias", name=f"alias/{names.resource(environment, 'backups')}", target_key_id=self.key.key_id
+        )
+        nodes = {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{account}:role/{names.node_roles(environment)}"}}
+        saved = Bucket(
+            self,
+            names.backups_bucket(environment),
+            self.key,
+            # Whoever it is: what is there stays as it is. A multipart upload has no such condition before its end.
+            deny(
+                "AddOnly",
+                [f"{BUCKET}/{names.BASE_PREFIX}*"],
+                {"Null": {"s3:if-none-match": "true"}},
+                Action="s3:PutObject",
+            ),
+            # Whatever its own policy comes to say.
+            deny(
+                "NodesOnlyAdd",
+                [BUCKET, f"{BUCKET}/*"],
+                nodes,
+                NotAction=["s3:ListBucket", "s3:PutObject"],
+            ),
+        )
+        versions = saved.keep_versions()
+        S3BucketLifecycleConfiguration(
+            self,
+            "bucket-lifecycle",
+            bucket=saved.bucket.id,
+            rule=[
+                *(_expire(tier, days) for tier, days in backup.keep.days.items()),
+                S3BucketLifecycleConfigurationRule(
+                    id="old-versions",
+                    status="Enabled",
+                    filter=[S3BucketLifecycleConfigurationRuleFilter()],
+                    noncurrent_version_expiration=[
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=UNDO_DAYS)
+                    ],
+                    abort_incomplete_multipart_upload=[
+                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
+                    ],
+                ),
+            ],
+            depends_on=[versions],
+        )
+
+
+def _expire(tier: str, days: int) -> S3BucketLifecycleConfigurationRule:
+    return S3BucketLifecycleConfigurationRule(
+        id=tier,
+        status="Enabled",
+        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=f"{names.BASE_PREFIX}{tier}/")],
+        expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days)],
+    )
