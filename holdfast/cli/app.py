@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from holdfast.cli.backup import backup
 from holdfast.cli.certs import certs
 from holdfast.cli.cluster import endpoints, failover, sbom, status
 from holdfast.cli.console import err, say
@@ -83,7 +84,7 @@ def _completion(ctx: click.Context, param: click.Parameter, shell: str | None) -
 @click.group(
     cls=Group,
     sections={
-        "Cluster": [status, endpoints, failover, sbom],
+        "Cluster": [status, endpoints, failover, backup, sbom],
         "Credentials": [secrets, certs, policies],
         "Infrastructure": [validate, schema, preflight, bootstrap, review, gate, images, retire],
         "Test stacks": [teststack, reap, leftovers],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -38,12 +39,17 @@ def status(environment: str, watch: bool, wait: float | None, as_json: bool) -> 
     """
     from holdfast.cli import show
     from holdfast.ops import reports, status
+    from holdfast.ops.backups.store import Store
     from holdfast.topology import Cluster
 
     cluster = Cluster.of(load(environment))
 
+    backup = cluster.environment.backup
+    store = Store(cluster.environment) if backup else None
+
     def look() -> Status:
-        return status.work_out(cluster, reports.fetch(cluster.environment))
+        newest = store.newest(backup, datetime.now(UTC)) if store and backup else None
+        return status.work_out(cluster, reports.fetch(cluster.environment), newest)
 
     if watch:
         with Live(console=out, auto_refresh=False) as live:

@@ -43,6 +43,9 @@ def status_view(status: Status) -> RenderableType:
             [f"holdfast secrets rotate {status.environment}", *(f"--user {it}" for it in status.changing)]
         )
         says.append(f"\npasswords of {', '.join(status.changing)} are changing; to go on: {goes_on}")
+    if status.backup:
+        does = f"; {status.backup.node}: {status.backup.does}" if status.backup.node else ""
+        says.append(f"\nbackups: {status.backup.says}{does}", style="bold red" if status.backup.late else "")
     for sentence in status.redirected:
         says.append(f"\n{sentence}", style="bold red")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
@@ -89,6 +92,8 @@ def _verdict(status: Status) -> Text:
         sick += ", what Sentinels believe"
     if status.redirected:
         sick += ", the routes"
+    if status.backup and status.backup.late:
+        sick += ", the backups"
     leads = f"{status.leader} leads" if status.leader else "nobody leads"
     return Text.assemble(
         (f"{status.environment} is not healthy", "bold red"), f": {leads}, not well: {sick}, {sentinels}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast.ops.backups.store import Newest
 from holdfast.ops.reports import Aside, Certificate, Killed, Report, Route, Unreadable
 from holdfast.topology import Cluster, Node, Role
 from holdfast.topology.certificates import DUE
@@ -71,6 +72,18 @@ class FloatingStatus:
 
 
 @dataclass(frozen=True)
+class BackupStatus:
+    taken_at: str | None
+    """When the last one was taken, in ISO 8601; None where none is young enough."""
+    late: bool
+    says: str
+    node: str | None
+    """Whose turn the next one is; None where nobody says so."""
+    does: str | None
+    """What that node says of its last one, or of the one that it takes now."""
+
+
+@dataclass(frozen=True)
 class Status:
     environment: str
     leader: str | None
@@ -84,6 +97,8 @@ class Status:
     redirected: tuple[str, ...] = ()
     """Routes that lead to a machine though no deploy made them so, one sentence each. Not among what ails: passwords
     must be able to change where a gateway has done this."""
+    backup: BackupStatus | None = None
+    """None where the environment has no backups, or nobody asked for them. Not among what ails either."""
 
     @property
     def ailing(self) -> list[str]:
@@ -125,14 +140,15 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        return not self.ailing and not self.ended and not self.redirected
+        late = self.backup is not None and self.backup.late
+        return not self.ailing and not self.ended and not self.redirected and not late
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"healthy": self.healthy, "ended": self.ended, "forged": self.forged}
 
 
-def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable]) -> Status:
-    """The status of `cluster` by its nodes' reports.
+def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable], newest: Newest | None = None) -> Status:
+    """The status of `cluster` by its nodes' reports, and by its newest backup where that was looked for.
 
     The leader is the node that says it leads and that a majority of the Sentinels names: a node that merely
     believes so is shown as `waiting`.
@@ -156,7 +172,14 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable]) -> St
         floating=floating,
         changing=_changing(fresh.values()),
         redirected=_redirected(fresh),
+        backup=_backup(fresh, newest) if newest else None,
     )
+
+
+def _backup(fresh: Mapping[str, Report], newest: Newest) -> BackupStatus:
+    turns = [(name, report.backup.says) for name, report in fresh.items() if report.backup and report.backup.turn]
+    node, does = turns[0] if len(turns) == 1 else (None, None)
+    return BackupStatus(newest.taken_at, newest.late, newest.says, node, does)
 
 
 def _changing(reports: Iterable[Report]) -> tuple[str, ...]:

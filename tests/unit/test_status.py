@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from holdfast.cli.show import status_view
+from holdfast.ops.backups.store import Newest
 from holdfast.ops.gate import waiting_for
-from holdfast.ops.reports import Certificate, Killed, Replica, Report, Route, read
-from holdfast.ops.status import Status, work_out
+from holdfast.ops.reports import Backup, Certificate, Killed, Replica, Report, Route, read
+from holdfast.ops.status import BackupStatus, Status, work_out
 from holdfast.topology import Cluster, load_environment
 from holdfast.topology.certificates import DUE, LASTS
 
@@ -333,6 +334,21 @@ def test_a_route_that_leads_to_a_machine_is_shown_with_its_node_and_lets_passwor
     assert (status.ailing, status.healthy) == ([], False)
     assert sentence in rendered(status)
     assert "not well: none of the nodes, the routes" in rendered(status)
+
+
+def test_a_late_backup_is_not_healthy_and_keeps_nothing_else_from_being_done() -> None:
+    turn = Backup(turn=True, says="complete", done=True, id="2026-11-29T03-00-07Z-local-c1", order=None)
+    reports = healthy()
+    reports["local-c1"] = replace(reports["local-c1"], backup=turn)
+    status = work_out(CLUSTER, reports, Newest("2026-11-29T03:00:07Z", False, "the last one is of today"))
+    assert status.backup == BackupStatus(
+        "2026-11-29T03:00:07Z", False, "the last one is of today", "local-c1", "complete"
+    )
+    assert status.healthy
+    assert "backups: the last one is of today; local-c1: complete" in rendered(status)
+    late = work_out(CLUSTER, reports, Newest(None, True, "none within 28.8 hours"))
+    assert (late.ailing, late.healthy) == ([], False)
+    assert "not well: none of the nodes, the backups" in rendered(late)
 
 
 def rendered(status: Status) -> str:
