@@ -85,6 +85,7 @@ class Place:
             region=environment.region,
             environment=every,
             bucket=f"{names.PROJECT}-{every}",
+            backups_bucket=f"{names.PROJECT}-{every}{names.BACKUPS_BUCKET_END}",
             state_bucket=f"{names.PROJECT}-{every}{names.STATE_BUCKET_END}",
             domain=f"{every}.{names.PROJECT}.internal",
             boundary="",
