@@ -247,8 +247,8 @@ FIXES = (
         (
             Edit(
                 "floating.py",
-                "        return any(report[",
-                "        return True or any(report[",
+                "        return any(_holds(report)",
+                "        return True or any(_holds(report)",
             ),
         ),
     ),

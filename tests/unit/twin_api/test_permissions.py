@@ -229,8 +229,8 @@ def test_a_volume_is_attached_where_it_and_the_instance_are_the_own_environments
 
 def test_a_call_that_nobody_has_thought_of_is_refused(machine: Machine) -> None:
     machine.may(("All", "*", "*"))
-    assert message(machine.client("ssm").describe_parameters) == (
-        "role local-node is not authorized to perform: ssm:DescribeParameters: the twin does not know what it takes"
+    assert message(machine.client("ssm").list_commands) == (
+        "role local-node is not authorized to perform: ssm:ListCommands: the twin does not know what it takes"
     )
 
 
