@@ -48,7 +48,7 @@ class Planned:
 PLAN = (
     Planned("local", 3, "debian-12, at last debian-13", "`compact`, no TLS, as `make up` deploys it",
             ("twin/faults", "twin/cluster", "twin/attacks")),
-    Planned("growing", 3, "debian-12", "`compact` with 3 nodes, then 5, then 3", ("twin/members",)),
+    Planned("growing", 3, "debian-12", "`compact` with backups and 3 nodes, then 5, then 3", ("twin/members",)),
     Planned("single", 1, "debian-12", "`single`, TLS `optional`; at last public", ("twin/layouts",)),
     Planned("guest", 3, "debian-12", "`compact` in a team's VPC, TLS `required`; at last gone", ("twin/layouts",)),
     Planned("tiered", 7, "debian-12", "`tiered`, TLS `required` and mutual, public", ("twin/layouts",)),
@@ -141,6 +141,7 @@ def _contents() -> Mapping[str, dict[str, Any]]:
     """`environments/examples`, on the cloud and the images of `local`, with as little memory; by name."""
     local = _read(ENVIRONMENTS / "local.yaml")
     growing = local | {"name": "growing", "network": local["network"] | {"cidr": "10.42.0.0/16"}}
+    growing["backup"] = {"every": "24h", "keep": {"daily": 7, "weekly": 5, "monthly": 12}}
     contents = {"growing": growing}
     tls: dict[str, Any] = {"single": "optional", "tiered": {"mode": "required", "mutual": True}}
     for name, mode in tls.items():
