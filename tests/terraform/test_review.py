@@ -265,7 +265,8 @@ def test_an_environment_is_reviewed_before_there_is_a_place_for_its_states(appli
     for name in ("AWS_PROFILE", "HOLDFAST_ENVIRONMENTS_DIR"):
         variables.pop(name, None)
     report = run("prod", variables)
-    assert report["headline"] == "prod: a new environment; 2 to know"
+    assert report["headline"] == "prod: a new environment; 3 to know"
+    assert set(findings(report)) >= {"account-not-ready", "packages-unpinned"}
     assert findings(report)["account-not-ready"][-1].endswith("-state: holdfast bootstrap prod")
     assert [it["known_from"] for it in report["stacks"]] == ["plan", "plan", *["synthesis"] * 5]
     assert counts(report)["zone-c"] == [11, 0, 0, 0]
