@@ -27,7 +27,7 @@ LOGS = REPOSITORY / ".holdfast" / "log" / "test"
 BUDGET_MINUTES = 75
 """A whole run that takes longer fails: what comes in has to find its time. It may shrink, and not grow."""
 
-LANES = (("twin/faults", "twin/cluster", "twin/attacks"), ("twin/members", "twin/layouts", "twin/parts", "terraform"))
+LANES = (("twin/faults", "twin/cluster", "twin/attacks", "twin/parts"), ("twin/members", "twin/layouts", "terraform"))
 """Each lane's parts in their order, the lanes beside each other. The parts of the twin share it."""
 
 TWIN = tuple(part for lane in LANES for part in lane if part.startswith("twin/"))
