@@ -185,8 +185,7 @@ class Backup:
             return None
         if info["role"] == "master":
             return info if said.leader == self._identity.address else None
-        follows = info.get("master_host") == said.leader and info.get("master_link_status") == "up"
-        return info if follows and info.get("master_sync_in_progress") == "0" else None
+        return info if _follows(info, said.leader) and info.get("master_sync_in_progress") == "0" else None
 
     def _have_room(self, used: int) -> None:
         """An RDB is smaller than the memory that it is of."""
@@ -265,8 +264,7 @@ class Backup:
         if said is None or said.leader is None:
             raise OSError("nobody is proven to lead")
         leads = info["role"] == "master" and said.leader == self._identity.address
-        follows = info.get("master_host") == said.leader and info.get("master_link_status") == "up"
-        if not leads and not follows:
+        if not leads and not _follows(info, said.leader):
             raise OSError("its Redis does not follow the proven leader")
         # One that never had a replica has no history: then it must be the same process, which led all the time.
         alone = record.facts.replication_id is None and record.leads and leads and info["run_id"] == record.run_id
@@ -292,6 +290,11 @@ class Backup:
             say(says)
         self._state = State(**{**asdict(self._state), "done": None, "says": says, **changed})
         write_for_all(self._file, json.dumps(asdict(self._state)))
+
+
+def _follows(info: Mapping[str, str], leader: str | None) -> bool:
+    """Whether a Redis that says this of itself hears from that leader."""
+    return info.get("master_host") == leader and info.get("master_link_status") == "up"
 
 
 def _cut(file: Path) -> Iterator[bytes]:
