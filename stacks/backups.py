@@ -14,12 +14,9 @@ from stacks.bindings.aws.data_aws_caller_identity import DataAwsCallerIdentity
 from stacks.bindings.aws.kms_alias import KmsAlias
 from stacks.bindings.aws.kms_key import KmsKey
 from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
     S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
     S3BucketLifecycleConfigurationRuleExpiration,
     S3BucketLifecycleConfigurationRuleFilter,
-    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
 from stacks.buckets import BUCKET, Bucket, deny
 
@@ -66,27 +63,7 @@ class BackupsStack(Stack):
                 NotAction=["s3:ListBucket", "s3:PutObject"],
             ),
         )
-        versions = saved.keep_versions()
-        S3BucketLifecycleConfiguration(
-            self,
-            "bucket-lifecycle",
-            bucket=saved.bucket.id,
-            rule=[
-                *(_expire(tier, days) for tier, days in backup.keep.days.items()),
-                S3BucketLifecycleConfigurationRule(
-                    id="old-versions",
-                    status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter()],
-                    noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=UNDO_DAYS)
-                    ],
-                    abort_incomplete_multipart_upload=[
-                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
-                    ],
-                ),
-            ],
-            depends_on=[versions],
-        )
+        saved.keep_versions(UNDO_DAYS, *(_expire(tier, days) for tier, days in backup.keep.days.items()))
 
 
 def _expire(tier: str, days: int) -> S3BucketLifecycleConfigurationRule:

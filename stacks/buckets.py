@@ -9,6 +9,13 @@ from stacks import access
 from stacks.base import Stack
 from stacks.bindings.aws.kms_key import KmsKey
 from stacks.bindings.aws.s3_bucket import S3Bucket
+from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
 from stacks.bindings.aws.s3_bucket_ownership_controls import S3BucketOwnershipControls, S3BucketOwnershipControlsRule
 from stacks.bindings.aws.s3_bucket_policy import S3BucketPolicy
 from stacks.bindings.aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
@@ -62,13 +69,33 @@ class Bucket:
         policy = json.dumps(access.policy(_tls_only(), *statements)).replace(BUCKET, self.bucket.arn)
         S3BucketPolicy(stack, "bucket-policy", bucket=self.bucket.id, policy=policy, depends_on=[closed])
 
-    def keep_versions(self) -> S3BucketVersioningA:
-        """What is overwritten or deleted stays as an older version."""
-        return S3BucketVersioningA(
+    def keep_versions(self, days: int, *rules: S3BucketLifecycleConfigurationRule) -> None:
+        """What is overwritten or deleted stays as an older version for so long. `rules`: what else ends by age."""
+        versions = S3BucketVersioningA(
             self._stack,
             "bucket-versions",
             bucket=self.bucket.id,
             versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
+        )
+        S3BucketLifecycleConfiguration(
+            self._stack,
+            "bucket-lifecycle",
+            bucket=self.bucket.id,
+            rule=[
+                S3BucketLifecycleConfigurationRule(
+                    id="old-versions",
+                    status="Enabled",
+                    filter=[S3BucketLifecycleConfigurationRuleFilter()],
+                    noncurrent_version_expiration=[
+                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=days)
+                    ],
+                    abort_incomplete_multipart_upload=[
+                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
+                    ],
+                ),
+                *rules,
+            ],
+            depends_on=[versions],
         )
 
 

@@ -19,9 +19,7 @@ from stacks.bindings.aws.kms_alias import KmsAlias
 from stacks.bindings.aws.kms_key import KmsKey
 from stacks.bindings.aws.s3_bucket import S3Bucket
 from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
-    S3BucketLifecycleConfiguration,
     S3BucketLifecycleConfigurationRule,
-    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
@@ -114,35 +112,18 @@ class IdentityStack(Stack):
 
     def _keep_old_versions(self, made: Bucket) -> None:
         """A way back from a mistake. Not where all may be destroyed: the provider needs a minute for it."""
-        versioning = made.keep_versions()
-        S3BucketLifecycleConfiguration(
-            self,
-            "bucket-lifecycle",
-            bucket=made.bucket.id,
-            rule=[
-                S3BucketLifecycleConfigurationRule(
-                    id="old-versions",
-                    status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter()],
-                    noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_VERSIONS_DAYS)
-                    ],
-                    abort_incomplete_multipart_upload=[
-                        S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
-                    ],
-                ),
-                # Of two rules that fit, S3 takes the shorter time.
-                S3BucketLifecycleConfigurationRule(
-                    id="old-reports",
-                    status="Enabled",
-                    filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=names.REPORTS_PREFIX)],
-                    noncurrent_version_expiration=[
-                        S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_REPORTS_DAYS)
-                    ],
-                ),
-            ],
-            # Reports are overwritten every few seconds, and each overwrite leaves a version: from the first one on.
-            depends_on=[versioning],
+        made.keep_versions(
+            OLD_VERSIONS_DAYS,
+            # Of two rules that fit, S3 takes the shorter time. Reports are overwritten every few seconds, and each
+            # overwrite leaves a version.
+            S3BucketLifecycleConfigurationRule(
+                id="old-reports",
+                status="Enabled",
+                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=names.REPORTS_PREFIX)],
+                noncurrent_version_expiration=[
+                    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_REPORTS_DAYS)
+                ],
+            ),
         )
 
     def _add_secrets(self) -> None:
