@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -55,6 +55,15 @@ class Failed(Exception):
     """No handover, and why: the leader is the one that it was."""
 
 
+class Behind(Failed):
+    """Some replicas did not catch up in time."""
+
+    def __init__(self, behind: Collection[str], caught_up: Collection[str]) -> None:
+        super().__init__(f"no handover: {', '.join(sorted(behind))} did not catch up in time; writes go on here")
+        self.caught_up = caught_up
+        """The addresses of those that did."""
+
+
 def hand_over(
     identity: Identity, credentials: resp.Credentials, at_sentinels: resp.Credentials, to: str | None = None
 ) -> str:
@@ -91,6 +100,7 @@ class Handover:
         self, identity: Identity, credentials: resp.Credentials, at_sentinels: resp.Credentials, to: str | None
     ) -> None:
         self._identity, self._to = identity, to
+        self._waits_for_all = True
         self._credentials, self._at_sentinels = credentials, at_sentinels
 
     def do(self) -> str:
@@ -107,9 +117,20 @@ class Handover:
             if self._to is None and ready and len(ready) < len(followers):
                 # A Sentinel could prefer one that nobody waits for.
                 self._to = max(ready, key=lambda one: one.offset).address
-            with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
-                successor, pause = self._replace(own, sentinel)
-                self._wait_until_named(sentinel, successor)
+            try:
+                return self._to_preferred(own)
+            except Behind as error:
+                successor = self._to or min(error.caught_up, default=None)
+                if successor not in error.caught_up:
+                    raise
+                self._to, self._waits_for_all = successor, False
+                say(f"{error}; tries again with {successor} alone")
+                return self._to_preferred(own)
+
+    def _to_preferred(self, own: resp.Client) -> str:
+        with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
+            successor, pause = self._replace(own, sentinel)
+            self._wait_until_named(sentinel, successor)
         return f"handed over to {successor}; writes paused for {pause * 1000:.0f} ms"
 
     @contextmanager
@@ -177,20 +198,34 @@ class Handover:
         """Wait until every replica in touch has everything: which of them is promoted is Sentinel's choice.
 
         They are asked themselves: what the leader knows of them is up to a second old.
+
+        Raises:
+            Behind: one of them is too far behind for a pause. A second attempt waits for the preferred one alone.
         """
         found = self._own(own)
-        behind = {one.address for one in in_touch(found)} | ({self._to} if self._to else set())
+        behind = {self._to} if self._to else set()
+        if self._waits_for_all:
+            behind |= {one.address for one in in_touch(found)}
         if not behind:
             raise Failed("no handover: no replica is in touch; writes go on here")
+        caught_up = set[str]()
         while time.monotonic() < deadline:
             for address in list(behind):
-                with self._redis(address) as replica:
-                    if _look(replica).offset >= found.offset:
-                        behind.remove(address)
+                if self._offset(address) >= found.offset:
+                    behind.remove(address)
+                    caught_up.add(address)
             if not behind:
                 return
             time.sleep(POLL)
-        raise Failed(f"no handover: {', '.join(sorted(behind))} did not catch up in time; writes go on here")
+        raise Behind(behind, caught_up)
+
+    def _offset(self, address: str) -> int:
+        """How much a replica has; one that is busy must not hold up the question to the others."""
+        try:
+            with self._redis(address, timeout=CATCH_UP / 4) as replica:
+                return _look(replica).offset
+        except OSError:
+            return -1
 
     def _promote(self, sentinel: resp.Client, deadline: float) -> str:
         """Have a replica promoted, and wait until it leads: a moment after Sentinel's word, before it looks again."""
@@ -226,8 +261,8 @@ class Handover:
         found, nodes = _look(own), self._identity.data.values()
         return replace(found, followers=tuple(one for one in found.followers if one.address in nodes))
 
-    def _redis(self, address: str) -> resp.Client:
-        return resp.Client(address, self._identity.redis_port, self._credentials, timeout=ANSWER_TIMEOUT)
+    def _redis(self, address: str, timeout: float = ANSWER_TIMEOUT) -> resp.Client:
+        return resp.Client(address, self._identity.redis_port, self._credentials, timeout=timeout)
 
     def _sentinel(self, address: str) -> resp.Client:
         return resp.Client(address, self._identity.sentinel_port, self._at_sentinels, timeout=SENTINEL_TIMEOUT)

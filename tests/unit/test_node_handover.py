@@ -32,7 +32,7 @@ class Machines:
         self,
         own: Details,
         *successor: Details | Exception,
-        other: Details | None = None,
+        other: Details | Exception | None = None,
         events: tuple[str, ...] = (PROMOTES,),
         refusal: str = "",
     ) -> None:
@@ -167,9 +167,10 @@ def test_a_stranger_that_a_sentinel_promotes_is_not_followed(
     [
         Machines(leading(replica()), following(99)),
         Machines(leading(replica(lag=9))),
-        Machines(leading(replica(), replica(OTHER)), other=following(99)),
+        Machines(leading(replica(), replica(OTHER)), following(98), other=following(99)),
+        Machines(leading(replica()), ConnectionError("closed")),
     ],
-    ids=["behind", "silent", "one of two behind, and it could be the one that is promoted"],
+    ids=["behind", "silent", "both behind", "gone"],
 )
 def test_without_replicas_that_have_everything_writes_go_on_here(
     identity: Identity, monkeypatch: pytest.MonkeyPatch, machines: Machines
@@ -178,6 +179,22 @@ def test_without_replicas_that_have_everything_writes_go_on_here(
     with pytest.raises(handover.Failed, match="^no handover: "):
         hand_over(identity, machines, monkeypatch)
     assert machines.told == [*PAUSE, *RESUME]
+
+
+@pytest.mark.parametrize("to", [SUCCESSOR, None])
+@pytest.mark.parametrize("other", [following(99), TimeoutError("timed out")], ids=["behind", "busy"])
+def test_where_one_does_not_catch_up_another_one_that_did_is_preferred(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, other: Details | Exception, to: str | None
+) -> None:
+    """The leader's machine may be about to stop, and a replica that has just been fed is behind for seconds."""
+    monkeypatch.setattr(handover, "CATCH_UP", 0.05)
+    machines = Machines(leading(replica(), replica(OTHER)), other=other)
+    machines.looks[SUCCESSOR] = [FOLLOWS, FOLLOWS, LEADS]
+    assert hand_over(identity, machines, monkeypatch, to).startswith(DONE)
+    prefer, restore = "CONFIG SET replica-priority 1", "CONFIG SET replica-priority 70"
+    first, second = [*PAUSE, *RESUME], [*PAUSE, FAILOVER, *GIVE_UP, *RESUME]
+    expected = [prefer, *first, restore, prefer, *second, restore] if to else [*first, prefer, *second, restore]
+    assert machines.told == expected
 
 
 @pytest.mark.parametrize("lag", [0, 8])
