@@ -24,6 +24,7 @@ from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
 from holdfast.topology.load import ENVIRONMENTS
 from tests.twin.team import Team
+from tests.twin.turns import first_or_after
 
 KEEPS = "HOLDFAST_TEST_KEEP" in os.environ
 """What is up already is used as it is, and stays: for `make test`, and for whoever works on these tests."""
@@ -73,7 +74,8 @@ class Others:
 def twin() -> None:
     """The twin itself, without an environment; one that is up stays as it is."""
     quotas = ("--quota", "elastic-ips=30", "--quota", "vpcs=10", "--quota", "internet-gateways=10")
-    subprocess.run([HOLDFAST, "twin", "up", "--images", "debian-12", *quotas], cwd=REPOSITORY, check=True)
+    with first_or_after("up"):
+        subprocess.run([HOLDFAST, "twin", "up", "--images", "debian-12", *quotas], cwd=REPOSITORY, check=True)
 
 
 def down() -> None:

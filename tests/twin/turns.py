@@ -34,6 +34,14 @@ def prolonged(folder: Path = FOLDER) -> Iterator[None]:
 
 
 @contextmanager
+def first_or_after(what: str, folder: Path = FOLDER) -> Iterator[None]:
+    """For what refuses to be done twice at once, where test runs that begin together each do it."""
+    folder.mkdir(exist_ok=True)
+    with _locked(folder, what, shared=False):
+        yield
+
+
+@contextmanager
 def _locked(folder: Path, name: str, *, shared: bool) -> Iterator[None]:
     """Whoever waits holds the door, so that those who come later do not get in again and again before it."""
     with (folder / f"{name}.lock").open("w") as lock:
