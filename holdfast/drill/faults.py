@@ -255,8 +255,6 @@ ROWS = [
     Row("leader's zone cut for a second", cut_for_a_moment, moves=None, lost="leader"),
     # Feeding both replicas at once, on shared cores, may cost the new leader its lead again.
     Row("leader killed during a full resync", kill_during_full_resync, moves=None, lost="replica", before=load),
-    # Who has voted in the first election stands for the second one after twice its failover-timeout; and who has
-    # promoted the one that is lost has to begin anew, which takes longer where the cores are busy.
     Row(
         "two leaders lost in a row",
         isolate_the_next,
@@ -264,7 +262,7 @@ ROWS = [
         moves=None,
         lost="next",
         wait_is_safe=False,
-        limit=16,
+        limit=5.0,
         leaders=3,
     ),
 ]

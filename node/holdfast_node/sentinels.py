@@ -35,8 +35,11 @@ INFO_PERIOD, HURRIED_INFO_PERIOD = 200, 50
 and while it is about to choose. Who is three times as late is not eligible."""
 
 STANDS_FOR = 7.0
-"""Seconds for which a Sentinel tries to be elected: `failover-timeout` in sentinel.conf, which begins up to a second
-after it has said so."""
+"""Seconds for which a Sentinel tries to be elected: `PATIENT`, which begins up to a second after it has said so."""
+
+PATIENT, IMPATIENT = 6000, 1000
+"""Milliseconds, `failover-timeout`: as in sentinel.conf, which says why it is not shorter; and for a Sentinel that misses
+the leader, whose turn it is, and that replaces nobody yet. One that has voted or failed stands again after twice this."""
 
 REJOINS_FOR = 3.0
 """Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as
@@ -60,15 +63,19 @@ second, and before Redis 7.0 at least once."""
 RESTART_INTERVAL = 10.0
 """Seconds between two restarts of the own Sentinel."""
 
+MISSES, REACHES = "+odown", "-odown"
 STANDS, CHOSEN, ENDED = "+try-failover", "+failover-state-send-slaveof-noone", "-failover-abort"
+SWITCHED = "+switch-master"
 NEW_EPOCH = "+new-epoch"
 CHANNELS = (
+    MISSES,
+    REACHES,
     STANDS,
     CHOSEN,
     f"{ENDED}-no-good-slave",
     f"{ENDED}-slave-timeout",
     f"{ENDED}-not-elected",
-    "+switch-master",
+    SWITCHED,
     NEW_EPOCH,
 )
 
@@ -128,8 +135,10 @@ class Sentinels:
     """Who spoke before that; nobody where no majority has spoken yet."""
     _led: str | None = None
     """Whom they named then."""
-    _quorum: int | None = None
-    """What the own Sentinel was told; None where it may have forgotten."""
+    _missing: bool = False
+    """Whether the own Sentinel misses the leader, and another one does too."""
+    _set: dict[str, int] = field(default_factory=dict)
+    """What the own Sentinel was told; without what it may have forgotten."""
 
     def __post_init__(self) -> None:
         self._known = Known(self.identity)
@@ -315,14 +324,22 @@ class Sentinels:
         answers, and not the one beside the leader, which is lost with it. All may miss a frozen leader within
         milliseconds, that one's own Sentinel too: the others' quorum is more than there are. `anybody`: it did not
         stand in time.
+
+        The one whose turn it is may have voted just before, for whoever promoted the leader that is lost now.
         """
         own, votes, named = self.identity.address, self.votes(), self.named()
         answering = [address for address in self.identity.sentinels.values() if address in votes]
         turn = next((address for address in answering if address != named), own)
-        quorum = QUORUM if anybody or turn == own else max(self.known(), QUORUM) + 1
-        if own in self._links and self._links[own].state is State.UP and quorum != self._quorum:
-            self._quorum = quorum
-            self._links[own].ask(lambda _: None, *self._about("SET"), "quorum", quorum)
+        self._have_set("quorum", QUORUM if anybody or turn == own else max(self.known(), QUORUM) + 1)
+        replaces = own in self._stands or own in self._announcements
+        self._have_set("failover-timeout", IMPATIENT if self._missing and turn == own and not replaces else PATIENT)
+
+    def _have_set(self, option: str, value: int) -> None:
+        """Have the own Sentinel use that from now on."""
+        link = self._links.get(self.identity.address)
+        if link and link.state is State.UP and self._set.get(option) != value:
+            self._set[option] = value
+            link.ask(lambda _: None, *self._about("SET"), option, value)
 
     def own_word(self) -> Word | None:
         word = self._words.get(self.identity.address)
@@ -434,7 +451,7 @@ class Sentinels:
 
     def _begin(self, link: Link) -> None:
         """What the own Sentinel has to be told after each of its starts."""
-        self._quorum = None
+        self._set.clear()
         if self.identity.since_7_0:
             link.ask(lambda _: None, "SENTINEL", "DEBUG", *PERIODS, "INFO-PERIOD", INFO_PERIOD)
 
@@ -472,9 +489,12 @@ class Sentinels:
         def leader(reply: resp.Reply) -> None:
             if isinstance(reply, list):
                 found = resp.pairs(reply)
+                flags = set(found["flags"].split(","))
                 self._note_epoch(address, found["config-epoch"])
                 answered = int(found["last-ok-ping-reply"]) < ANSWERED_WITHIN
-                view.reaches_leader = answered and not UNREACHED & set(found["flags"].split(","))
+                view.reaches_leader = answered and not UNREACHED & flags
+                if address == self.identity.address:
+                    self._missing = "o_down" in flags
 
         def info(reply: resp.Reply) -> None:
             if isinstance(reply, str):
@@ -502,9 +522,15 @@ class Sentinels:
         if channel == NEW_EPOCH:
             self._note_epoch(sentinel, message)
             return
+        if sentinel == self.identity.address and channel in (MISSES, REACHES, SWITCHED):
+            self._missing = channel == MISSES
+        if channel in (MISSES, REACHES):
+            return
         self._stands.pop(sentinel, None)
         if channel == STANDS and words[1:2] == [self.identity.environment]:
             self._stands[sentinel] = words[2], time.monotonic()
+            if sentinel == self.identity.address:
+                self._have_set("failover-timeout", PATIENT)
         elif channel == CHOSEN and words[5:6] == [self.identity.environment] and self._known.is_data(*words[2:4]):
             # What this Sentinel calls the old leader was promoted before: that change is over.
             still = {address: one for address, one in self._announcements.items() if one.target != words[6]}

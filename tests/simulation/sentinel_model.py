@@ -44,7 +44,6 @@ class Instance:
     last_avail: float = 0.0
     last_pong: float = 0.0
     info_refresh: float | None = None
-    last_info: float = float("-inf")
     last_hello: float = float("-inf")
     s_down_since: float | None = None
     pending: int = 0
@@ -90,7 +89,9 @@ class Sentinel:
         self.ping_period, self.ask_period, self.info_period, self.tilt_period = min(1.0, down_after), 1.0, 10.0, 30.0
         now = self.world.now
         self.master = self._master(kept.master)
-        self.replicas = {one: self._instance(one) for one in kept.replicas if one != kept.master}
+        self.replicas: dict[str, Instance] = {}
+        for one in kept.replicas:
+            self._know_replica(one)
         self.sentinels = {one: self._instance(one, PORT) for one in kept.sentinels}
         self.o_down_since: float | None = None
         self.state = ""
@@ -122,6 +123,13 @@ class Sentinel:
         one = self._instance(address)
         one.role_reported = "master"
         return one
+
+    def _know_replica(self, address: str) -> None:
+        """In any order, as by a hash table: who is looked at first, at the same moment, decides how long a step takes."""
+        if address != self.master.address:
+            known = list(self.replicas.items())
+            known.insert(self.world.random.randint(0, len(known)), (address, self._instance(address)))
+            self.replicas = dict(known)
 
     # The timer.
 
@@ -226,8 +234,7 @@ class Sentinel:
                 self.o_down_since is not None or self.state or (one.info_refresh is not None and not one.link_up)
             )
             period = 1.0 if hurried else self.info_period
-            if one.info_refresh is None or now - one.last_info > period:
-                one.last_info = now
+            if one.info_refresh is None or now - one.info_refresh > period:
                 self._command(one, "info", "INFO")
         if now - one.last_pong > self.ping_period and now - one.last_ping > self.ping_period / 2:
             self._ping(one)
@@ -273,8 +280,8 @@ class Sentinel:
         if role == "master":
             for number in range(int(info["connected_slaves"])):
                 address = info[f"slave{number}"].split(",")[0].removeprefix("ip=")
-                if one is self.master and address not in self.replicas and address != self.master.address:
-                    self.replicas[address] = self._instance(address)
+                if one is self.master and address not in self.replicas:
+                    self._know_replica(address)
                     self._keep()
         else:
             if info["master_host"] != one.follows:
@@ -541,7 +548,9 @@ class Sentinel:
         for one in [self.master, *self.replicas.values()]:
             self._drop(one)
         self.master = self._master(address)
-        self.replicas = {one: self._instance(one) for one in sorted(known)}
+        self.replicas = {}
+        for one in sorted(known):
+            self._know_replica(one)
         self.state, self.promoted, self.forced, self.o_down_since = "", None, False, None
         self.start_at = float("-inf")
         for one in self.sentinels.values():
@@ -630,6 +639,7 @@ class Sentinel:
             return [self._current_address(), str(redis_model.PORT)]
         if what == "MASTER":
             flags = ["master", *(["s_down"] if self.master.s_down_since is not None else [])]
+            flags += ["o_down"] if self.o_down_since is not None else []
             flags += ["failover_in_progress"] if self.state else []
             answered = 1000 * (self.world.now - self.master.last_avail)
             return ["ip", self.master.address, "flags", ",".join(flags), "last-ok-ping-reply", str(int(answered)),
@@ -640,6 +650,8 @@ class Sentinel:
             return [self._neighbour(one) for one in self.sentinels.values()]
         if what == "SET" and words[3] == "quorum":
             self.quorum = int(words[4])
+        if what == "SET" and words[3] == "failover-timeout":
+            self.failover_timeout = int(words[4]) / 1000
         if what == "DEBUG":
             values = dict(zip(words[2::2], words[3::2], strict=True))
             for name, value in values.items():

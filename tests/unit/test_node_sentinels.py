@@ -270,6 +270,9 @@ def test_a_leader_is_reached_that_has_just_answered_a_sentinel(
     assert not sentinels.reach(B)
 
 
+PATIENTLY, IMPATIENTLY = "SENTINEL SET local failover-timeout 6000", "SENTINEL SET local failover-timeout 1000"
+
+
 @pytest.mark.parametrize(
     ("own", "leader", "silent", "quorum"),
     [
@@ -303,14 +306,16 @@ def test_one_sentinel_stands_for_election(
     link = sentinels._links[own] = Recorder(own)
     for _ in range(2):
         sentinels.take_turns(anybody=False)
-    assert link.asked == [f"SENTINEL SET local quorum {quorum}"], "once is enough"
+    assert link.asked == [f"SENTINEL SET local quorum {quorum}", PATIENTLY], "once is enough"
 
 
 def test_anybody_stands_when_nobody_has_in_time_and_only_until_then(sentinels: Any) -> None:
     link = sentinels._links[A] = Recorder(A)
     for anybody in (False, True, True, False):
         sentinels.take_turns(anybody=anybody)
-    assert link.asked == [f"SENTINEL SET local quorum {quorum}" for quorum in (4, 2, 4)]
+    assert [one for one in link.asked if one != PATIENTLY] == [
+        f"SENTINEL SET local quorum {quorum}" for quorum in (4, 2, 4)
+    ]
 
 
 def test_a_sentinel_that_was_restarted_is_told_anew(sentinels: Any) -> None:
@@ -328,7 +333,38 @@ def test_a_sentinel_that_is_away_is_told_when_it_is_back(sentinels: Any) -> None
     assert link.asked == []
     link.state = State.UP
     sentinels.take_turns(anybody=False)
-    assert link.asked == ["SENTINEL SET local quorum 4"]
+    assert link.asked == ["SENTINEL SET local quorum 4", PATIENTLY]
+
+
+@pytest.mark.parametrize("who", [B, C], ids=["whose turn it is", "another one"])
+def test_one_that_has_voted_stands_again_soon_if_it_is_its_turn(identity: Identity, clock: Clock, who: str) -> None:
+    """A leads no more, and who was promoted in its place is lost too, before the Sentinels know of it."""
+    sentinels: Any = Sentinels(dataclasses.replace(identity, address=who), login)
+    sentinels._views[who] = View(others=frozenset({A, B, C} - {who}))
+    hear(sentinels, A, B, C)
+    name(sentinels, clock, {sentinel: A for sentinel in (A, B, C)})
+    link = sentinels._links[who] = Recorder(who)
+
+    def told(channel: str) -> list[str]:
+        link.asked.clear()
+        sentinels._heard(who, channel, f"master local {A} 6380")
+        sentinels.take_turns(anybody=False)
+        return [one for one in link.asked if "failover-timeout" in one]
+
+    sentinels.take_turns(anybody=False)
+    impatiently = [IMPATIENTLY] if who == B else []
+    patiently = [PATIENTLY] if who == B else []
+    assert told("+odown") == impatiently
+    assert told("-odown") == patiently
+    assert told("+odown") == impatiently
+    assert told("+try-failover") == patiently, "one that stalls after a promotion must not give that up"
+    assert told("+odown") == []
+    assert told("-failover-abort-not-elected") == impatiently
+    assert told("+switch-master") == patiently
+    sentinels._heard(A, "+odown", f"master local {A} 6380")
+    sentinels.take_turns(anybody=False)
+    assert link.asked[-1:] == patiently, "another one that misses the leader is not the own one"
+
 
 
 @pytest.mark.parametrize(
