@@ -460,7 +460,8 @@ class Sentinel:
     def _state_machine(self) -> None:
         now = self.world.now
         if self.state == "wait_start":
-            if not self.forced and self._elected() != self.address:
+            # It votes, also where it was told to go on without the others.
+            if self._elected() != self.address and not self.forced:
                 if now - self.start_at > min(ELECTION_TIMEOUT, self.failover_timeout):
                     self._abort("-failover-abort-not-elected")
                 return
