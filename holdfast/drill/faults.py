@@ -277,8 +277,13 @@ class Trial:
     """What became of a cluster that a fault struck."""
 
     verdict: Verdict
-    problems: tuple[str, ...]
-    """What must not be, one sentence each; empty is good."""
+    objections: tuple[str, ...]
+    """What took too long, or came too often, one sentence each; empty is good."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The verdict's too."""
+        return (*self.verdict.problems, *self.objections)
 
 
 def endure(row: Row, cluster: Cluster) -> Trial:
@@ -310,7 +315,7 @@ def endure(row: Row, cluster: Cluster) -> Trial:
         writers.wait_writing(gateways=3)
         surviving = row.surviving(site, leads)
         verdict = cluster.judge(writers, struck=struck, surviving=surviving, wait_is_safe=row.wait_is_safe)
-    return Trial(verdict, (*verdict.problems, *_objections(row, site, leads, verdict)))
+    return Trial(verdict, tuple(_objections(row, site, leads, verdict)))
 
 
 def _site_of(cluster: Cluster, writers: Writers) -> Site:

@@ -125,7 +125,7 @@ class Sentinel:
         return one
 
     def _know_replica(self, address: str) -> None:
-        """In any order, as by a hash table: who is looked at first, at the same moment, decides how long a step takes."""
+        """In any order, as by a hash table: who is asked first, at the same moment, decides how long a step takes."""
         if address != self.master.address:
             known = list(self.replicas.items())
             known.insert(self.world.random.randint(0, len(known)), (address, self._instance(address)))

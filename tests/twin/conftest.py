@@ -16,11 +16,18 @@ from holdfast.drill.cluster import Cluster
 from holdfast.drill.writers import Gateway, Writers
 from holdfast.twin import machines
 from tests.twin import environments
+from tests.twin.measured import Disturbed
 from tests.twin.turns import turn
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that end the cluster come last, and in each folder those that need the twin alone: others end meanwhile."""
+    """What is measured may be measured once more (measured.py).
+
+    Those that end the cluster come last, and in each folder those that need the twin alone: others end meanwhile.
+    """
+    for item in items:
+        if item.get_closest_marker("timed"):
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=[Disturbed.__name__]))
     folders = list(dict.fromkeys(item.path.parent for item in items))
     items.sort(
         key=lambda item: (

@@ -342,7 +342,7 @@ def test_one_that_has_voted_stands_again_soon_if_it_is_its_turn(identity: Identi
     sentinels: Any = Sentinels(dataclasses.replace(identity, address=who), login)
     sentinels._views[who] = View(others=frozenset({A, B, C} - {who}))
     hear(sentinels, A, B, C)
-    name(sentinels, clock, {sentinel: A for sentinel in (A, B, C)})
+    name(sentinels, clock, dict.fromkeys((A, B, C), A))
     link = sentinels._links[who] = Recorder(who)
 
     def told(channel: str) -> list[str]:
@@ -364,7 +364,6 @@ def test_one_that_has_voted_stands_again_soon_if_it_is_its_turn(identity: Identi
     sentinels._heard(A, "+odown", f"master local {A} 6380")
     sentinels.take_turns(anybody=False)
     assert link.asked[-1:] == patiently, "another one that misses the leader is not the own one"
-
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from holdfast.drill.cluster import Cluster
 from holdfast.drill.faults import ROWS, Row, endure
 from tests.twin.conftest import Note
+from tests.twin.measured import nothing
 
 pytestmark = pytest.mark.timed
 
@@ -15,4 +16,5 @@ pytestmark = pytest.mark.timed
 def test_one_leader_at_a_time_nothing_lost_and_healthy_by_itself(healthy: Cluster, row: Row, note: Note) -> None:
     trial = endure(row, healthy)
     note(row.name, trial.verdict)
-    assert trial.problems == ()
+    assert trial.verdict.problems == ()
+    nothing(trial.objections)

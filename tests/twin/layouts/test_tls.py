@@ -25,6 +25,7 @@ from holdfast.ops.certs.store import Place, Store, places
 from holdfast.topology import Cluster as Topology
 from holdfast.topology import Role, certificates, load_environment, ports
 from holdfast.twin import client
+from tests.twin.measured import nothing
 
 GATEWAY, OTHER_GATEWAY = "tiered-gateway-a1", "tiered-gateway-b1"
 SOURCE = GATEWAY
@@ -216,7 +217,7 @@ def store(topology: Topology) -> Store:
 def test_a_slow_command_ends_nobodys_session_here_either(well: Cluster) -> None:
     """Nor does it begin a storm of handshakes, each of which would take Redis' one thread as well."""
     leader, failures = stall_leader(well, 0.5)
-    assert failures == []
+    nothing(failures)
     assert well.status()["leader"] == leader
 
 
