@@ -51,6 +51,10 @@ AS_ROOT = ["PYTHONDONTWRITEBYTECODE=1", "HOLDFAST_TEST_KEEP=1"]
 """Root must leave no files here that the owner cannot remove; and the lanes share what is up."""
 
 
+AGAIN = "RERUN "
+"""How pytest's summary begins a line about a test that was run once more."""
+
+
 @dataclass(frozen=True)
 class Failure:
     test: str
@@ -76,6 +80,11 @@ class Run:
     @property
     def well(self) -> bool:
         return self.code == 0 and not self.failures
+
+    def again(self) -> list[str]:
+        """Tests that were run once more (tests/twin/measured.py)."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return [line.removeprefix(AGAIN) for line in lines if line.startswith(AGAIN)]
 
     def row(self) -> str:
         verdict = "passed" if self.well else "FAILED"
@@ -155,9 +164,11 @@ def _read(report: Path, run: Run) -> None:
         return
     for suite in ElementTree.parse(report).getroot().iter("testsuite"):
         at = datetime.fromisoformat(suite.get("timestamp", "1970-01-01")).timestamp()
-        for case in suite.iter("testcase"):
+        # One that was run once more is there twice, and its end counts.
+        cases = {(case.get("classname", ""), case.get("name")): case for case in suite.iter("testcase")}
+        for (file, name), case in cases.items():
             at += float(case.get("time", 0))
-            test = f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
+            test = f"{file.replace('.', '/')}::{name}"
             broken = [it for it in case if it.tag in ("failure", "error")]
             run.failures += [Failure(test, at, it.text or it.get("message") or "") for it in broken]
             run.skipped += any(it.tag == "skipped" for it in case)
@@ -227,6 +238,8 @@ def tell(runner: Runner, whole: bool) -> int:
         _tell_figures(run)
     print()
     print("\n".join(run.row() for run in runner.runs))
+    for test in (test for run in runner.runs for test in run.again()):
+        print(f"measured again: {test}")
     late = whole and runner.minutes() > BUDGET_MINUTES
     print(f"{runner.minutes():.1f} minutes" + (f" of {BUDGET_MINUTES}" if whole else ""))
     if late:

@@ -49,6 +49,17 @@ def test_the_first_failure_comes_last(ours: Runner, capsys: pytest.CaptureFixtur
     assert "assert 1 == 2" in said.rpartition("the first failure, test_some::test_broken:")[2]
 
 
+def test_what_was_measured_again_is_named(ours: Runner, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tried = "import pytest\ntried = []\n@pytest.mark.flaky(reruns=1)\n"
+    (tmp_path / "test_late.py").write_text(
+        f"{tried}def test_late():\n    tried.append(1)\n    assert len(tried) == 2\n"
+    )
+    run = ours.pytest("late", "-raR", "test_late.py")
+    assert (run.code, run.passed, run.failures) == (0, 1, [])
+    assert runner.tell(ours, whole=False) == 0
+    assert "measured again: test_late.py::test_late\n" in capsys.readouterr().out
+
+
 def test_a_command_that_fails_without_a_test_shows_the_end_of_its_log(
     ours: Runner, capsys: pytest.CaptureFixture[str]
 ) -> None:
