@@ -38,8 +38,9 @@ STANDS_FOR = 7.0
 """Seconds for which a Sentinel tries to be elected: `PATIENT`, which begins up to a second after it has said so."""
 
 PATIENT, IMPATIENT = 6000, 1000
-"""Milliseconds, `failover-timeout`: as in sentinel.conf, which says why it is not shorter; and for a Sentinel that misses
-the leader, whose turn it is, and that replaces nobody yet. One that has voted or failed stands again after twice this."""
+"""Milliseconds, `failover-timeout`: as in sentinel.conf, which says why it is not shorter; and for the Sentinel whose
+turn it is, while it misses the leader and replaces nobody. One that has voted or failed stands again after twice this.
+"""
 
 REJOINS_FOR = 3.0
 """Seconds after a time without a majority, in which all that answer must agree, and, where they name the same leader as
@@ -117,6 +118,8 @@ class Sentinels:
     _words: dict[str, Word] = field(default_factory=dict)
     _views: dict[str, View] = field(default_factory=dict)
     _announcements: dict[str, Announcement] = field(default_factory=dict)
+    _over: dict[str, str] = field(default_factory=dict)
+    """Sentinel → whom it has promoted, and a majority has named since. It may not know yet, and be stopped before."""
     _stands: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Sentinel → the leader in whose place it wants to promote another one, and since when (monotonic seconds)."""
     _links: dict[str, Link] = field(default_factory=dict)
@@ -438,9 +441,14 @@ class Sentinels:
             del self._stands[sentinel]
 
     def _promotes_already(self, sentinel: str, replicas: list[dict[str, str]], asked_at: float) -> None:
-        promoted = next((one["ip"] for one in replicas if "promoted" in one["flags"].split(",")), None)
-        promoted = promoted if promoted in self._known.data() else None
+        found = _promoted(replicas)
+        promoted = found["ip"] if found and found["ip"] in self._known.data() else None
         word, known = self._words.get(sentinel), self._announcements.get(sentinel)
+        if promoted is None:
+            self._over.pop(sentinel, None)
+        if promoted and promoted == self._over.get(sentinel):
+            # By now the majority may have put another one in its place.
+            return
         if promoted and word and not (known and known.target == promoted):
             # Once the promoted one leads, its Sentinel names it, before the others do.
             old = (self.named() or "") if word.leader == promoted else word.leader
@@ -475,7 +483,9 @@ class Sentinels:
                 found = [resp.pairs(one) for one in reply]
                 view.replicas = frozenset(one["ip"] for one in found) & self._known.data()
                 view.strangers |= strangers(found, self._known.is_data)
-                if address == self.identity.address and any(_lost_again(one["flags"]) for one in found):
+                if not _promoted(found):
+                    self._over.pop(address, None)
+                elif address == self.identity.address and self._is_late(found):
                     self._begin_anew(link)
 
         def others(reply: resp.Reply) -> None:
@@ -506,14 +516,27 @@ class Sentinels:
         link.ask(leader, *self._about("MASTER"))
         link.ask(info, "INFO", "sentinel")
 
+    def _is_late(self, replicas: list[dict[str, str]]) -> bool:
+        """Whether the own Sentinel is about to end a failover whose new leader is down, or replaced already: that of a
+        machine that was frozen in the middle. `replicas`: as it lists them."""
+        promoted = _promoted(replicas)
+        if promoted is None:
+            return False
+        replaced = promoted["ip"] == self._over.get(self.identity.address) and self.named() not in (
+            None,
+            promoted["ip"],
+        )
+        return replaced or "s_down" in promoted["flags"].split(",")
+
     def _begin_anew(self, link: Link) -> None:
         """Have the own Sentinel restart: it never ends a failover whose new leader is lost before the end.
 
-        Its configuration names the new leader, so that it misses that one then, as the others do.
+        Its configuration names the new leader, so that it misses that one then, as the others do; or learns from them
+        who replaced that one.
         """
         if time.monotonic() - self._restarted >= RESTART_INTERVAL:
             self._restarted = time.monotonic()
-            say("the one that the own Sentinel has just promoted is down again: has the Sentinel begin anew")
+            say("the one that the own Sentinel has just promoted leads no more: has the Sentinel begin anew")
             link.ask(lambda _: None, "SHUTDOWN")
 
     def _heard(self, sentinel: str, channel: str, message: str) -> None:
@@ -527,6 +550,7 @@ class Sentinels:
         if channel in (MISSES, REACHES):
             return
         self._stands.pop(sentinel, None)
+        self._over.pop(sentinel, None)
         if channel == STANDS and words[1:2] == [self.identity.environment]:
             self._stands[sentinel] = words[2], time.monotonic()
             if sentinel == self.identity.address:
@@ -547,11 +571,12 @@ class Sentinels:
 
     def _forget_old_announcements(self) -> None:
         oldest, named = time.monotonic() - ANNOUNCED_FOR, named_by_majority(self.votes(), self.known())
+        self._over |= {address: one.target for address, one in self._announcements.items() if one.target == named}
         self._announcements = {
             address: one for address, one in self._announcements.items() if one.at >= oldest and one.target != named
         }
 
 
-def _lost_again(flags: str) -> bool:
-    """Whether a replica is the one that is being promoted, and down. `flags`: as `slave,s_down,promoted`."""
-    return {"promoted", "s_down"} <= set(flags.split(","))
+def _promoted(replicas: list[dict[str, str]]) -> dict[str, str] | None:
+    """Of the replicas as a Sentinel lists them, the one that it promotes."""
+    return next((one for one in replicas if "promoted" in one["flags"].split(",")), None)

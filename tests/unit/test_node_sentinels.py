@@ -529,6 +529,34 @@ def test_a_sentinel_that_names_the_one_that_it_promoted_is_believed_before_the_o
     assert sentinels.proven_leader() == B
 
 
+def test_a_sentinel_that_was_frozen_after_its_promotion_is_not_believed_once_that_leader_is_replaced(
+    sentinels: Any, clock: Clock
+) -> None:
+    """Its machine led, and so was frozen with it: it names the old leader still, which leads again by now."""
+    promote(sentinels, C, B, A)
+    name(sentinels, clock, {A: B, B: B, C: A})
+    clock.now += 6
+    name(sentinels, clock, {A: A, B: A, C: A})
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave,promoted"}], clock.now)
+    assert (sentinels.proven_leader(), sentinels.promoting()) == (A, None)
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave"}], clock.now)
+    sentinels._promotes_already(C, [{"ip": B, "flags": "slave,promoted"}], clock.now)
+    assert sentinels.promoting() == B, "that is another one"
+
+
+@pytest.mark.parametrize("named", [A, B, None], ids=["replaced", "led still", "nobody knows"])
+def test_the_own_sentinel_does_not_end_a_promotion_that_was_replaced_meanwhile(
+    sentinels: Any, clock: Clock, named: str | None
+) -> None:
+    link = sentinels._links[A] = Recorder(A, "slave,promoted")
+    promote(sentinels, A, B, C)
+    name(sentinels, clock, dict.fromkeys((A, B, C), B))
+    clock.now += 6
+    name(sentinels, clock, dict.fromkeys((A, B, C), named) if named else {A: A})
+    sentinels._look(link)
+    assert ("SHUTDOWN" in link.asked) is (named == A)
+
+
 @pytest.mark.parametrize(("after", "expected"), [(0.1, A), (-0.1, B)], ids=["it knows of none", "it was not yet"])
 def test_a_sentinel_that_knows_of_no_promotion_any_more_has_ended_it(
     sentinels: Any, clock: Clock, after: float, expected: str
