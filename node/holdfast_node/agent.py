@@ -266,7 +266,8 @@ class Agent:
         waits_empty = other is not None and other.server.role is Role.WAITING and not other.server.has_data
         absent_for = self._absent.seconds(lost and other is None, now)
         empty_for = self._empty.seconds(lost and waits_empty, now)
-        may = self._eligibility.look(own.details, self._identity.address, proven, now)
+        leader = named if other is not None and other.server.role is Role.LEADER else None
+        may = self._eligibility.look(own.details, self._identity.address, proven, leader, now)
         if volunteers(own.details, holder=self._holders.include_me(), absent_for=absent_for, empty_for=empty_for):
             may = True
         if may is not None and may is not self._told_may:
@@ -325,6 +326,9 @@ class Agent:
             BEGAN.unlink(missing_ok=True)
             own.tell(_complain, "REPLICAOF", "NO", "ONE")
         elif own and decision.do is Do.FOLLOW and (own.server.role is not Role.LEADER or self._aside.over):
+            if own.server.role is Role.LEADER:
+                # Before a Sentinel sees it follow: of one that leads, it knows no priority.
+                own.tell(_complain, "CONFIG", "SET", "replica-priority", NEVER)
             own.tell(_complain, *self._follow(decision.target))
         elif own and decision.do is Do.WAIT:
             own.tell(_complain, "REPLICAOF", NOBODY, 1)

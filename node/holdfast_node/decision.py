@@ -171,7 +171,9 @@ def _other_named(snapshot: Snapshot, named: str) -> Decision:
     if leads_there and snapshot.promoting and own.role is Role.REPLICA:
         # Sentinel would say so after a second, and until then the new leader has no replica, and takes no writes.
         return Decision(Do.FOLLOW, f"a Sentinel promoted {named}, which leads: follows it", named)
-    replaced = snapshot.established and own.role is Role.LEADER and not snapshot.promoting
+    # Who has just promoted it names it. So it is an old leader where all name another, and where it had led for long.
+    old = snapshot.established or list(snapshot.votes.values()).count(named) == snapshot.sentinels
+    replaced = old and own.role is Role.LEADER and not snapshot.promoting
     if leads_there and snapshot.contradicts_for >= (REPLACED_AFTER if replaced else STALE_AFTER):
         return Decision(
             Do.FOLLOW, f"a majority names {named}, which leads: gives up its own role and follows it", named

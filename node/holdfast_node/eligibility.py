@@ -16,6 +16,9 @@ RECENT = 6.0
 """Seconds since it was last in sync, after which it must be in sync anew with another leader that it was pointed to: as
 long as Sentinel allows where it can tell."""
 
+ASTRAY_FOR = 1.0
+"""Seconds for which it may follow another than the one that leads: those that hear of a change follow within less."""
+
 RETURNS_WITHIN = 30.0
 """Seconds that a lost leader has to come back by itself, where everybody restarted: machines do not boot equally fast,
 and none has more than it."""
@@ -40,9 +43,13 @@ class Eligibility:
         self._with: str | None = None
         """Whom it followed last; itself, where it led."""
         self._first_since: float | None = None
+        self._astray_since: float | None = None
 
-    def look(self, own: Details, me: str, proven: str | None, now: float) -> bool | None:
-        """Whether it may be promoted from now on; None where nothing changes. `proven`: who leads."""
+    def look(self, own: Details, me: str, proven: str | None, named: str | None, now: float) -> bool | None:
+        """Whether it may be promoted from now on; None where nothing changes.
+
+        `proven`: who leads. `named`: whom a majority names, if that one says itself that it leads.
+        """
         leads, in_sync = proven == me and own.server.role is Role.LEADER, own.follows_in_sync(proven)
         before, leader = self._with, me if own.server.role is Role.LEADER else own.server.leader
         self._with = leader or before
@@ -58,7 +65,11 @@ class Eligibility:
         if in_sync:
             return True if own.priority == NEVER or left else None
         elsewhere = before is not None and leader not in (None, before)
-        outdated = own.syncing or (elsewhere and now - self._in_sync_at > RECENT)
+        # It was away, and may be in sync with an old leader, whatever that has.
+        astray = named not in (None, me, leader)
+        self._astray_since = (self._astray_since or now) if astray else None
+        lost_touch = astray and now - (self._astray_since or now) >= ASTRAY_FOR
+        outdated = own.syncing or lost_touch or ((elsewhere or astray) and now - self._in_sync_at > RECENT)
         return False if outdated and own.priority != NEVER else None
 
 

@@ -223,6 +223,9 @@ BUSY, OFF, ENDED = Sight(None, State.BUSY, 8), Sight(None, State.SILENT, 8), Sig
 ANSWERS = Sight(Details(Server(Role.REPLICA, ME), "7.0.15", 1, link_up=True, syncing=False, followers=()), State.UP)
 PINGS = "CONFIG SET repl-ping-replica-period 1"
 LEADS = Details(Server(Role.LEADER), "7.0.15", 1, link_up=False, syncing=False, followers=())
+FOLLOWS = Details(
+    Server(Role.REPLICA, NAMED, True, True), "7.0.15", 1, link_up=True, syncing=False, followers=(), priority=70
+)
 
 
 @pytest.mark.parametrize(
@@ -277,6 +280,20 @@ def test_who_leads_never_begins_the_cluster_again(node: Node, tmp_path: Path, mo
     node.agent._servers.own = lambda: redis
     node.agent._act(Decision(Do.LEAD, "leads"))
     assert (began.exists(), redis.told) == (False, ["REPLICAOF NO ONE"])
+
+
+@pytest.mark.parametrize(
+    ("before", "first"), [(LEADS, ["CONFIG SET replica-priority 0"]), (FOLLOWS, [])], ids=["leads", "follows another"]
+)
+def test_who_gives_up_its_lead_may_not_be_promoted_before_a_sentinel_sees_it_follow(
+    node: Node, before: Details, first: list[str]
+) -> None:
+    """Of one that leads, Sentinel knows no priority but an old one, and what it has may be old too."""
+    redis = Told(before)
+    node.agent._servers.own = lambda: redis
+    node.agent._aside = SimpleNamespace(over=True)
+    node.agent._act(Decision(Do.FOLLOW, "follows", "10.40.16.4"))
+    assert redis.told == [*first, "REPLICAOF 10.40.16.4 6380"]
 
 
 @pytest.mark.parametrize(
@@ -352,9 +369,6 @@ def test_a_leader_that_is_loading_for_long_is_waited_for(node: Node) -> None:
     assert redis.told == []
 
 
-FOLLOWS = Details(
-    Server(Role.REPLICA, NAMED, True, True), "7.0.15", 1, link_up=True, syncing=False, followers=(), priority=70
-)
 LEADS = Details(Server(Role.LEADER, has_data=True), "7.0.15", 1, link_up=False, syncing=False, followers=())
 FOLLOWS_ANOTHER = replace(FOLLOWS, server=Server(Role.REPLICA, "10.40.32.4", True))
 WAITS = replace(LEADS, server=Server(Role.WAITING, has_data=True))

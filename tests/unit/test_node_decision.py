@@ -26,6 +26,7 @@ SILENT = Server(Role.SILENT)
 NAMED = {A: A, B: A}
 """Two of three Sentinels name this node."""
 OTHER_NAMED = {A: B, B: B, C: B}
+MOSTLY_OTHER = {**OTHER_NAMED, next(iter(OTHER_NAMED)): A}
 
 ROWS = [
     (
@@ -97,19 +98,33 @@ ROWS = [
         Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
     ),
     (
-        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=3.9),
+        # The third one may just have promoted it.
+        Snapshot(me=A, own=LEADER, votes=MOSTLY_OTHER, sentinels=3, peers={B: LEADER}, contradicts_for=3.9),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=1.0),
+        Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
+    ),
+    (
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=0.9),
+        Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
+    ),
+    (
+        # A Sentinel that is away may have promoted it.
+        Snapshot(me=A, own=LEADER, votes=OTHER_NAMED, sentinels=4, peers={B: LEADER}, contradicts_for=3.9),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),
     (
         # Nobody has just promoted it, so there is no promotion to undo.
         Snapshot(
-            me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=1.0, established=True
+            me=A, own=LEADER, votes=MOSTLY_OTHER, sentinels=3, peers={B: LEADER}, contradicts_for=1.0, established=True
         ),
         Decision(Do.FOLLOW, "a majority names 10.40.16.4, which leads: gives up its own role and follows it", B),
     ),
     (
         Snapshot(
-            me=A, own=LEADER, votes=OTHER_NAMED, sentinels=3, peers={B: LEADER}, contradicts_for=0.9, established=True
+            me=A, own=LEADER, votes=MOSTLY_OTHER, sentinels=3, peers={B: LEADER}, contradicts_for=0.9, established=True
         ),
         Decision(Do.STAY, "a majority names 10.40.16.4: leaves the change to the Sentinels for now"),
     ),

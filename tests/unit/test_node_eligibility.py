@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from holdfast_node.decision import Role, Server
-from holdfast_node.eligibility import FIRST, FIRST_FOR, NEVER, RECENT, Eligibility, priority, volunteers
+from holdfast_node.eligibility import ASTRAY_FOR, FIRST, FIRST_FOR, NEVER, RECENT, Eligibility, priority, volunteers
 from holdfast_node.servers import Details, details
 
 ME, A, B = "10.40.0.4", "10.40.16.4", "10.40.32.4"
@@ -26,9 +26,9 @@ class Node:
     def __init__(self) -> None:
         self.eligibility, self.now = Eligibility(), 1000.0
 
-    def look(self, own: Details, proven: str | None, after: float = 0.125) -> bool | None:
+    def look(self, own: Details, proven: str | None, after: float = 0.125, named: str | None = None) -> bool | None:
         self.now += after
-        return self.eligibility.look(own, ME, proven, self.now)
+        return self.eligibility.look(own, ME, proven, named, self.now)
 
 
 @pytest.fixture
@@ -67,6 +67,34 @@ def test_one_that_follows_another_must_have_been_in_sync_just_before(node: Node,
     node.look(follows(A), A)
     node.look(follows(A, up=False), A, after=away / 2)
     assert node.look(follows(B, up=False), B, after=away / 2) is may
+
+
+@pytest.mark.parametrize(
+    ("away", "named", "astray", "may"),
+    [
+        (0.0, B, ASTRAY_FOR - 0.1, None),
+        (0.0, B, ASTRAY_FOR, False),
+        (RECENT, B, 0.0, False),
+        (RECENT, A, ASTRAY_FOR, None),
+        (RECENT, None, ASTRAY_FOR, None),
+        (RECENT, ME, ASTRAY_FOR, None),
+    ],
+    ids=["it has just been replaced", "not told", "long ago", "its leader is named", "nobody is", "it is itself"],
+)
+def test_one_that_follows_a_leader_that_was_replaced_may_not(
+    node: Node, away: float, named: str | None, astray: float, may: bool | None
+) -> None:
+    """It was away; its leader follows the new one by now, and does not have everything itself."""
+    node.look(follows(A), A)
+    assert node.look(follows(A), None, named=named, after=away + 0.1) is (False if away and named == B else None)
+    assert node.look(follows(A), None, named=named, after=astray) is may
+    assert node.look(follows(B, may=NEVER), B, named=B) is True
+
+
+def test_one_that_follows_the_promoted_one_is_not_astray_while_a_majority_names_the_old_one(node: Node) -> None:
+    node.look(follows(A), A)
+    for _ in range(4):
+        assert node.look(follows(B), B, named=A, after=1) is None
 
 
 def test_an_old_leader_counts_as_in_sync_for_as_long_as_it_was_proven(node: Node) -> None:
