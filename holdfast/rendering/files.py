@@ -23,6 +23,7 @@ from holdfast.topology import (
     channels,
     names,
     ports,
+    presets,
     redis_settings,
     sessions,
     users,
@@ -72,6 +73,9 @@ ELECTION = frozenset({"keepalived.conf", "systemd/holdfast-keepalived.service", 
 
 BACKUPS = frozenset({"systemd/holdfast-backup.path", "systemd/holdfast-backup.service"})
 """Templates without use where there are no backups."""
+
+OWN_CONNECTION = ("caching", "getname", "getredir", "help", "id", "reply", "setname")
+"""Subcommands of CLIENT in Redis 6.0 that change or tell one's own connection alone, as others in `@connection` do."""
 
 MINIMUM_CHECK = 256
 """MiB for the backup process: a part of an upload, and the largest value, which is checked in memory. A quarter of the
@@ -170,7 +174,13 @@ def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Ite
         yield from (f"&{pattern}" for pattern in channels.EVERY_OTHER if every_channel)
     # What every client library says at first.
     yield from (f"+@{group}" for group in (*application.commands, *(() if everything else ("connection",))))
-    yield from ("-@admin", "-@dangerous", "+info")
+    # ROLE tells no more than INFO does.
+    yield from ("-@admin", "-@dangerous", "+info", "+role")
+    if not features.since_7_0:
+        # Redis 6.0 has all of CLIENT among what administers, and SELECT among keys.
+        yield from (f"+client|{subcommand}" for subcommand in OWN_CONNECTION)
+        if not everything:
+            yield "+select"
     if everything and features.since_7_0:
         yield from ("+sort", "+sort_ro")
     elif everything and every_key:
@@ -180,11 +190,14 @@ def _rules(application: ApplicationSpec, features: Features, alone: bool) -> Ite
     if not every_key:
         # They tell the names of all keys.
         yield from ("-randomkey", "-client|tracking") if features.since_7_0 else ("-randomkey",)
+    elif not features.since_7_0:
+        yield "+client|tracking"
     if features.since_7_0 and not every_channel:
         # They tell the names of all channels.
         yield from ("-pubsub|channels", "-pubsub|shardchannels")
     if not (alone if application.functions is None else application.functions):
         yield from _no_functions(features, scripts=everything or CommandGroup.SCRIPTING in application.commands)
+    yield from presets.rules(application)
     if features.since_7_0 and every_channel and (everything or CommandGroup.PUBSUB in application.commands):
         # Redis wants a subscriber's pattern to be one of its own, to the letter: this lets it have any.
         yield "(+psubscribe &*)"

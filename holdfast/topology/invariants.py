@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from holdfast.topology import channels, names, redis_settings
+from holdfast.topology import channels, names, presets, redis_settings
 from holdfast.topology.cluster import ADDRESSES_PER_SLOT, RESERVED_HEAD
 from holdfast.topology.layouts import SLOTS_PER_ZONE, Kind, kinds
 from holdfast.topology.problems import Problem
@@ -397,6 +397,27 @@ def applications_greet_no_sentinels(environment: Environment) -> Iterator[Proble
                     "such as __key*"
                 )
                 yield Problem(f"applications.{name}.channels[{index}]", found, accepted)
+
+
+@_reads("applications")
+def presets_fit_the_application(environment: Environment) -> Iterator[Problem]:
+    for name, application in environment.applications.items():
+        for index, preset in enumerate(application.presets):
+            if refused := presets.refusal(preset, application):
+                yield Problem(f"applications.{name}.presets[{index}]", *refused)
+
+
+@_reads("machines.*.image", "applications", "layout")
+def redis_has_the_commands_of_presets(environment: Environment) -> Iterator[Problem]:
+    for kind, machine in _machines(environment, Role.DATA):
+        version = REDIS_VERSIONS[machine.image]
+        for name, application in environment.applications.items():
+            for index, preset in enumerate(application.presets):
+                if version < (offer := presets.OFFERS[preset]).since:
+                    redis = ".".join(map(str, version))
+                    on = f"on machines.{kind.key}.image {machine.image}, whose Redis {redis} has no {offer.command}"
+                    path = f"applications.{name}.presets[{index}]"
+                    yield Problem(path, f"{preset}, {on}", f"no {preset}, or a newer distribution")
 
 
 @_reads("tls")

@@ -441,6 +441,15 @@ class CommandGroup(StrEnum):
     BLOCKING = "blocking"
 
 
+class Preset(StrEnum):
+    """Single commands beyond `commands`, named by why frameworks call them. `presets.py` has what each one gives."""
+
+    LIST_KEYS = "list-keys"
+    FLUSH_DATABASE = "flush-database"
+    LIST_CLIENTS = "list-clients"
+    NO_EVICT = "no-evict"
+
+
 class ApplicationSpec(Spec):
     """A user of Redis for an application. By default: all keys, and every command but those that administer, and those
     that could change what another application runs."""
@@ -453,6 +462,9 @@ class ApplicationSpec(Spec):
     """
     commands: tuple[CommandGroup, ...] = (CommandGroup.ALL,)
     """Groups of commands that it may use."""
+    presets: tuple[Preset, ...] = ()
+    """Single commands that some frameworks call, and that no group has: `list-keys` is KEYS, `flush-database` FLUSHDB,
+    `list-clients` CLIENT LIST, `no-evict` CLIENT NO-EVICT. docs/clients.md says which framework needs which."""
     functions: bool | None = None
     """Whether it may load, delete and restore functions, and kill or flush scripts and functions, those of others too.
     Default: whether it is the only application."""

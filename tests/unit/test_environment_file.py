@@ -254,6 +254,68 @@ def test_an_application_may_be_given_no_more_than_there_is(
 
 
 @pytest.mark.parametrize(
+    ("application", "said"),
+    [
+        ({"presets": ["list-keys", "flush-database", "list-clients", "no-evict"]}, {}),
+        ({"presets": ["list-keys", "list-keys"]}, {}),
+        ({"keys": ["shop:*"], "presets": ["list-keys", "list-clients", "no-evict"]}, {}),
+        ({"keys": ["shop:*", "*"], "presets": ["flush-database"]}, {}),
+        ({"commands": ["read"], "presets": ["list-keys", "list-clients"]}, {}),
+        ({"commands": ["keyspace"], "presets": ["list-keys", "flush-database"]}, {}),
+        (
+            {"keys": ["shop:*"], "presets": ["list-clients", "flush-database"]},
+            {
+                "presets[1]": "flush-database, with keys of its own: FLUSHDB deletes everybody's, and Redis cannot "
+                "limit it | no flush-database, but SCAN and UNLINK for its own keys; or keys with *"
+            },
+        ),
+        (
+            {"commands": ["read", "pubsub"], "presets": ["flush-database"]},
+            {
+                "presets[0]": "flush-database, with commands [pubsub, read], to none of which FLUSHDB belongs | "
+                "no flush-database, or commands with one of all, keyspace, write"
+            },
+        ),
+        (
+            {"commands": ["string"], "presets": ["list-keys"]},
+            {
+                "presets[0]": "list-keys, with commands [string], to none of which KEYS belongs | "
+                "no list-keys, or commands with one of all, keyspace, read"
+            },
+        ),
+        (
+            {"keys": [], "presets": ["list-keys"]},
+            {"presets[0]": "list-keys, without keys | no list-keys, or some keys"},
+        ),
+        (
+            {"presets": ["config-get"]},
+            {"presets[0]": "'config-get' | 'list-keys', 'flush-database', 'list-clients' or 'no-evict'"},
+        ),
+    ],
+    ids=str,
+)
+def test_a_preset_goes_with_the_keys_and_commands_of_its_application(
+    tmp_path: Path, application: dict[str, Any], said: dict[str, str]
+) -> None:
+    file = tmp_path / "shop.yaml"
+    content = VALID | {"applications": {"shop": application}}
+    file.write_text(yaml.safe_dump(content))
+    if said:
+        assert problems(tmp_path, content) == {f"applications.shop.{path}": text for path, text in said.items()}
+    else:
+        assert list(load_environment(file).applications["shop"].presets) == application["presets"]
+
+
+def test_a_preset_that_its_redis_has_no_command_for_is_refused(tmp_path: Path) -> None:
+    content = VALID | {"applications": {"shop": {"presets": ["list-clients", "no-evict"]}}}
+    content["machines"] = {"node": VALID["machines"]["node"] | {"image": "ubuntu-22.04"}}
+    assert problems(tmp_path, content) == {
+        "applications.shop.presets[1]": "no-evict, on machines.node.image ubuntu-22.04, whose Redis 6.0 has no "
+        "CLIENT NO-EVICT | no no-evict, or a newer distribution"
+    }
+
+
+@pytest.mark.parametrize(
     "pattern",
     [
         *("__sentinel__:hello", "__*", "**", "?*", "*:hello", "*o", "_?sentinel*", "__sentinel__?hello", "__s*"),
@@ -311,7 +373,7 @@ def test_applications_have_names_that_redis_takes_and_are_some(tmp_path: Path) -
         "applications": "none | at least one, or no such key: then there is one, app"
     }
     assert problems(tmp_path, VALID | {"applications": {"shop": {"colour": 1}}}) == {
-        "applications.shop.colour": "an unknown key | keys, channels, commands, functions"
+        "applications.shop.colour": "an unknown key | keys, channels, commands, presets, functions"
     }
 
 

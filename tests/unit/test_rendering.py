@@ -409,50 +409,75 @@ EVERY_OTHER = "&_ &__ &[^_]* &_[^_]* &__[^s]*"
 """Every channel but those that begin with `__s`, as Sentinel's does."""
 
 
+OWN = "+client|caching +client|getname +client|getredir +client|help +client|id +client|reply +client|setname"
+"""What Redis 6.0 has no category for: of CLIENT, what is about one's own connection."""
+
+
 @pytest.mark.parametrize(
     ("application", "old", "new"),
     [
         (
             {},
-            "~* +@all -@admin -@dangerous +info +sort -publish",
-            f"~* {EVERY_OTHER} +@all -@admin -@dangerous +info +sort +sort_ro (+psubscribe &*)",
+            f"~* +@all -@admin -@dangerous +info +role {OWN} +sort -publish +client|tracking",
+            f"~* {EVERY_OTHER} +@all -@admin -@dangerous +info +role +sort +sort_ro (+psubscribe &*)",
         ),
         (
             {"channels": ["news:*", "*"], "commands": ["string", "pubsub"]},
-            "~* +@string +@pubsub +@connection -@admin -@dangerous +info -publish",
-            f"~* &news:* {EVERY_OTHER} +@string +@pubsub +@connection -@admin -@dangerous +info (+psubscribe &*)",
+            f"~* +@string +@pubsub +@connection -@admin -@dangerous +info +role {OWN} +select -publish "
+            "+client|tracking",
+            f"~* &news:* {EVERY_OTHER} +@string +@pubsub +@connection -@admin -@dangerous +info +role (+psubscribe &*)",
         ),
         (
             {"commands": ["string"]},
-            "~* +@string +@connection -@admin -@dangerous +info -publish",
-            f"~* {EVERY_OTHER} +@string +@connection -@admin -@dangerous +info",
+            f"~* +@string +@connection -@admin -@dangerous +info +role {OWN} +select -publish +client|tracking",
+            f"~* {EVERY_OTHER} +@string +@connection -@admin -@dangerous +info +role",
         ),
         (
             {"keys": ["orders:*", "carts:*"], "channels": [], "commands": ["read", "pubsub"]},
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
-            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking "
-            "-pubsub|channels -pubsub|shardchannels",
+            f"~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info +role {OWN} +select -publish "
+            "-randomkey",
+            "~orders:* ~carts:* +@read +@pubsub +@connection -@admin -@dangerous +info +role -randomkey "
+            "-client|tracking -pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"keys": ["orders:*"], "channels": []},
-            "~orders:* +@all -@admin -@dangerous +info -publish -randomkey",
-            "~orders:* +@all -@admin -@dangerous +info +sort +sort_ro -randomkey -client|tracking "
+            f"~orders:* +@all -@admin -@dangerous +info +role {OWN} -publish -randomkey",
+            "~orders:* +@all -@admin -@dangerous +info +role +sort +sort_ro -randomkey -client|tracking "
             "-pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"keys": [], "channels": ["news:*"], "commands": ["pubsub"]},
-            "+@pubsub +@connection -@admin -@dangerous +info -publish -randomkey",
-            "&news:* +@pubsub +@connection -@admin -@dangerous +info -randomkey -client|tracking "
+            f"+@pubsub +@connection -@admin -@dangerous +info +role {OWN} +select -publish -randomkey",
+            "&news:* +@pubsub +@connection -@admin -@dangerous +info +role -randomkey -client|tracking "
             "-pubsub|channels -pubsub|shardchannels",
         ),
         (
             {"functions": False, "channels": []},
-            "~* +@all -@admin -@dangerous +info +sort -publish -script +script|load +script|exists",
-            "~* +@all -@admin -@dangerous +info +sort +sort_ro -pubsub|channels -pubsub|shardchannels "
+            f"~* +@all -@admin -@dangerous +info +role {OWN} +sort -publish +client|tracking "
+            "-script +script|load +script|exists",
+            "~* +@all -@admin -@dangerous +info +role +sort +sort_ro -pubsub|channels -pubsub|shardchannels "
             "-script -function +script|load +script|exists +function|list",
         ),
+        (
+            # In another order, and twice.
+            {"presets": ["list-clients", "list-keys", "flush-database", "list-keys"]},
+            f"~* +@all -@admin -@dangerous +info +role {OWN} +sort -publish +client|tracking "
+            "+keys +flushdb +client|list",
+            f"~* {EVERY_OTHER} +@all -@admin -@dangerous +info +role +sort +sort_ro +keys +flushdb +client|list "
+            "(+psubscribe &*)",
+        ),
+        (
+            {"keys": ["a:*", "b:?"], "channels": [], "commands": ["keyspace"], "presets": ["list-keys"]},
+            f"~a:* ~b:? +@keyspace +@connection -@admin -@dangerous +info +role {OWN} +select -publish -randomkey "
+            "+keys|a:* +keys|b:?",
+            "~a:* ~b:? +@keyspace +@connection -@admin -@dangerous +info +role -randomkey -client|tracking "
+            "-pubsub|channels -pubsub|shardchannels +keys|a:* +keys|b:?",
+        ),
     ],
-    ids=["default", "channels twice", "no channels' commands", "some keys", "sorts", "channels only", "no functions"],
+    ids=[
+        *("default", "channels twice", "no channels' commands", "some keys", "sorts", "channels only", "no functions"),
+        *("presets", "presets of some keys"),
+    ],
 )
 def test_an_application_may_do_what_the_file_says_and_never_administer(
     application: dict[str, Any], old: str, new: str
@@ -461,6 +486,12 @@ def test_an_application_may_do_what_the_file_says_and_never_administer(
         files = first(with_applications(image, shop=application))
         assert f"user shop on #<shop> {rules}" in files["/etc/holdfast/users.acl"].splitlines()
         assert "user shop on #<shop> &* " in files["/etc/holdfast/sentinel-users.acl"]
+
+
+def test_where_redis_can_it_lets_an_application_keep_its_connections() -> None:
+    for image in ("debian-12", "ubuntu-24.04", "debian-13"):
+        rules = first(with_applications(image, shop={"presets": ["no-evict"]}))["/etc/holdfast/users.acl"]
+        assert " +client|no-evict (+psubscribe &*)\n" in rules
 
 
 def with_applications(image: str, **applications: Any) -> Environment:

@@ -15,9 +15,9 @@ ENVIRONMENT = load_environment(find_environment("local"))
 USERS = [user.name for user in users.of(ENVIRONMENT)]
 
 MAY = {
-    "app": [["SET", "user", "1"], ["GET", "user"], ["INFO"]],
+    "app": [["SET", "user", "1"], ["GET", "user"], ["INFO"], ["ROLE"]],
     # Of the environment's file: to read some keys.
-    "reports": [["PING"], ["GET", "orders:1"], ["INFO"]],
+    "reports": [["PING"], ["GET", "orders:1"], ["INFO"], ["ROLE"]],
     "admin": [["CONFIG", "GET", "maxmemory"], ["ACL", "LIST"], ["GET", "user"]],
     "metrics": [["INFO", "everything"], ["SLOWLOG", "GET"], ["LATENCY", "LATEST"], ["DBSIZE"]],
     "backup": [["PING"], ["INFO", "persistence"], ["REPLCONF", "rdb-only", "1"]],
