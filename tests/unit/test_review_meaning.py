@@ -56,6 +56,53 @@ def test_a_rollout_is_told_zone_by_zone() -> None:
     assert told["Settings"] == ("Redis `maxmemory`: 256mb → 300mb (every node).",)
 
 
+def users(*, shop: str = "", more: str = "") -> dict[str, str]:
+    """User-data with an ACL file, and the rules of `shop` in it."""
+    text = f"user default off\n# A comment\nuser shop on #<shop> ~* +@all +info{shop} (+psubscribe &*)\n{more}"
+    return {"user_data_base64": user_data({"/etc/holdfast/users.acl": text})}
+
+
+def told_of_users(before: dict[str, str], after: dict[str, str]) -> tuple[str, ...]:
+    changes = [
+        change(f"aws_instance.shop-{letter}1", REPLACE, instance(letter, **before), instance(letter, **after))
+        for letter in "abc"
+    ]
+    return meaning(facts(*(zone(letter, it) for letter, it in zip("abc", changes, strict=True))))["Settings"]
+
+
+def test_what_a_preset_gives_is_told_once_for_all_nodes() -> None:
+    given = users(shop=" +keys|a:* +keys|b:* +client|list")
+    assert told_of_users(users(), given) == (
+        "User `shop` of Redis gets `+keys|a:* +keys|b:* +client|list` (every node).",
+        "User `shop` may call `KEYS` (list-keys): names of keys in one answer, for which all other commands wait "
+        "(every node).",
+        "User `shop` may call `CLIENT LIST` (list-clients): addresses, names, users and last commands of all "
+        "connections, those of other applications too (every node).",
+    )
+    assert told_of_users(given, users(shop=" +flushdb +client|list")) == (
+        "User `shop` of Redis gets `+flushdb` (every node).",
+        "User `shop` of Redis loses `+keys|a:* +keys|b:*` (every node).",
+        "User `shop` may call `FLUSHDB` (flush-database): it can delete all keys of a database at once, those of "
+        "other applications too (every node).",
+    )
+
+
+def test_rights_that_no_preset_gives_are_told_by_their_rules() -> None:
+    reports = "user reports on #<reports> ~orders:* +@read\n"
+    assert told_of_users(users(), users(more=reports)) == (
+        "User `reports` of Redis gets `~orders:* +@read` (every node).",
+    )
+    assert told_of_users(users(more=reports), users(shop=" -sort")) == (
+        "User `reports` of Redis loses `~orders:* +@read` (every node).",
+        "User `shop` of Redis gets `-sort` (every node).",
+    )
+
+
+def test_of_a_machine_that_first_has_users_no_rights_are_told() -> None:
+    other = {"user_data_base64": user_data({"/etc/holdfast/haproxy.cfg": "x"})}
+    assert not [it for it in told_of_users(other, users()) if "User" in it]
+
+
 def test_packages_whose_version_changes() -> None:
     def installing(packages: dict[str, str | None]) -> dict[str, str]:
         return {"user_data_base64": user_data({"/etc/holdfast/packages.json": json.dumps(packages)})}

@@ -247,6 +247,7 @@ def _file_changes(node: Node) -> Iterator[str]:
     for file in node.files:
         settings = file.settings()
         yield from map(str, settings)
+        yield from file.rights()
         if file.program and not settings:
             yield f"{file.program}: `{file.path}` changes, its difference is below"
         if file.path.endswith("/node.json") and file.before and file.after:

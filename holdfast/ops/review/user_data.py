@@ -7,15 +7,16 @@ import binascii
 import difflib
 import gzip
 import json
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import yaml
 
-from holdfast.topology import redis_settings
+from holdfast.topology import presets, redis_settings
 from holdfast.topology.spec import Role
 
 REDIS_CONF, HAPROXY_CFG = "/etc/holdfast/redis.conf", "/etc/holdfast/haproxy.cfg"
@@ -29,6 +30,8 @@ SETTINGS = {
 
 BY_NAME = frozenset({REDIS_CONF, "/etc/holdfast/sentinel.conf"})
 """One directive a line; haproxy.cfg has sections, of which a line alone says too little."""
+
+USERS_ACL = "/etc/holdfast/users.acl"
 
 IDENTITY, PACKAGES = "/etc/holdfast/node.json", "/etc/holdfast/packages.json"
 
@@ -65,6 +68,22 @@ class FileChange:
             for name in sorted({*before, *after})
             if before.get(name) != after.get(name)
         ]
+
+    def rights(self) -> Iterator[str]:
+        """What each user of Redis gains and loses; empty for another file, and for one that comes or goes."""
+        if self.path != USERS_ACL or not (self.before and self.after):
+            return
+        before, after = _users(self.before), _users(self.after)
+        for user in sorted({*before, *after}):
+            was, becomes = before.get(user, []), after.get(user, [])
+            gained = [rule for rule in becomes if rule not in was]
+            lost = [rule for rule in was if rule not in becomes]
+            for verb, rules in (("gets", gained), ("loses", lost)):
+                if rules:
+                    yield f"User `{user}` of Redis {verb} `{' '.join(rules)}`"
+            for preset, offer in presets.OFFERS.items():
+                if preset in map(presets.of, gained):
+                    yield f"User `{user}` may call `{offer.command}` ({preset}): {offer.gives}"
 
 
 @dataclass(frozen=True)
@@ -142,6 +161,12 @@ def _decode(encoded: str) -> str:
     except (binascii.Error, gzip.BadGzipFile, EOFError, zlib.error):
         return encoded
     return raw.decode(errors="replace")
+
+
+def _users(text: str) -> dict[str, list[str]]:
+    """User → its rules, of an ACL file; a selector is one rule."""
+    lines = [line.split(maxsplit=4) for line in text.splitlines() if line.startswith("user ")]
+    return {words[1]: re.findall(r"\([^)]*\)|\S+", words[4]) for words in lines if len(words) > 4}
 
 
 def _directives(text: str) -> dict[str, str]:
