@@ -63,7 +63,8 @@ def rules(application: ApplicationSpec) -> Iterator[str]:
         if preset not in application.presets:
             continue
         if preset is Preset.LIST_KEYS and EVERY_KEY not in application.keys:
-            # Redis can compare a first argument: so it lists by these patterns, to the letter, and by no others.
+            # With one first argument, which Redis compares to the letter, in any case. 7.0 and 8.0 warn in their log
+            # that a later Redis may refuse such a rule.
             yield from (f"{offer.rule}|{pattern}" for pattern in application.keys)
         else:
             yield offer.rule

@@ -48,6 +48,14 @@ def server(engine: Engine, tmp_path: Path) -> Iterator[Server]:
         yield Server(engine.version, tmp_path, admin)
 
 
+def test_redis_starts_with_the_file(engine: Engine, tmp_path: Path) -> None:
+    """It would not with a rule that it does not know."""
+    file = tmp_path / "users.acl"
+    file.write_text(users(engine.version).replace("user default off", "user default on nopass +@all") + "\n")
+    with running(engine, tmp_path, "--aclfile", str(file)) as client:
+        assert {*APPLICATIONS, "admin", "node"} <= set(client.acl_users())
+
+
 class Server:
     def __init__(self, version: Version, folder: Path, admin: redis.Redis) -> None:
         self.version, self._folder, self.admin = version, folder, admin
@@ -187,6 +195,8 @@ def test_with_some_keys_presets_list_those_alone_and_flush_nothing(server: Serve
     server.admin.mset({"own:1": "x", "own:2": "x", "other": "secret"})
     with server.as_("limited") as client:
         assert sorted(client.keys("own:*")) == ["own:1", "own:2"]
+        # Redis compares the argument in any case of letters.
+        assert client.keys("OWN:*") == []
     for command in [
         *(["KEYS", pattern] for pattern in ("*", "other", "o*", "own:1", "own:*|*", "[o]wn:*")),
         ["EVAL", "return redis.call('KEYS', '*')", "0"],

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from holdfast.cli.review import BLOCKED
 from holdfast.ops.review.rules import RULES
 from holdfast.topology import ports
+from holdfast.topology.presets import OFFERS
 from holdfast.topology.redis_settings import SETTINGS, Setting
 from holdfast.topology.spec import LAYOUTS, ApplicationSpec, BackupSpec, Environment, MachineSpec
 from holdfast.topology.users import OWN
@@ -59,6 +60,12 @@ def test_every_setting_of_redis_is_documented_as_the_registry_has_it() -> None:
     text = (DOCS / "environment.md").read_text().split("## Settings of Redis")[1].split("\n## ")[0]
     found = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (.+) \| (.*?) ?\| (.+) \|$", text, re.MULTILINE)
     assert found == [row(setting) for setting in SETTINGS.values()]
+
+
+def test_every_preset_is_documented_with_its_command() -> None:
+    text = (DOCS / "clients.md").read_text().split("## What frameworks call")[1].split("\n## ")[0]
+    found = re.findall(r"^\| `([a-z-]+)` \| `([A-Z -]+)` \|", text, re.MULTILINE)
+    assert found == [(preset, offer.command) for preset, offer in OFFERS.items()]
 
 
 def test_every_port_is_documented() -> None:
