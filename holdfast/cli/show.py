@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -35,47 +31,23 @@ def status_view(status: Status) -> RenderableType:
             node.version or "–",
             node.instance_id or "–",
         )
-    says = Text("\n".join(sentence for node in status.nodes for sentence in _says(node, status.environment)))
+    says = Text(
+        "\n".join(
+            sentence
+            for node in status.nodes
+            for sentence in (f"{node.name}: {node.says}", *node.notices(status.environment))
+        )
+    )
     for sentence in status.forged:
         says.append(f"\n{sentence}")
-    if status.changing:
-        goes_on = " ".join(
-            [f"holdfast secrets rotate {status.environment}", *(f"--user {it}" for it in status.changing)]
-        )
-        says.append(f"\npasswords of {', '.join(status.changing)} are changing; to go on: {goes_on}")
+    if status.goes_on:
+        says.append(f"\n{status.goes_on}")
     if status.backup:
         does = f"; {status.backup.node}: {status.backup.does}" if status.backup.node else ""
         says.append(f"\nbackups: {status.backup.says}{does}", style="bold red" if status.backup.late else "")
     for sentence in status.redirected:
         says.append(f"\n{sentence}", style="bold red")
     return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
-
-
-def _says(node: NodeStatus, environment: str) -> Iterator[str]:
-    yield f"{node.name}: {node.says}"
-    if node.certificate and node.certificate.due:
-        left = node.certificate.days_left
-        yield (
-            f"{node.name}: its certificate {'ended' if left < 0 else 'ends'} at {node.certificate.ends}; "
-            f"renew it: holdfast certs rotate {environment} --due"
-        )
-    if node.killed:
-        yield (
-            f"{node.name}: Redis was killed for memory {_ago(time.time() - node.killed.at)}, "
-            f"limit {node.killed.limit_mib / 1024:.1f} GiB"
-        )
-    if node.aside:
-        at = datetime.fromtimestamp(node.aside.at, UTC)
-        yield (
-            f"{node.name}: gave up leading beside another leader at {at:%Y-%m-%d %H:%M:%S} UTC; "
-            f"what it had until then is there in {node.aside.file} ({node.aside.bytes:,} B)"
-        )
-
-
-def _ago(seconds: float) -> str:
-    if seconds < 60:
-        return "less than a minute ago"
-    return f"{seconds / 60:.0f} min ago" if seconds < 3600 else f"{seconds / 3600:.0f} h ago"
 
 
 def _verdict(status: Status) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -53,6 +54,38 @@ class NodeStatus:
     """What it kept when it last gave up leading beside another leader."""
     killed: Killed | None = None
     """When its Redis was last killed for want of memory, if within a day."""
+    program: str | None = None
+    """SHA-256 of its node program; None where it does not say."""
+    image: str | None = None
+    """The id of the image that it was booted from; None where it does not say."""
+
+    def notices(self, environment: str) -> list[str]:
+        """What an operator has to know or to do, though the node may be well: one sentence each."""
+        sentences = []
+        if self.certificate and self.certificate.due:
+            ends = "ended" if self.certificate.days_left < 0 else "ends"
+            sentences.append(
+                f"{self.name}: its certificate {ends} at {self.certificate.ends}; "
+                f"renew it: holdfast certs rotate {environment} --due"
+            )
+        if self.killed:
+            sentences.append(
+                f"{self.name}: Redis was killed for memory {_ago(time.time() - self.killed.at)}, "
+                f"limit {self.killed.limit_mib / 1024:.1f} GiB"
+            )
+        if self.aside:
+            at = datetime.fromtimestamp(self.aside.at, UTC)
+            sentences.append(
+                f"{self.name}: gave up leading beside another leader at {at:%Y-%m-%d %H:%M:%S} UTC; "
+                f"what it had until then is there in {self.aside.file} ({self.aside.bytes:,} B)"
+            )
+        return sentences
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 60:
+        return "less than a minute ago"
+    return f"{seconds / 60:.0f} min ago" if seconds < 3600 else f"{seconds / 3600:.0f} h ago"
 
 
 @dataclass(frozen=True)
@@ -137,6 +170,23 @@ class Status:
     def ended(self) -> list[str]:
         """The nodes whose certificate has ended: nobody begins a session with them any more."""
         return [node.name for node in self.nodes if node.certificate and node.certificate.days_left < 0]
+
+    @property
+    def goes_on(self) -> str | None:
+        """How to end a change of passwords; None where none is under way."""
+        if not self.changing:
+            return None
+        command = " ".join([f"holdfast secrets rotate {self.environment}", *(f"--user {it}" for it in self.changing)])
+        return f"passwords of {', '.join(self.changing)} are changing; to go on: {command}"
+
+    @property
+    def news(self) -> list[str]:
+        """What keeps it from being healthy, then what else needs somebody: one sentence each, the worst first."""
+        late = [f"backups: {self.backup.says}"] if self.backup and self.backup.late else []
+        # An ended certificate stops every new session with its node, a later one stops nobody yet.
+        by_urgency = sorted(self.nodes, key=lambda node: node.name not in self.ended)
+        notices = [sentence for node in by_urgency for sentence in node.notices(self.environment)]
+        return [*self.ailing, *self.redirected, *late, *notices, *([self.goes_on] if self.goes_on else [])]
 
     @property
     def healthy(self) -> bool:
@@ -256,6 +306,8 @@ def _node(node: Node, report: Report | Unreadable | None, leader: Report | None)
         forged_epoch=report.forged_epoch,
         aside=report.aside,
         killed=report.killed,
+        program=report.program,
+        image=_image(report),
     )
 
 
@@ -276,7 +328,13 @@ def _silent(node: Node, says: str, report: Report | None) -> NodeStatus:
         instance_id=report.instance_id if report else None,
         version=report.version if report else None,
         says=says,
+        program=report.program if report else None,
+        image=_image(report) if report else None,
     )
+
+
+def _image(report: Report) -> str | None:
+    return report.software.image if report.software else None
 
 
 def _roles(node: Node) -> tuple[str, ...]:

@@ -323,6 +323,14 @@ def test_a_cluster_with_a_certificate_that_has_ended_is_not_healthy_though_nothi
     assert "local is not healthy: local-a1 leads, not well: local-c1, 3 of 3 Sentinels agree" in rendered(status)
 
 
+def test_news_of_a_status_are_the_worst_first() -> None:
+    status = certified(b1=timedelta(days=5), c1=-timedelta(hours=1))
+    first, second = status.news
+    assert first.startswith("local-c1: its certificate ended at ")
+    assert second.startswith("local-b1: its certificate ends at ")
+    assert certified().news == []
+
+
 def test_a_route_that_leads_to_a_machine_is_shown_with_its_node_and_lets_passwords_change() -> None:
     reports = healthy()
     taken = Route("rtb-a", "10.40.0.0/16", "eni-c", "i-local-c1")
