@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -28,28 +27,32 @@ ALL = "all"
 
 
 @click.command()
-@options.environment
+@options.environment_unless("--all")
+@click.option("--all", "everything", is_flag=True, help="Show a line for each environment, without test stacks.")
 @click.option("--watch", is_flag=True, help="Refresh every second until interrupted.")
 @click.option("--wait", type=float, metavar="SECONDS", help="Wait up to SECONDS for the cluster to be healthy.")
 @options.json_too
-def status(environment: str, watch: bool, wait: float | None, as_json: bool) -> int:
+def status(environment: str | None, everything: bool, watch: bool, wait: float | None, as_json: bool) -> int:
     """Show the leader, the replicas and their lag, and what the Sentinels agree on.
 
     The exit code is 0 for a healthy cluster and 1 for any other.
+    With --all it is 0 only when every environment is known to be healthy.
     """
+    if everything == (environment is not None):
+        raise click.UsageError("Give either ENV or --all.")
+    if environment is None:
+        if watch or wait is not None:
+            raise click.UsageError("--all goes with neither --watch nor --wait.")
+        return _status_of_all(as_json)
+
     from holdfast.cli import show
-    from holdfast.ops import reports, status
-    from holdfast.ops.backups.store import Store
+    from holdfast.ops import glance
     from holdfast.topology import Cluster
 
     cluster = Cluster.of(load(environment))
 
-    backup = cluster.environment.backup
-    store = Store(cluster.environment) if backup else None
-
     def look() -> Status:
-        newest = store.newest(backup, datetime.now(UTC)) if store and backup else None
-        return status.work_out(cluster, reports.fetch(cluster.environment), newest)
+        return glance.look(cluster)
 
     if watch:
         with Live(console=out, auto_refresh=False) as live:
@@ -62,6 +65,26 @@ def status(environment: str, watch: bool, wait: float | None, as_json: bool) -> 
     else:
         Terminal(width=max(out.width, show.WIDTH)).print(show.status_view(seen))
     return 0 if seen.healthy else 1
+
+
+def _status_of_all(as_json: bool) -> int:
+    from holdfast.cli import show, show_all
+    from holdfast.ops import glance
+    from holdfast.topology import load
+
+    files = load.environment_files(load.ENVIRONMENTS)
+    if not files:
+        raise load.UnknownEnvironment(
+            f"{load.ENVIRONMENTS}: there is no NAME.yaml; write one, or name another folder in {load.FOLDER_VARIABLE}"
+        )
+    with err.status(f"asking about {len(files)} environments"):
+        seen = glance.look_at_all(files)
+    healthy = all(it.state is glance.State.HEALTHY for it in seen)
+    if as_json:
+        print_json({"healthy": healthy, "environments": [it.as_json() for it in seen]})
+    else:
+        Terminal(width=max(out.width, show.WIDTH)).print(show_all.all_view(seen))
+    return 0 if healthy else 1
 
 
 def _wait_healthy(look: Callable[[], Status], seconds: float) -> Status:

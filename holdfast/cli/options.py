@@ -66,13 +66,21 @@ class Span(click.ParamType[timedelta]):
         return span
 
 
-def _environment(text: str) -> Callable[[Any], Any]:
-    return click.argument("environment", metavar="ENV", type=EnvironmentName(), help=text)
+def _environment(text: str, metavar: str = "ENV", required: bool = True) -> Callable[[Any], Any]:
+    return click.argument("environment", metavar=metavar, required=required, type=EnvironmentName(), help=text)
 
 
-environment = _environment("Name of an environment, or path of its file.")
+NAMED = "Name of an environment, or path of its file."
+environment = _environment(NAMED)
 deployed = _environment("Name of a deployed environment.")
 json_too = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def environment_unless(option: str) -> Callable[[Any], Any]:
+    """For a command that takes either: it checks that itself."""
+    return _environment(f"{NAMED} Or give {option}.", metavar="[ENV]", required=False)
+
+
 application = click.option(
     "--user", metavar="NAME", help="Name of the application.  [default: the first one in the environment file]"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import Any
 
@@ -59,6 +60,15 @@ def _expect_owner(account: str, params: dict[str, Any], model: Any, **_: Any) ->
 
 
 def _client(environment: Environment, service: str, attempts: int = 3) -> Any:
+    with _making:
+        return _made(environment, service, attempts)
+
+
+_making = threading.Lock()
+"""Clients come from one session, which keeps the credentials that were asked for, and is not for several threads."""
+
+
+def _made(environment: Environment, service: str, attempts: int) -> Any:
     endpoint = environment.api_endpoint
     config = Config(connect_timeout=3, read_timeout=10, retries={"max_attempts": attempts, "mode": "standard"})
     if endpoint is None:

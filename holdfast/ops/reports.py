@@ -160,6 +160,10 @@ class Unreadable:
         return f"its report cannot be read: {self.why}"
 
 
+class NotDeployed(cloud.CloudError):
+    """The environment has no bucket: nothing was ever deployed, or all of it was removed."""
+
+
 class Refused(Unreadable):
     """S3 does not give it out."""
 
@@ -229,6 +233,7 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
     """The last report of every node that has ever reported, by the node whose key it is under.
 
     Raises:
+        NotDeployed: there is no bucket.
         CloudError: the bucket cannot be read, with what to do.
     """
     s3 = cloud.client(environment, "s3")
@@ -240,7 +245,7 @@ def fetch(environment: Environment) -> dict[str, Report | Unreadable]:
         found = {node: _get(s3, bucket, node, nodes) for node in keys if node is not None}
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchBucket":
-            raise cloud.CloudError(
+            raise NotDeployed(
                 f"{environment.name}: there is no bucket {bucket}, so the environment is not deployed; "
                 f"deploy it: make deploy ENV={environment.name}"
             ) from None

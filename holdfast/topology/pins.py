@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -46,6 +48,16 @@ class Pin:
     @property
     def says(self) -> str:
         return f"{self.id} {self.name} ({self.source})"
+
+    @property
+    def built(self) -> date | None:
+        """The day in its name, as Debian and Ubuntu write it there; None where there is none."""
+        for digits in re.findall(r"(?<!\d)20\d{6}(?!\d)", self.name):
+            try:
+                return date.fromisoformat(digits)
+            except ValueError:
+                continue
+        return None
 
 
 @dataclass(frozen=True)
