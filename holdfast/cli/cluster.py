@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
-from rich.live import Live
 
 from holdfast.cli import options
 from holdfast.cli.console import err, give, out, print_json, say, tell
@@ -29,7 +28,9 @@ ALL = "all"
 @click.command()
 @options.environment_unless("--all")
 @click.option("--all", "everything", is_flag=True, help="Show a line for each environment, without test stacks.")
-@click.option("--watch", is_flag=True, help="Refresh every second until interrupted.")
+@click.option(
+    "--watch", is_flag=True, help="Refresh every second until interrupted. Into a file or pipe: only changes."
+)
 @click.option("--wait", type=float, metavar="SECONDS", help="Wait up to SECONDS for the cluster to be healthy.")
 @options.json_too
 def status(environment: str | None, everything: bool, watch: bool, wait: float | None, as_json: bool) -> int:
@@ -44,8 +45,11 @@ def status(environment: str | None, everything: bool, watch: bool, wait: float |
         if watch or wait is not None:
             raise click.UsageError("--all goes with neither --watch nor --wait.")
         return _status_of_all(as_json)
+    if watch and (as_json or wait is not None):
+        raise click.UsageError("--watch goes with neither --wait nor --json.")
 
     from holdfast.cli import show
+    from holdfast.cli import watch as watching
     from holdfast.ops import glance
     from holdfast.topology import Cluster
 
@@ -55,10 +59,7 @@ def status(environment: str | None, everything: bool, watch: bool, wait: float |
         return glance.look(cluster)
 
     if watch:
-        with Live(console=out, auto_refresh=False) as live:
-            while True:
-                live.update(show.status_view(look()), refresh=True)
-                time.sleep(WATCH_INTERVAL)
+        watching.watch(look, WATCH_INTERVAL)
     seen = _wait_healthy(look, wait) if wait else look()
     if as_json:
         print_json(seen.as_json())

@@ -47,10 +47,11 @@ def status_view(status: Status) -> RenderableType:
         says.append(f"\nbackups: {status.backup.says}{does}", style="bold red" if status.backup.late else "")
     for sentence in status.redirected:
         says.append(f"\n{sentence}", style="bold red")
-    return Group(_verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
+    return Group(verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))
 
 
-def _verdict(status: Status) -> Text:
+def verdict(status: Status) -> Text:
+    """Whether it is healthy, who leads, and what is not well: one line."""
     sentinels = f"{status.sentinels.agreeing} of {status.sentinels.total} Sentinels agree"
     if status.healthy:
         return Text.assemble(

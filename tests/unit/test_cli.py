@@ -57,6 +57,8 @@ def test_the_page_of_the_command_line_is_fresh() -> None:
         (["status"], "Give either ENV or --all."),
         (["status", "local", "--all"], "Give either ENV or --all."),
         (["status", "--all", "--watch"], "--all goes with neither --watch nor --wait."),
+        (["status", "local", "--watch", "--json"], "--watch goes with neither --wait nor --json."),
+        (["status", "local", "--watch", "--wait", "5"], "--watch goes with neither --wait nor --json."),
         (["status", "--all", "--wait", "0"], "--all goes with neither --watch nor --wait."),
         (["status", "local", "--wait", "soon"], "'soon' is not a valid float"),
         (["policies", "prod", "--role", "admin"], "'admin': accepted: boundary, deploy, reap, renew, review"),
