@@ -164,6 +164,7 @@ def test_a_narrow_terminal_loses_no_word_of_a_sentence(screen: Watch) -> None:
 def test_ctrl_c_ends_it_with_130_and_no_traceback(terminal: bool) -> None:
     program = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if these tests run in the background
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from holdfast import cli
 from holdfast.ops import glance
