@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from holdfast_node import resp
@@ -34,7 +34,10 @@ SEEN_WITHIN = 12.0
 7.0."""
 
 NAMED_WITHIN = 3.0
-"""Seconds for the Sentinels to hear of it, before this machine may stop."""
+"""Seconds for the Sentinels to hear of a change: of this one, before this machine may stop; and of the one before."""
+
+IN_PROGRESS = "failover_in_progress"
+"""Flag of a leader that a Sentinel is replacing."""
 
 POLL = 0.005
 
@@ -128,7 +131,7 @@ class Handover:
                 return self._to_preferred(own)
 
     def _to_preferred(self, own: resp.Client) -> str:
-        with self._sentinel(self._answering_sentinel()) as sentinel, self._preferred(sentinel):
+        with self._sentinel(self._sentinel_that_watches_this_node()) as sentinel, self._preferred(sentinel):
             successor, pause = self._replace(own, sentinel)
             self._wait_until_named(sentinel, successor)
         return f"handed over to {successor}; writes paused for {pause * 1000:.0f} ms"
@@ -267,16 +270,24 @@ class Handover:
     def _sentinel(self, address: str) -> resp.Client:
         return resp.Client(address, self._identity.sentinel_port, self._at_sentinels, timeout=SENTINEL_TIMEOUT)
 
-    def _answering_sentinel(self) -> str:
-        """Not the own one, where there is another: it may stop in the middle, with this machine."""
-        for address in [*self._identity.other_sentinels(), self._identity.address]:
-            try:
-                with self._sentinel(address) as sentinel:
-                    if sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._identity.environment):
+    def _sentinel_that_watches_this_node(self) -> str:
+        """Its address; not the own one, where there is another: it may stop in the middle, with this machine.
+
+        One that watches another leader would replace that one. Where this node was promoted just now, they hear of it
+        soon; who promoted it needs a moment to end that.
+        """
+        deadline = time.monotonic() + NAMED_WITHIN
+        while True:
+            answers = False
+            for address in [*self._identity.other_sentinels(), self._identity.address]:
+                with suppress(*Error), self._sentinel(address) as sentinel:
+                    seen = resp.pairs(sentinel.call("SENTINEL", "MASTER", self._identity.environment))
+                    answers = True
+                    if seen["ip"] == self._identity.address and IN_PROGRESS not in seen["flags"].split(","):
                         return address
-            except Error:
-                continue
-        raise OSError("no Sentinel answers")
+            if time.monotonic() > deadline:
+                raise OSError("no Sentinel that answers names this node" if answers else "no Sentinel answers")
+            time.sleep(10 * POLL)
 
 
 def in_touch(leader: Details) -> list[Follower]:

@@ -15,7 +15,7 @@ from holdfast_node.identity import Identity
 from holdfast_node.servers import Details, Follower
 
 AS_NODE = resp.Credentials("node", "secret")
-SUCCESSOR, OTHER = "10.40.16.4", "10.40.32.4"
+OWN, SUCCESSOR, OTHER = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 PROMOTES = "+failover-state-send-slaveof-noone slave 10.40.16.4:6380 10.40.16.4 6380 @ local 10.40.0.4 6380"
 NO_GOOD = "-failover-abort-no-good-slave master local 10.40.0.4 6380"
 FOLLOWS = Details(Server(Role.REPLICA, "10.40.0.4", has_data=True), "7.0.15", 100, True, False, ())
@@ -44,6 +44,11 @@ class Machines:
         self.events, self.refusal = list(events), refusal
         self.priority = "70"
         """Of the replicas."""
+        self.watched = [OWN]
+        """Whom Sentinels watch, one answer after the other; they stay with the last."""
+        self.flags = "master"
+        self.replaced_by = ""
+        """The address of the Sentinel that was asked to."""
         self.told: list[str] = []
 
     def connect(self, address: str, port: int, *_: Any, **__: Any) -> Any:
@@ -54,7 +59,7 @@ class Machine:
     """A connection to one of them."""
 
     def __init__(self, machines: Machines, address: str, port: int) -> None:
-        assert port == 6380 or (address, port) == (SUCCESSOR, 26379)
+        assert port in (6380, 26379)
         self.address, self._machines = address, machines
 
     def __enter__(self) -> Machine:
@@ -74,6 +79,9 @@ class Machine:
         command = " ".join(str(word) for word in words)
         if command == "SENTINEL GET-MASTER-ADDR-BY-NAME local":
             return [SUCCESSOR, "6380"]
+        if command == "SENTINEL MASTER local":
+            watched = self._machines.watched
+            return ["ip", watched.pop(0) if len(watched) > 1 else watched[0], "flags", self._machines.flags]
         if command == "CONFIG GET replica-priority":
             return ["replica-priority", self._machines.priority]
         if command == "SENTINEL REPLICAS local":
@@ -84,7 +92,9 @@ class Machine:
         self._machines.told.append(command)
         if command.startswith("CONFIG SET replica-priority"):
             self._machines.priority = command.split()[-1]
-        if command.startswith("SENTINEL FAILOVER") and self._machines.refusal:
+        if command == FAILOVER:
+            self._machines.replaced_by = self.address
+        if command == FAILOVER and self._machines.refusal:
             raise resp.Refused(self._machines.refusal)
         return "OK"
 
@@ -135,6 +145,7 @@ def test_writes_stop_the_replicas_catch_up_and_only_then_one_is_promoted(
     assert hand_over(identity, machines, monkeypatch).startswith(DONE)
     assert machines.looks[SUCCESSOR] == [LEADS], "it did not wait for the offset, or for the lead"
     assert machines.told == [*PAUSE, FAILOVER, *GIVE_UP, *RESUME]
+    assert machines.replaced_by != OWN, "its own Sentinel may stop with it"
 
 
 def test_the_sessions_of_the_promoted_one_end_and_it_is_asked_again(
@@ -142,6 +153,28 @@ def test_the_sessions_of_the_promoted_one_end_and_it_is_asked_again(
 ) -> None:
     machines = Machines(leading(replica()), FOLLOWS, ConnectionError("closed"), LEADS)
     assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+
+
+def test_a_sentinel_that_watches_another_leader_is_not_asked_to_replace_that_one(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This node was promoted just now, and one of the Sentinels knows it a moment later."""
+    machines = Machines(leading(replica()))
+    machines.watched = [SUCCESSOR] * 20 + [OWN]
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+    assert machines.watched == [OWN]
+
+
+@pytest.mark.parametrize(("watched", "flags"), [(SUCCESSOR, "master"), (OWN, "master,failover_in_progress")])
+def test_without_a_sentinel_that_watches_this_node_and_replaces_nobody_it_stays(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, watched: str, flags: str
+) -> None:
+    monkeypatch.setattr(handover, "NAMED_WITHIN", 0.05)
+    machines = Machines(leading(replica()))
+    machines.watched, machines.flags = [watched], flags
+    with pytest.raises(handover.Failed, match="no Sentinel that answers names this node; writes go on here"):
+        hand_over(identity, machines, monkeypatch)
+    assert machines.told == []
 
 
 def test_a_follower_that_is_no_node_is_neither_asked_nor_waited_for(
