@@ -36,6 +36,9 @@ SEEN_WITHIN = 12.0
 NAMED_WITHIN = 3.0
 """Seconds for the Sentinels to hear of a change: of this one, before this machine may stop; and of the one before."""
 
+UNASKED = "0"
+"""Milliseconds since a replica's INFO, by a Sentinel that has just changed its leader: it promotes none of those."""
+
 IN_PROGRESS = "failover_in_progress"
 """Flag of a leader that a Sentinel is replacing."""
 
@@ -166,7 +169,7 @@ class Handover:
         deadline = time.monotonic() + SEEN_WITHIN
         while True:
             replicas = map(resp.pairs, sentinel.call("SENTINEL", "REPLICAS", self._identity.environment))
-            if holds({one["ip"]: one["slave-priority"] for one in replicas}):
+            if holds({one["ip"]: one["slave-priority"] for one in replicas if one["info-refresh"] != UNASKED}):
                 return
             if time.monotonic() > deadline:
                 raise Failed(f"no handover: the Sentinel does not see that {what}")
@@ -274,20 +277,27 @@ class Handover:
         """Its address; not the own one, where there is another: it may stop in the middle, with this machine.
 
         One that watches another leader would replace that one. Where this node was promoted just now, they hear of it
-        soon; who promoted it needs a moment to end that.
+        soon; who promoted it needs a moment to end that. And one whose volume was lost counts the changes anew, until
+        it hears from the others: they would not believe it.
         """
         deadline = time.monotonic() + NAMED_WITHIN
         while True:
-            answers = False
-            for address in [*self._identity.other_sentinels(), self._identity.address]:
-                with suppress(*Error), self._sentinel(address) as sentinel:
-                    seen = resp.pairs(sentinel.call("SENTINEL", "MASTER", self._identity.environment))
-                    answers = True
-                    if seen["ip"] == self._identity.address and IN_PROGRESS not in seen["flags"].split(","):
-                        return address
+            found = dict(self._watched())
+            epochs = {address: epoch for address, (leader, epoch) in found.items() if leader == self._identity.address}
+            if epochs:
+                return max(epochs, key=lambda address: epochs[address])
             if time.monotonic() > deadline:
-                raise OSError("no Sentinel that answers names this node" if answers else "no Sentinel answers")
+                raise OSError("no Sentinel that answers names this node" if found else "no Sentinel answers")
             time.sleep(10 * POLL)
+
+    def _watched(self) -> Iterator[tuple[str, tuple[str | None, int]]]:
+        """Sentinel → whom it watches, and in which epoch; None while it replaces that one. Without the silent."""
+        for address in [*self._identity.other_sentinels(), self._identity.address]:
+            with suppress(*Error):
+                with self._sentinel(address) as sentinel:
+                    seen = resp.pairs(sentinel.call("SENTINEL", "MASTER", self._identity.environment))
+                leader = None if IN_PROGRESS in seen["flags"].split(",") else seen["ip"]
+                yield address, (leader, int(seen["config-epoch"]))
 
 
 def in_touch(leader: Details) -> list[Follower]:

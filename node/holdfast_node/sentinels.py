@@ -366,7 +366,9 @@ class Sentinels:
             nonlocal heard
             if isinstance(reply, list):
                 age = 1000 * (time.monotonic() - began)
-                heard = frozenset(one["ip"] for one in map(resp.pairs, reply) if int(one["info-refresh"]) < age)
+                ages = {one["ip"]: int(one["info-refresh"]) for one in map(resp.pairs, reply)}
+                # 0: it has not asked yet.
+                heard = frozenset(address for address, refreshed in ages.items() if 0 < refreshed < age)
 
         if not speaking:
             return

@@ -678,6 +678,6 @@ class Sentinel:
     def _described(self, one: Instance) -> list[str]:
         flags = ["s_down"] if one.s_down_since is not None else []
         flags += ["slave", *(["promoted"] if one.promoted else [])]
-        age = 1000 * (self.world.now - (one.info_refresh if one.info_refresh is not None else 0))
+        age = 1000 * (self.world.now - one.info_refresh) if one.info_refresh is not None else 0
         return ["ip", one.address, "port", str(one.port), "flags", ",".join(flags), "info-refresh", str(int(age)),
                 "slave-priority", str(one.priority)]  # fmt: skip

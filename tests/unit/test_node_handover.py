@@ -46,7 +46,9 @@ class Machines:
         """Of the replicas."""
         self.watched = [OWN]
         """Whom Sentinels watch, one answer after the other; they stay with the last."""
-        self.flags = "master"
+        self.flags, self.epochs = "master", dict[str, int]()
+        self.refreshed = ["0", "120"]
+        """Milliseconds since the last INFO of replicas, one answer after the other."""
         self.replaced_by = ""
         """The address of the Sentinel that was asked to."""
         self.told: list[str] = []
@@ -81,12 +83,16 @@ class Machine:
             return [SUCCESSOR, "6380"]
         if command == "SENTINEL MASTER local":
             watched = self._machines.watched
-            return ["ip", watched.pop(0) if len(watched) > 1 else watched[0], "flags", self._machines.flags]
+            leader = watched.pop(0) if len(watched) > 1 else watched[0]
+            epoch = str(self._machines.epochs.get(self.address, 3))
+            return ["ip", leader, "flags", self._machines.flags, "config-epoch", epoch]
         if command == "CONFIG GET replica-priority":
             return ["replica-priority", self._machines.priority]
         if command == "SENTINEL REPLICAS local":
             preferred = "1" if "CONFIG SET replica-priority 1" in self._machines.told else "70"
-            return [["ip", SUCCESSOR, "slave-priority", preferred]]
+            refreshed = self._machines.refreshed
+            age = refreshed.pop(0) if len(refreshed) > 1 else refreshed[0]
+            return [["ip", SUCCESSOR, "slave-priority", preferred, "info-refresh", age]]
         if command.startswith("SUBSCRIBE"):
             return ["subscribe", words[1], 1]
         self._machines.told.append(command)
@@ -163,6 +169,26 @@ def test_a_sentinel_that_watches_another_leader_is_not_asked_to_replace_that_one
     machines.watched = [SUCCESSOR] * 20 + [OWN]
     assert hand_over(identity, machines, monkeypatch).startswith(DONE)
     assert machines.watched == [OWN]
+
+
+@pytest.mark.parametrize(("epochs", "asked"), [({}, SUCCESSOR), ({SUCCESSOR: 0}, OTHER)])
+def test_of_all_sentinels_the_one_that_knows_of_most_changes_is_asked(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch, epochs: dict[str, int], asked: str
+) -> None:
+    """Another one came back without its volume, and would promote in an epoch that was there already."""
+    machines = Machines(leading(replica()))
+    machines.epochs = epochs
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+    assert machines.replaced_by == asked
+
+
+def test_a_sentinel_that_has_not_asked_the_replicas_yet_is_waited_for(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = Machines(leading(replica()))
+    machines.refreshed = ["0"] * 5 + ["120"]
+    assert hand_over(identity, machines, monkeypatch).startswith(DONE)
+    assert machines.refreshed == ["120"]
 
 
 @pytest.mark.parametrize(("watched", "flags"), [(SUCCESSOR, "master"), (OWN, "master,failover_in_progress")])

@@ -621,10 +621,17 @@ class Hears:
     [
         ([{B: 10, C: 10}], True, ["REPLICAS", "FAILOVER"]),
         ([{B: 10, C: 900}, {B: 40, C: 5}], True, ["REPLICAS", "REPLICAS", "FAILOVER"]),
+        ([{B: 10, C: 0}, {B: 40, C: 5}], True, ["REPLICAS", "REPLICAS", "FAILOVER"]),
         ([{B: 10, C: 900}], True, ["REPLICAS"] * 7 + ["FAILOVER"]),
         ([{B: 10, C: 10}], False, ["REPLICAS"]),
     ],
-    ids=["both were heard", "one is late", "one is never heard", "somebody else was promoted meanwhile"],
+    ids=[
+        "both were heard",
+        "one is late",
+        "one was not asked yet",
+        "one is never heard",
+        "somebody else was promoted meanwhile",
+    ],
 )
 def test_a_failover_is_asked_for_when_the_sentinel_has_heard_of_all_after_the_loss(
     sentinels: Any,
