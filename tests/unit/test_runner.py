@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,15 @@ def test_a_whole_run_that_takes_too_long_fails(
     assert f"the whole takes longer than {runner.BUDGET_MINUTES} minutes" in capsys.readouterr().out
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started; where these tests run in the background, it would ignore an interrupt as they do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_everything_ends_and_nothing_more_begins(ours: Runner) -> None:
     sleeping = threading.Thread(target=ours.run, args=("sleep", ["sleep", "60"]))
     sleeping.start()

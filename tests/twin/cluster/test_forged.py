@@ -42,8 +42,8 @@ SEEN_WITHIN = 10.0
 CURED_WITHIN = 25.0
 """“Within a quarter of a minute”. A node that did it in the last minute, for the test before, leaves it to the next
 one, five seconds later."""
-CLOSED_FOR = 2.5
-"""“One or two”, and until the last writer has noticed."""
+CLOSED_FOR = 5.0
+"""“One or two”, and until the last writer has noticed; three for busy cores, on which all Sentinels start at once."""
 SUCCEEDED_WITHIN = 8.0
 """“About six”, and two for busy cores."""
 BESIDE_GHOSTS = 20.0
