@@ -1,7 +1,8 @@
 """What a test that is `timed` may say of its figures: beside the other lane, an outage can be the busy host's own.
 
-Such a test is run once more, and what it measures then counts. Nothing else is: a lost write, or two leaders at once,
-fails at the first time. Tails are measured with nothing beside them (`make soak`).
+Such a test is run once more, and what it measures then counts. It is so too where too many nodes led one after the
+other, and where a slow command ended sessions: a node program that gets no time sees a longer silence. Nothing else is:
+a lost write, or two leaders at once, fails at the first time. Tails are measured with nothing beside (`make soak`).
 """
 
 from __future__ import annotations
