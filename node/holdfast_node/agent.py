@@ -39,6 +39,7 @@ from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
+from holdfast_node.since import Since
 from holdfast_node.turn import Backups
 from holdfast_node.unauthenticated import Unauthenticated
 from holdfast_node.watchdog import Watchdog
@@ -361,20 +362,6 @@ class Agent:
 
     def _follow(self, leader: str | None) -> tuple[object, ...]:
         return "REPLICAOF", leader, self._identity.redis_port
-
-
-class Since:
-    """For how long something has been so without a break."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-
-    def seconds(self, holds: bool, now: float) -> float:
-        if not holds:
-            self._since = None
-        elif self._since is None:
-            self._since = now
-        return now - self._since if self._since is not None else 0.0
 
 
 def _tell_ended(reply: resp.Reply) -> None:

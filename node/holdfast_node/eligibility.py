@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from holdfast_node.decision import Role
 from holdfast_node.servers import Details
+from holdfast_node.since import Since
 
 NEVER = 0
 """The priority of one that no Sentinel promotes."""
@@ -42,8 +43,7 @@ class Eligibility:
         """When it last was, or led itself (monotonic seconds)."""
         self._with: str | None = None
         """Whom it followed last; itself, where it led."""
-        self._first_since: float | None = None
-        self._astray_since: float | None = None
+        self._first, self._astray = Since(), Since()
 
     def look(self, own: Details, me: str, proven: str | None, named: str | None, now: float) -> bool | None:
         """Whether it may be promoted from now on; None where nothing changes.
@@ -57,18 +57,13 @@ class Eligibility:
             self._in_sync_at = now
         if own.server.role is Role.LEADER:
             return None
-        if own.priority != FIRST:
-            self._first_since = None
-        elif self._first_since is None:
-            self._first_since = now
-        left = self._first_since is not None and now - self._first_since >= FIRST_FOR
+        left = self._first.seconds(own.priority == FIRST, now) >= FIRST_FOR
         if in_sync:
             return True if own.priority == NEVER or left else None
         elsewhere = before is not None and leader not in (None, before)
         # It was away, and may be in sync with an old leader, whatever that has.
         astray = named not in (None, me, leader)
-        self._astray_since = (self._astray_since or now) if astray else None
-        lost_touch = astray and now - (self._astray_since or now) >= ASTRAY_FOR
+        lost_touch = self._astray.seconds(astray, now) >= ASTRAY_FOR
         outdated = own.syncing or lost_touch or ((elsewhere or astray) and now - self._in_sync_at > RECENT)
         return False if outdated and own.priority != NEVER else None
 
