@@ -19,7 +19,7 @@ from holdfast_node.decision import Role
 from holdfast_node.eligibility import FIRST
 from holdfast_node.identity import FILE, Identity
 from holdfast_node.log import say
-from holdfast_node.sentinels import CHANNELS, CHOSEN, ENDED
+from holdfast_node.sentinels import CHANNELS, CHOSEN, ENDED, IN_PROGRESS
 from holdfast_node.servers import Details, Follower, details
 
 DEADLINE = 3.0
@@ -38,9 +38,6 @@ NAMED_WITHIN = 3.0
 
 UNASKED = "0"
 """Milliseconds since a replica's INFO, by a Sentinel that has just changed its leader: it promotes none of those."""
-
-IN_PROGRESS = "failover_in_progress"
-"""Flag of a leader that a Sentinel is replacing."""
 
 POLL = 0.005
 

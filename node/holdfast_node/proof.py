@@ -25,7 +25,7 @@ class Announcement:
     old: str
     at: float
     held_up: bool = False
-    """Whether that Sentinel distrusts its clock (TILT), and so does not go on with it."""
+    """Whether it proves nobody until a majority names the target (see sentinels.py)."""
 
 
 def majority_of(sentinels: int) -> int:
@@ -40,11 +40,15 @@ def named_by_majority(votes: Mapping[str, str], sentinels: int) -> str | None:
     return None
 
 
-def announced(announcements: Iterable[Announcement], votes: Mapping[str, str], named: str | None) -> frozenset[str]:
+def announced(announcements: Iterable[Announcement], votes: Mapping[str, str], sentinels: int) -> frozenset[str]:
     """Who is being promoted. Only the word of a Sentinel that answers counts, and until a majority names the target.
 
-    More than one: two Sentinels promote at the same time, and nobody is proven.
+    And only while a majority answers: one that is cut off with its choice may have been outvoted since. More than one:
+    two Sentinels promote at the same time, and nobody is proven.
     """
+    if len(votes) < majority_of(sentinels):
+        return frozenset()
+    named = named_by_majority(votes, sentinels)
     return frozenset(
         one.target
         for one in announcements
@@ -68,7 +72,7 @@ def unfinished(announcements: Iterable[Announcement], votes: Mapping[str, str], 
 def proven(votes: Mapping[str, str], sentinels: int, announcements: Iterable[Announcement] = ()) -> str | None:
     """The only address that may take writes, once it says itself that it leads; None where there is no proof."""
     named, announcements = named_by_majority(votes, sentinels), list(announcements)
-    targets = announced(announcements, votes, named)
+    targets = announced(announcements, votes, sentinels)
     if unfinished(announcements, votes, named):
         return None
     if not targets:

@@ -80,6 +80,9 @@ CHANNELS = (
     NEW_EPOCH,
 )
 
+IN_PROGRESS = "failover_in_progress"
+"""Flag of a leader that a Sentinel is replacing."""
+
 
 @dataclass
 class Word:
@@ -210,10 +213,10 @@ class Sentinels:
 
     def _doubtful(self, change: Announcement) -> bool:
         """Whether a majority must confirm it: its Sentinel's clock stands, or strangers may have elected that, or made
-        it believe in the leader that it replaces."""
+        it believe in the leader that it replaces; or no majority has spoken since, which may have elected another."""
         view = self._views.get(change.sentinel)
-        strange = change.old not in {"", *self._known.data()}
-        return strange or (view is not None and (view.tilt or bool(view.strangers)))
+        unsure = change.at < self._deaf_at or change.old not in {"", *self._known.data()}
+        return unsure or (view is not None and (view.tilt or bool(view.strangers)))
 
     def _rejoined(self, votes: Mapping[str, str]) -> bool:
         """Whether what they say after a time without a majority is not what it was before a change that was missed."""
@@ -231,8 +234,7 @@ class Sentinels:
 
     def promoting(self) -> str | None:
         """Whom a Sentinel is promoting just now."""
-        votes = self.votes()
-        targets = announced(self._changes(), votes, named_by_majority(votes, self.known()))
+        targets = announced(self._changes(), self.votes(), self.known())
         return next(iter(targets)) if len(targets) == 1 else None
 
     def reach(self, leader: str) -> bool:
@@ -436,7 +438,7 @@ class Sentinels:
         if not isinstance(reply, list):
             return
         leader, stands = resp.pairs(reply), self._stands.get(sentinel)
-        if "failover_in_progress" in leader["flags"].split(","):
+        if IN_PROGRESS in leader["flags"].split(","):
             self._stands[sentinel] = leader["ip"], asked_at
         elif stands and stands[1] < asked_at:
             # It was restarted in the middle.
@@ -485,9 +487,10 @@ class Sentinels:
                 found = [resp.pairs(one) for one in reply]
                 view.replicas = frozenset(one["ip"] for one in found) & self._known.data()
                 view.strangers |= strangers(found, self._known.is_data)
-                if not _promoted(found):
+                promoted = _promoted(found)
+                if promoted is None:
                     self._over.pop(address, None)
-                elif address == self.identity.address and self._is_late(found):
+                elif address == self.identity.address and self._is_late(promoted):
                     self._begin_anew(link)
 
         def others(reply: resp.Reply) -> None:
@@ -518,16 +521,11 @@ class Sentinels:
         link.ask(leader, *self._about("MASTER"))
         link.ask(info, "INFO", "sentinel")
 
-    def _is_late(self, replicas: list[dict[str, str]]) -> bool:
+    def _is_late(self, promoted: dict[str, str]) -> bool:
         """Whether the own Sentinel is about to end a failover whose new leader is down, or replaced already: that of a
-        machine that was frozen in the middle. `replicas`: as it lists them."""
-        promoted = _promoted(replicas)
-        if promoted is None:
-            return False
-        replaced = promoted["ip"] == self._over.get(self.identity.address) and self.named() not in (
-            None,
-            promoted["ip"],
-        )
+        machine that was frozen in the middle. `promoted`: that leader as the Sentinel lists it."""
+        over = promoted["ip"] == self._over.get(self.identity.address)
+        replaced = over and self.named() not in (None, promoted["ip"])
         return replaced or "s_down" in promoted["flags"].split(",")
 
     def _begin_anew(self, link: Link) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from holdfast_node.proof import Announcement, majority_of, named_by_majority, proven
+from holdfast_node.proof import Announcement, announced, majority_of, named_by_majority, proven
 
 A, B, C = "10.40.0.4", "10.40.16.4", "10.40.32.4"
 
@@ -34,6 +34,13 @@ def test_while_the_sentinel_that_promotes_is_silent_nobody_is_proven() -> None:
     assert proven({A: A, B: A}, 3, [PROMOTES_B]) is None
     assert proven({A: A}, 3, [PROMOTES_B]) is None
     assert proven({A: A, B: A, C: A}, 3, [replace(PROMOTES_B, held_up=True)]) is None
+
+
+def test_a_sentinel_that_promotes_and_is_cut_off_from_the_others_proves_nobody() -> None:
+    # They may elect another one, and it does not hear of that.
+    assert proven({C: A}, 3, [PROMOTES_B]) is None
+    assert proven({C: B}, 3, [PROMOTES_B]) is None
+    assert announced([PROMOTES_B], {C: B}, 3) == frozenset()
 
 
 def test_what_a_silent_sentinel_began_is_over_when_a_later_one_is_elected_or_a_majority_has_heard_of_it() -> None:

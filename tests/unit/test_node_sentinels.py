@@ -529,6 +529,23 @@ def test_a_sentinel_that_names_the_one_that_it_promoted_is_believed_before_the_o
     assert sentinels.proven_leader() == B
 
 
+def test_a_promotion_from_before_a_time_without_a_majority_proves_nobody_until_a_majority_names_it(
+    sentinels: Any, clock: Clock
+) -> None:
+    """C promotes B, and is cut off with it. The others replace A by a third one, and only one of them is back."""
+    promote(sentinels, C, B, A)
+    name(sentinels, clock, {A: A, B: A, C: A})
+    assert sentinels.proven_leader() == B
+    clock.now += 1
+    name(sentinels, clock, {C: B})
+    assert (sentinels.proven_leader(), sentinels.promoting()) == (None, None)
+    clock.now += 4
+    name(sentinels, clock, {A: A, C: B})
+    assert (sentinels.proven_leader(), sentinels.promoting()) == (None, None)
+    name(sentinels, clock, {A: B, C: B})
+    assert sentinels.proven_leader() == B
+
+
 def test_a_sentinel_that_was_frozen_after_its_promotion_is_not_believed_once_that_leader_is_replaced(
     sentinels: Any, clock: Clock
 ) -> None:
