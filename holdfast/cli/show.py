@@ -40,6 +40,8 @@ def status_view(status: Status) -> RenderableType:
     )
     for sentence in status.forged:
         says.append(f"\n{sentence}")
+    for sentence in status.refused:
+        says.append(f"\n{sentence}")
     if status.goes_on:
         says.append(f"\n{status.goes_on}")
     if status.backup:

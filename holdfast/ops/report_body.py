@@ -17,6 +17,9 @@ from holdfast.plain import plain
 TEXT = 1000
 """Characters of a sentence; what is longer is cut."""
 
+NAME = 100
+"""Characters of what an application may have chosen, as the name of a key."""
+
 MOST = 2**63 - 1
 """Redis' own limit for bytes and offsets."""
 
@@ -28,6 +31,7 @@ def _ends(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(lambda text: plain(text[:TEXT]))]
+Name = Annotated[str, AfterValidator(lambda text: plain(text[:NAME]))]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+~:/-]{1,200}$")]
 """An id, a version, a file, the name of a user: nothing that Markdown, HTML or a table would read as its own."""
 Address = Annotated[str, AfterValidator(lambda text: str(IPv4Address(text)))]
@@ -58,6 +62,14 @@ class Killed(Part):
     limit_mib: Bytes
 
 
+class Refusal(Part):
+    user: Name
+    what: Name
+    name: Name
+    count: Bytes
+    at: Seconds
+
+
 class Redis(Part):
     role: Literal["leader", "replica", "waiting", "down", "silent"]
     version: Word | None = None
@@ -66,6 +78,7 @@ class Redis(Part):
     silent_s: Seconds | None = None
     aside: Aside | None = None
     killed: Killed | None = None
+    refused: Annotated[tuple[Refusal, ...], Field(max_length=100)] = ()
 
 
 class Sentinel(Part):

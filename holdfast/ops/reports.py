@@ -66,6 +66,20 @@ class Killed:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What a node's Redis refused to a user within the last hour."""
+
+    user: str
+    what: str
+    """command, key, channel or auth, as Redis says."""
+    name: str
+    """Of the command, in capitals; of the key or the channel."""
+    count: int
+    at: float
+    """The last time, in seconds since 1970."""
+
+
+@dataclass(frozen=True)
 class Route:
     """One of the environment's that leads to a network interface, as no deploy made it."""
 
@@ -125,6 +139,8 @@ class Report:
     aside: Aside | None = None
     killed: Killed | None = None
     """None where that was not within the last day."""
+    refused: tuple[Refusal, ...] = ()
+    """The newest ones, the last first."""
     holds_floating: bool = False
     """Whether the floating pair's addresses lead to this node."""
     routes: tuple[Route, ...] = ()
@@ -208,6 +224,7 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         forged_epoch=body.sentinel.forged_epoch,
         aside=Aside(**dict(redis.aside)) if redis and redis.aside else None,
         killed=Killed(**dict(redis.killed)) if redis and redis.killed else None,
+        refused=tuple(Refusal(**dict(one)) for one in redis.refused) if redis else (),
         holds_floating=bool(body.gateway and body.gateway.floating),
         routes=tuple(Route(**dict(route)) for route in body.gateway.routes) if body.gateway else (),
         order=OrderAnswer(**dict(body.order)) if body.order else None,

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast.ops import refusals
 from holdfast.ops.backups.store import Newest
 from holdfast.ops.reports import Aside, Certificate, Killed, Report, Route, Unreadable
+from holdfast.spans import ago
 from holdfast.topology import Cluster, Node, Role
 from holdfast.topology.certificates import DUE
 
@@ -70,7 +72,7 @@ class NodeStatus:
             )
         if self.killed:
             sentences.append(
-                f"{self.name}: Redis was killed for memory {_ago(time.time() - self.killed.at)}, "
+                f"{self.name}: Redis was killed for memory {ago(time.time() - self.killed.at)}, "
                 f"limit {self.killed.limit_mib / 1024:.1f} GiB"
             )
         if self.aside:
@@ -80,12 +82,6 @@ class NodeStatus:
                 f"what it had until then is there in {self.aside.file} ({self.aside.bytes:,} B)"
             )
         return sentences
-
-
-def _ago(seconds: float) -> str:
-    if seconds < 60:
-        return "less than a minute ago"
-    return f"{seconds / 60:.0f} min ago" if seconds < 3600 else f"{seconds / 3600:.0f} h ago"
 
 
 @dataclass(frozen=True)
@@ -132,6 +128,8 @@ class Status:
     must be able to change where a gateway has done this."""
     backup: BackupStatus | None = None
     """None where the environment has no backups, or nobody asked for them. Not among what ails either."""
+    refused: tuple[str, ...] = ()
+    """What Redis refused to a user within the last hour, and what would allow it: one sentence each."""
 
     @property
     def ailing(self) -> list[str]:
@@ -186,7 +184,8 @@ class Status:
         # An ended certificate stops every new session with its node, a later one stops nobody yet.
         by_urgency = sorted(self.nodes, key=lambda node: node.name not in self.ended)
         notices = [sentence for node in by_urgency for sentence in node.notices(self.environment)]
-        return [*self.ailing, *self.redirected, *late, *notices, *([self.goes_on] if self.goes_on else [])]
+        goes_on = [self.goes_on] if self.goes_on else []
+        return [*self.ailing, *self.redirected, *late, *notices, *self.refused, *goes_on]
 
     @property
     def healthy(self) -> bool:
@@ -223,6 +222,7 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable], newes
         changing=_changing(fresh.values()),
         redirected=_redirected(fresh),
         backup=_backup(fresh, newest) if newest else None,
+        refused=refusals.sentences(cluster.environment, {name: report.refused for name, report in fresh.items()}),
     )
 
 

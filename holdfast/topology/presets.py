@@ -78,6 +78,14 @@ def of(rule: str) -> Preset | None:
     return None
 
 
+def for_command(command: str) -> Preset | None:
+    """The preset that gives `command`, in capitals. Redis 6.0 tells no subcommands: there the first of that name."""
+    for preset, offer in OFFERS.items():
+        if offer.command == command or offer.command.split()[0] == command:
+            return preset
+    return None
+
+
 def refusal(preset: Preset, application: ApplicationSpec) -> tuple[str, str] | None:
     """What was found and what is accepted, where this application cannot have it."""
     offer = OFFERS[preset]

@@ -34,7 +34,8 @@ from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
-from holdfast_node.notice import Notice
+from holdfast_node.notice import Notice, claims
+from holdfast_node.refusals import Refusals
 from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
@@ -125,6 +126,7 @@ class Agent:
             self._membership,
             self._holders,
             self._backups,
+            Refusals(identity.redis_port, login),
         )
 
     def run(self) -> None:
@@ -173,7 +175,7 @@ class Agent:
 
     def _look_around(self) -> None:
         self._sentinels.know(self._membership.members)
-        self._notice.look(self._sentinels.strangers(), self._sentinels.absurd_epochs())
+        self._notice.look(claims(self._sentinels.strangers(), self._sentinels.absurd_epochs()))
         self._cure.look(poisoned=self._is_poisoned(), answering=self._sentinels.answering())
         self._sentinels.look_around()
         self._servers.look_around()

@@ -22,6 +22,7 @@ from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
+from holdfast_node.refusals import Refusals
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Details, Servers
 from holdfast_node.turn import Backups
@@ -57,12 +58,13 @@ class Reporter:
         membership: Membership,
         holders: Holders,
         backups: Backups,
+        refusals: Refusals,
     ) -> None:
         """`hand_over`: gives the lead to an address, or to whom a Sentinel prefers; raises `Failed`."""
         self._identity, self._cloud, self._hand_over = identity, cloud, hand_over
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
-        self._holders, self._backups = holders, backups
+        self._holders, self._backups, self._refusals = holders, backups, refusals
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
@@ -86,6 +88,8 @@ class Reporter:
             try:
                 machine, self._image = machine or instance_id(), self._image or image_id()
                 self._look_into_bucket(now)
+                if self._identity.has("data"):
+                    self._refusals.look()
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
                     continue
@@ -217,6 +221,7 @@ class Reporter:
             "silent_s": round(self._servers.own().sight().silent_for, 1) if server.role is Role.SILENT else None,
             "aside": aside.newest(),
             "killed": _killed(),
+            "refused": self._refusals.report(),
             "link": None if not found or server.role is not Role.REPLICA else "up" if found.link_up else "down",
             "replicas": [
                 {"address": one.address, "offset": one.offset, "state": one.state, "lag_s": one.lag}
@@ -248,7 +253,8 @@ def _settled(report: Report) -> Report:
     if report["redis"] is None:
         return report
     followers = [(one["address"], one["state"]) for one in report["redis"]["replicas"]]
-    return dict(report, redis=dict(report["redis"], offset=None, replicas=followers))
+    refused = [dict(one, count=None, at=None) for one in report["redis"]["refused"]]
+    return dict(report, redis=dict(report["redis"], offset=None, replicas=followers, refused=refused))
 
 
 def _is_up(identity: Identity) -> bool:

@@ -167,10 +167,13 @@ class Client:
             raise reply
         return reply
 
+    def close(self) -> None:
+        self._socket.close()
+
     def __enter__(self) -> Client:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self.close()

@@ -61,9 +61,9 @@ class Server:
         self.version, self._folder, self.admin = version, folder, admin
 
     @contextmanager
-    def as_(self, user: str) -> Iterator[redis.Redis]:
+    def as_(self, user: str, **options: Any) -> Iterator[redis.Redis]:
         path = str(self._folder / "redis.sock")
-        client = redis.Redis(unix_socket_path=path, username=user, password=user, decode_responses=True)
+        client = redis.Redis(unix_socket_path=path, username=user, password=user, decode_responses=True, **options)
         with client:
             yield client
 

@@ -17,6 +17,7 @@ from holdfast_node.floating import Floating
 from holdfast_node.gateway import Open
 from holdfast_node.identity import Identity
 from holdfast_node.link import State
+from holdfast_node.refusals import Refusals
 from holdfast_node.report import Reporter
 from holdfast_node.sentinels import Word
 from holdfast_node.servers import Details, Sight
@@ -387,7 +388,8 @@ def reporter_of(
 ) -> Any:
     parts: Any = (cloud, hand_over, sentinels, servers)
     backups = Backups(identity, parts[0], sentinels, servers)
-    return Reporter(identity, *parts, Floating(identity, parts[0], lambda: True), parts[0], parts[0], backups)
+    floating = Floating(identity, parts[0], lambda: True)
+    return Reporter(identity, *parts, floating, parts[0], parts[0], backups, Refusals(0, login))
 
 
 def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_something_forged(
@@ -399,7 +401,7 @@ def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_someth
     cloud = SimpleNamespace(members=lambda: {"local-a1": ME}, last_leader=lambda: next(leaders))
     servers = SimpleNamespace(leader=lambda: None)
     parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), servers, None]
-    parts += [SimpleNamespace(), parts[1], None]
+    parts += [SimpleNamespace(), parts[1], None, None]
     reporter = Reporter(identity, *parts)
     for now in (0.0, 1.0):
         reporter._look_who_there_is(now)

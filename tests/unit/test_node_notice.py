@@ -1,7 +1,7 @@
 """What Sentinels claim and is not so is said once, and not as often as somebody forges it."""
 
 import pytest
-from holdfast_node.notice import Notice
+from holdfast_node.notice import Notice, claims
 
 A = "10.40.0.4"
 
@@ -11,7 +11,7 @@ def test_each_claim_is_said_once_and_never_more_than_a_few_at_a_time(capsys: pyt
     notice = Notice(lambda: now)
 
     def said(strangers: dict[str, frozenset[str]], epochs: dict[str, int]) -> list[str]:
-        notice.look(strangers, epochs)
+        notice.look(claims(strangers, epochs))
         return capsys.readouterr().err.splitlines()
 
     ghost = {A: frozenset({"10.9.9.9:26379"})}

@@ -7,6 +7,7 @@ import redis
 from holdfast_node import resp
 
 from holdfast.drill.cluster import Cluster
+from holdfast.drill.waiting import wait_until
 from holdfast.topology import find_environment, load_environment, ports, users
 from holdfast.twin import client
 from tests.twin.passwords import password
@@ -23,7 +24,7 @@ MAY = {
     "backup": [["PING"], ["INFO", "persistence"], ["REPLCONF", "rdb-only", "1"]],
     "replication": [["PING"], ["REPLCONF", "capa", "psync2"]],
     "sentinel": [["INFO"], ["ROLE"], ["PUBLISH", "__sentinel__:hello", "1"], ["CLIENT", "SETNAME", "user"]],
-    "node": [["INFO"], ["CONFIG", "GET", "replica-priority"], ["CLIENT", "UNPAUSE"]],
+    "node": [["INFO"], ["CONFIG", "GET", "replica-priority"], ["CLIENT", "UNPAUSE"], ["ACL", "LOG", "1"]],
 }
 
 TRIED = [
@@ -65,6 +66,22 @@ def test_a_user_may_do_what_it_is_for_and_nothing_else(healthy: Cluster, user: s
             if not {command[0], " ".join(command[:2])} & ALSO_MAY.get(user, set()):
                 with pytest.raises(redis.exceptions.NoPermissionError):
                     connection.execute_command(*command)
+
+
+def test_what_an_application_is_refused_shows_in_the_log_and_in_status_with_the_line_to_add(healthy: Cluster) -> None:
+    leader = healthy.status()["leader"]
+    with _as(healthy, "app") as connection, pytest.raises(redis.exceptions.NoPermissionError):
+        connection.execute_command("CLIENT", "LIST")
+    says = "app was refused the command CLIENT LIST "
+    line = "to allow it: applications.app.presets: [list-clients]"
+    wait_until(
+        lambda: any(says in one and one.endswith(line) for one in healthy.status()["refused"]),
+        30,
+        lambda: str(healthy.status()["refused"]),
+    )
+    assert says in healthy.holdfast("status", "local").stdout
+    journal = healthy.exec(leader, "journalctl", "-u", "holdfast-node", "-o", "cat", "--since", "-2min")
+    assert "Redis refused app the command CLIENT LIST: holdfast status says what would allow it" in journal
 
 
 def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> None:
