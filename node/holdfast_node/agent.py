@@ -27,6 +27,7 @@ from holdfast_node.decision import (
     is_leaderless,
     observe,
 )
+from holdfast_node.dissent import Dissent
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
 from holdfast_node.handover import PING_PERIOD, hand_over
@@ -115,6 +116,7 @@ class Agent:
         self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
         self._notice = Notice()
         self._cure = Cure(identity.address, list(identity.sentinels.values()), self._sentinels.restart_all)
+        self._dissent = Dissent(self._sentinels.restart_own)
         self._backups = Backups(identity, cloud, self._sentinels, self._servers)
         self._reporter = Reporter(
             identity,
@@ -177,6 +179,7 @@ class Agent:
         self._sentinels.know(self._membership.members)
         self._notice.look(claims(self._sentinels.strangers(), self._sentinels.absurd_epochs()))
         self._cure.look(poisoned=self._is_poisoned(), answering=self._sentinels.answering())
+        self._dissent.look(self._sentinels.outvoted(), time.monotonic())
         self._sentinels.look_around()
         self._servers.look_around()
         self._membership.look()

@@ -48,6 +48,10 @@ def prepare(identity: Identity) -> None:
     learnt = believable(kept, known, now=int(time.time()))
     if learnt != kept:
         say("a forged greeting had reached its Sentinel: keeps of what that has learnt only what can be true")
+    outvoted = told.outvoted()
+    if outvoted and _names(learnt, outvoted):
+        say(f"its Sentinel named {outvoted.leader}, and a majority {outvoted.instead}: begins with that one")
+        learnt = _without_leader(learnt) + _monitors(identity, outvoted.instead, 0)
     if not _monitor(learnt):
         learnt += _first_leader(identity, known, forged=_monitor(kept) is not None)
     write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + LOGINS.read_text(encoding="utf-8"), learnt))
@@ -158,8 +162,24 @@ def _first_leader(identity: Identity, known: Known, *, forged: bool) -> str:
     leader, epoch = (_leader(known), int(time.time())) if forged else (None, 0)
     if leader is None:
         leader, epoch = FIRST_LEADER.read_text(encoding="utf-8"), 0
+    return _monitors(identity, leader, epoch)
+
+
+def _monitors(identity: Identity, leader: str, epoch: int) -> str:
+    """With the epoch 0, it adopts whatever the others greet with."""
     name = identity.environment
     return f"sentinel monitor {name} {leader} {identity.redis_port} 1\nsentinel config-epoch {name} {epoch}\n"
+
+
+def _names(config: str, outvoted: told.Outvoted) -> bool:
+    """Whether it still is so: it may have learnt of a newer leader since."""
+    epochs = [line.split()[-1] for line in config.splitlines() if line.startswith("sentinel config-epoch ")]
+    return _monitor(config) == outvoted.leader and epochs == [str(outvoted.epoch)]
+
+
+def _without_leader(config: str) -> str:
+    leader = ("sentinel monitor ", "sentinel config-epoch ")
+    return "".join(f"{line}\n" for line in config.splitlines() if not line.startswith(leader))
 
 
 def _leader(known: Known) -> str | None:

@@ -14,6 +14,7 @@ from holdfast_node.known import ABSURD_EPOCH, Known, strangers
 from holdfast_node.link import Link, State, Subscription
 from holdfast_node.log import say
 from holdfast_node.proof import ANNOUNCED_FOR, Announcement, announced, majority_of, named_by_majority, proven
+from holdfast_node.told import Outvoted
 
 LEASE = 0.4
 """Seconds for which a Sentinel's word counts. Shorter than down-after-milliseconds: a gateway that is cut off closes
@@ -105,6 +106,8 @@ class View:
     """Whether the leader that it names has answered it just now."""
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for a while (`TILT-PERIOD`)."""
+    epoch: int = 0
+    """Of the failover that made the leader that it names."""
 
 
 @dataclass
@@ -284,6 +287,21 @@ class Sentinels:
         """Have all Sentinels begin anew at the same moment: see cure.py."""
         for link in self._links.values():
             link.ask(lambda _: None, "SHUTDOWN")
+
+    def restart_own(self, because: str) -> None:
+        """Have the own Sentinel begin anew. One that never ends a failover, as its new leader is lost before the end,
+        misses that one then, as the others do; or learns from them who replaced that one."""
+        if time.monotonic() - self._restarted >= RESTART_INTERVAL:
+            self._restarted = time.monotonic()
+            say(f"has its Sentinel begin anew: {because}")
+            self._links[self.identity.address].ask(lambda _: None, "SHUTDOWN")
+
+    def outvoted(self) -> Outvoted | None:
+        """Whom the own Sentinel names in place of the leader that a majority proves; None where it is not so."""
+        word, view, proven_now = self.own_word(), self._views.get(self.identity.address), self.proven_leader()
+        if word is None or view is None or proven_now in (None, word.leader) or self.promoting():
+            return None
+        return Outvoted(word.leader, view.epoch, proven_now)
 
     def answers(self, address: str) -> bool:
         """Whether a Sentinel does at that address."""
@@ -491,7 +509,7 @@ class Sentinels:
                 if promoted is None:
                     self._over.pop(address, None)
                 elif address == self.identity.address and self._is_late(promoted):
-                    self._begin_anew(link)
+                    self.restart_own("the one that it has just promoted leads no more")
 
         def others(reply: resp.Reply) -> None:
             if isinstance(reply, list):
@@ -505,7 +523,7 @@ class Sentinels:
             if isinstance(reply, list):
                 found = resp.pairs(reply)
                 flags = set(found["flags"].split(","))
-                self._note_epoch(address, found["config-epoch"])
+                view.epoch = self._note_epoch(address, found["config-epoch"])
                 answered = int(found["last-ok-ping-reply"]) < ANSWERED_WITHIN
                 view.reaches_leader = answered and not UNREACHED & flags
                 if address == self.identity.address:
@@ -527,17 +545,6 @@ class Sentinels:
         over = promoted["ip"] == self._over.get(self.identity.address)
         replaced = over and self.named() not in (None, promoted["ip"])
         return replaced or "s_down" in promoted["flags"].split(",")
-
-    def _begin_anew(self, link: Link) -> None:
-        """Have the own Sentinel restart: it never ends a failover whose new leader is lost before the end.
-
-        Its configuration names the new leader, so that it misses that one then, as the others do; or learns from them
-        who replaced that one.
-        """
-        if time.monotonic() - self._restarted >= RESTART_INTERVAL:
-            self._restarted = time.monotonic()
-            say("the one that the own Sentinel has just promoted leads no more: has the Sentinel begin anew")
-            link.ask(lambda _: None, "SHUTDOWN")
 
     def _heard(self, sentinel: str, channel: str, message: str) -> None:
         """An event: `master ENVIRONMENT LEADER-IP LEADER-PORT`; of a promotion `slave NAME IP PORT @`, and the same."""
@@ -565,9 +572,11 @@ class Sentinels:
             self._announcements.pop(sentinel, None)
         self.changed()
 
-    def _note_epoch(self, sentinel: str, epoch: str) -> None:
+    def _note_epoch(self, sentinel: str, epoch: str) -> int:
         # Sentinel prints that of a leader as a number with a sign.
-        self._epochs[sentinel] = max(self._epochs.get(sentinel, 0), int(epoch) % 2**64)
+        number = int(epoch) % 2**64
+        self._epochs[sentinel] = max(self._epochs.get(sentinel, 0), number)
+        return number
 
     def _forget_old_announcements(self) -> None:
         oldest, named = time.monotonic() - ANNOUNCED_FOR, named_by_majority(self.votes(), self.known())

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdfast_node.files import write_for_all
 
 FILE = Path("/run/holdfast-node/told.json")
+OUTVOTED = Path("/run/holdfast-node/outvoted.json")
+
+
+class Outvoted(NamedTuple):
+    """A leader that the own Sentinel names since an epoch, and whom a majority names instead."""
+
+    leader: str
+    epoch: int
+    instead: str
 
 
 def tell(members: Mapping[str, str], leader: str | None) -> None:
@@ -27,6 +36,18 @@ def leader() -> str | None:
     """Raises OSError while nothing was told."""
     address: str | None = _read()["leader"]
     return address
+
+
+def tell_outvoted(found: Outvoted) -> None:
+    write_for_all(OUTVOTED, json.dumps(found._asdict()))
+
+
+def outvoted() -> Outvoted | None:
+    """What was last so. It says of which epoch: a leader that is named anew has a greater one."""
+    try:
+        return Outvoted(**json.loads(OUTVOTED.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _read() -> dict[str, Any]:

@@ -21,6 +21,9 @@ REGRESSIONS = Path(__file__).with_name("regressions.json")
 HEALED_WITHIN = 60.0
 """Seconds after the last fault has ended in which one leader must be open at every gateway, and all must follow it."""
 
+AGREED_WITHIN = 45.0
+"""The same for every Sentinel to name it: one that learnt of two in the same epoch begins anew after a while."""
+
 FORGOTTEN_WITHIN = 300.0
 """The same for those that were taken out to be forgotten: after half a minute by one Sentinel, then by the next one."""
 
@@ -232,6 +235,8 @@ def _play(site: Site, schedule: Schedule) -> Iterator[str]:
     if not site.settle(HEALED_WITHIN):
         yield f"nobody leads, or not all follow, {HEALED_WITHIN:g} s after the last fault"
         return
+    if not site.wait(lambda: not site.dissenting(), AGREED_WITHIN):
+        yield f"{AGREED_WITHIN:g} s after all was well, Sentinels name others than the leader: {site.dissenting()}"
     yield from _of_those_gone(site)
     since = world.now
     everybody = [*_writers(site), *site.visitors]

@@ -30,6 +30,7 @@ from holdfast_node import (
     sentinels,
     servers,
     silence,
+    told,
 )
 from holdfast_node.cloud import ORDER_COUNTS
 from holdfast_node.identity import Identity
@@ -139,6 +140,8 @@ class Node:
     agent: Any = None
     told: tuple[int, str] = (0, "")
     """What the node program has told keepalived, and which one of them it was."""
+    outvoted: told.Outvoted | None = None
+    """What the node program has told its Sentinel for the next start."""
     hands_over: Run | None = None
     stop: Callable[[], None] = lambda: None
     """Goes on with a stop of the machine that waits for its handover."""
@@ -264,6 +267,9 @@ class Site:
 
     def _sentinel(self, node: Node) -> None:
         def begin() -> None:
+            # As sentinel_config.py does.
+            if (outvoted := node.outvoted) and (node.kept.master, node.kept.config_epoch) == outvoted[:2]:
+                node.kept.master, node.kept.config_epoch = outvoted.instead, 0
             how = {"quorum": 2, "down_after": 0.6, "failover_timeout": 6.0}
             node.sentinel = Sentinel(node.process("sentinel"), node.kept, **how)  # type: ignore[arg-type]
 
@@ -553,6 +559,16 @@ class Site:
             for one in others
         )
 
+    def dissenting(self) -> dict[str, str]:
+        """Sentinel → whom it names, of those that run and name another one than the leader."""
+        leader = self.leader()
+        running = {one: self.nodes[one] for one in self.having(SENTINEL).values()}
+        return {
+            address: node.sentinel.master.address
+            for address, node in running.items()
+            if node.sentinel and node.process("sentinel").running and node.sentinel.master.address != leader
+        }
+
     def run(self, seconds: float) -> None:
         self.world.run(self.world.now + seconds)
 
@@ -624,6 +640,10 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         unit = words[-1].removeprefix("holdfast-").removesuffix(".service")
         site[0].kill(world.current.host.address, unit)
 
+    def tell_outvoted(found: told.Outvoted) -> None:
+        assert world.current is not None
+        site[0].nodes[world.current.host.address].outvoted = found
+
     class Unable:
         """The file that keepalived watches, of whoever writes."""
 
@@ -687,7 +707,8 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         patches.enter_context(patch.object(report.certificate, "fetch", lambda *_: other))
         patches.enter_context(patch.object(report.certificate, "tell_which", lambda _: None))
         patches.enter_context(patch.object(report.certificate, "context_for_own", lambda: None))
-        patches.enter_context(patch.object(report.told, "tell", lambda *_: None))
+        patches.enter_context(patch.object(told, "tell", lambda *_: None))
+        patches.enter_context(patch.object(told, "tell_outvoted", tell_outvoted))
         patches.enter_context(patch.object(renewal, "subprocess", SimpleNamespace(run=systemctl)))
         patches.enter_context(patch.object(renewal, "_replace_map", lambda _: None))
         patches.enter_context(patch.object(handover.Handover, "do", observed))

@@ -42,6 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(sentinel_config, name.upper(), tmp_path / name)
     monkeypatch.setattr(sentinel_config, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(told, "FILE", tmp_path / "told.json")
+    monkeypatch.setattr(told, "OUTVOTED", tmp_path / "outvoted.json")
     return tmp_path
 
 
@@ -195,3 +196,31 @@ def test_garbage_in_place_of_what_it_learnt_is_as_nothing(
     (folder / "kept").write_bytes(b"\xff\xfe\x00sentinel monitor\n" * 100)
     sentinel_config.prepare(identity)
     assert "sentinel monitor local 10.40.32.4 6380 3\n" in (folder / "kept").read_text()
+
+
+@pytest.mark.parametrize(
+    ("outvoted", "leader", "epoch"),
+    [
+        (told.Outvoted("10.40.16.4", 4, "10.40.0.4"), "10.40.0.4", 0),
+        (told.Outvoted("10.40.16.4", 3, "10.40.0.4"), "10.40.16.4", 4),
+        (told.Outvoted("10.40.32.4", 4, "10.40.0.4"), "10.40.16.4", 4),
+    ],
+    ids=["as it is told", "named anew since", "it names another"],
+)
+def test_one_that_was_outvoted_in_the_same_epoch_begins_with_the_leader_of_the_majority(
+    identity: Identity, folder: Path, outvoted: told.Outvoted, leader: str, epoch: int
+) -> None:
+    """With the epoch 0 it adopts theirs; that it has voted it does not forget."""
+    told.tell_outvoted(outvoted)
+    (folder / "kept").write_text(KEPT)
+    sentinel_config.prepare(identity)
+    lines = (folder / "kept").read_text().splitlines()
+    assert [line for line in lines if line.startswith("sentinel monitor")] == [
+        f"sentinel monitor local {leader} 6380 3"
+    ]
+    assert [line for line in lines if line.startswith("sentinel config-epoch")] == [
+        f"sentinel config-epoch local {epoch}"
+    ]
+    assert {"sentinel leader-epoch local 5", "sentinel current-epoch 5"} <= set(lines)
+    replicas = {line.split()[3] for line in lines if line.startswith("sentinel known-replica")}
+    assert leader not in replicas

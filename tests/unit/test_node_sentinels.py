@@ -13,6 +13,7 @@ from holdfast_node.identity import Identity
 from holdfast_node.known import Known
 from holdfast_node.link import State
 from holdfast_node.sentinels import Sentinels, View, Word
+from holdfast_node.told import Outvoted
 
 
 def login() -> tuple[str, str]:
@@ -242,7 +243,7 @@ class Recorder:
 def test_the_own_sentinel_begins_anew_when_the_one_that_it_promoted_is_lost_at_once(
     sentinels: Any, clock: Clock, address: str, flags: tuple[str, ...], restarts: bool
 ) -> None:
-    link = Recorder(address, *flags)
+    link = sentinels._links[address] = Recorder(address, *flags)
     sentinels._look(link)
     assert ("SHUTDOWN" in link.asked) is restarts
     sentinels._look(link)
@@ -788,3 +789,21 @@ def test_what_a_sentinel_believed_that_is_away_is_not_reported(sentinels: Any) -
     assert sentinels.strangers().keys() == {A}
     link.state = State.SILENT
     assert sentinels.strangers() == {}
+
+
+def test_an_own_sentinel_that_names_another_one_than_the_majority_is_outvoted(sentinels: Any, clock: Clock) -> None:
+    link = sentinels._links[A] = Recorder(A)
+    link.leader = ["ip", B, "flags", "master", "last-ok-ping-reply", "120", "config-epoch", "7"]
+    sentinels._look(link)
+    name(sentinels, clock, {A: B, B: C, C: C})
+    assert sentinels.outvoted() == Outvoted(B, 7, C)
+    name(sentinels, clock, {A: C, B: C, C: C})
+    assert sentinels.outvoted() is None
+    name(sentinels, clock, {A: B, B: C, C: A})
+    assert sentinels.outvoted() is None, "there is no majority"
+    name(sentinels, clock, {A: B, B: C, C: C})
+    promote(sentinels, A, B, C)
+    assert sentinels.outvoted() is None, "it promotes the other one just now"
+    sentinels.restart_own("for a test")
+    sentinels.restart_own("for a test")
+    assert link.asked.count("SHUTDOWN") == 1
