@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from holdfast_node import gateway, lease, resp
 from holdfast_node.aside import Aside
@@ -113,9 +113,10 @@ class Agent:
         self._holders = Holders(identity.address, cloud)
         self._aside = Aside()
         self._watchdog = Watchdog()
-        self._membership = Membership(identity.address, list(identity.sentinels.values()), self)
+        order = list(identity.sentinels.values())
+        self._membership = Membership(identity.address, order, self._sentinels, self._servers)
         self._notice = Notice()
-        self._cure = Cure(identity.address, list(identity.sentinels.values()), self._sentinels.restart_all)
+        self._cure = Cure(identity.address, order, self._sentinels.restart_all)
         self._dissent = Dissent(self._sentinels.restart_own)
         self._backups = Backups(identity, cloud, self._sentinels, self._servers)
         self._reporter = Reporter(
@@ -200,25 +201,6 @@ class Agent:
         """
         outvoted = self._misses_leader() > 0 and bool(self._sentinels.strangers())
         return bool(self._membership.members) and (outvoted or self._sentinels.poisoned())
-
-    # What membership.py sees.
-
-    def known_by(self) -> dict[str, frozenset[str]]:
-        return self._sentinels.known_by()
-
-    def answers(self, address: str) -> bool:
-        return self._sentinels.answers(address) or self._servers.at(address) is not None
-
-    def steady(self, members: Collection[str]) -> bool:
-        named = self._sentinels.agree(members)
-        seen = self._servers.at(named) if named else None
-        return seen is not None and seen.server.role is Role.LEADER
-
-    def forget(self, gone: frozenset[str]) -> None:
-        self._sentinels.forget(gone)
-
-    def reset_own(self) -> None:
-        self._sentinels.reset_own()
 
     async def _look_at_promoted(self) -> None:
         """For as long as somebody is being promoted."""

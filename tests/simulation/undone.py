@@ -209,11 +209,17 @@ FIXES = (
     ),
     Fix(
         "removed Sentinels are forgotten",
-        (Edit("membership.py", "            self._seen.reset_own()\n", "            pass\n"),),
+        (Edit("membership.py", "            self._sentinels.reset_own()\n", "            pass\n"),),
     ),
     Fix(
         "removed nodes are not counted",
-        (Edit("membership.py", "        self._seen.forget(self._gone)\n", "        self._seen.forget(frozenset())\n"),),
+        (
+            Edit(
+                "membership.py",
+                "        self._sentinels.forget(self._gone)\n",
+                "        self._sentinels.forget(frozenset())\n",
+            ),
+        ),
     ),
     Fix(
         "Sentinels are reset one at a time",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from holdfast_node.decision import Role, Server
 from holdfast_node.membership import Membership
 
 A, B, C, D, E = "10.40.0.4", "10.40.16.4", "10.40.32.4", "10.40.0.7", "10.40.16.7"
@@ -22,11 +25,13 @@ class Cluster:
         self.well = True
         self.resets: list[tuple[str, float]] = []
         self.forgotten = frozenset[str]()
-        self.nodes = {
-            address: Membership(address, ORDER, Eyes(self, address), lambda: self.now) for address in (A, B, C)
-        }
+        self.nodes = {address: self._membership(address) for address in (A, B, C)}
         for node in self.nodes.values():
             node.members = frozenset((A, B, C))
+
+    def _membership(self, address: str) -> Membership:
+        parts: Any = (Sentinels(self, address), Servers(self))
+        return Membership(address, ORDER, *parts, lambda: self.now)
 
     def run(self, seconds: float) -> None:
         for _ in range(int(seconds)):
@@ -35,7 +40,9 @@ class Cluster:
                 node.look()
 
 
-class Eyes:
+class Sentinels:
+    """As one node sees them."""
+
     def __init__(self, cluster: Cluster, me: str) -> None:
         self._cluster, self._me = cluster, me
 
@@ -45,9 +52,9 @@ class Eyes:
     def answers(self, address: str) -> bool:
         return address in self._cluster.there
 
-    def steady(self, members: Collection[str]) -> bool:
+    def agree(self, members: Collection[str]) -> str | None:
         assert frozenset(members) == frozenset((A, B, C))
-        return self._cluster.well
+        return A if self._cluster.well else None
 
     def forget(self, gone: frozenset[str]) -> None:
         self._cluster.forgotten = gone
@@ -55,6 +62,15 @@ class Eyes:
     def reset_own(self) -> None:
         self._cluster.resets.append((self._me, self._cluster.now))
         self._cluster.known[self._me] = frozenset((A, B, C)) - {self._me}
+
+
+class Servers:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def at(self, address: str) -> Any:
+        role = Role.LEADER if address == A else Role.REPLICA
+        return SimpleNamespace(server=Server(role)) if address in self._cluster.there else None
 
 
 @pytest.fixture
