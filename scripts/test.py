@@ -48,6 +48,9 @@ The nightly workflow looks further."""
 
 OPTIONS = ["-q", "--tb=short", "--durations=10", "--durations-min=5", "-o", "console_output_style=classic"]
 AS_ROOT = ["PYTHONDONTWRITEBYTECODE=1", "HOLDFAST_TEST_KEEP=1"]
+
+REPEATABLE = {"PYTHONHASHSEED": "0"}
+"""A schedule of the simulation plays as `make simulate` plays it: the order of sets is a part of it."""
 """Root must leave no files here that the owner cannot remove; and the lanes share what is up."""
 
 
@@ -113,7 +116,7 @@ class Runner:
         with run.log.open("wb") as log:
             process = subprocess.Popen(
                 command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=True, env=os.environ | REPEATABLE,
             )  # fmt: skip
             self.processes.append(process)
             if behind:
