@@ -27,6 +27,7 @@ def name(environment: Environment, label: str) -> str | None:
 
 
 SENTINEL_SERVICE = "_sentinel._tcp"
+LEADER, REPLICA = "leader", "replica"
 FLOATING_LEADER, FLOATING_REPLICA = "floating-leader", "floating-replica"
 
 
@@ -45,8 +46,8 @@ def records(cluster: Cluster) -> tuple[Record, ...]:
     floating = cluster.floating
     pair = ((FLOATING_LEADER, floating.leader), (FLOATING_REPLICA, floating.replica)) if floating else ()
     return (
-        Record("leader", "A", tuple(str(node.leader_endpoint) for node in gateways)),
-        Record("replica", "A", tuple(str(node.replica_endpoint) for node in gateways)),
+        Record(LEADER, "A", tuple(str(node.leader_endpoint) for node in gateways)),
+        Record(REPLICA, "A", tuple(str(node.replica_endpoint) for node in gateways)),
         *(Record(label, "A", (str(address),)) for label, address in pair),
         *(Record(node.name, "A", (str(node.address),)) for node in cluster.nodes),
         Record(SENTINEL_SERVICE, "SRV", services),

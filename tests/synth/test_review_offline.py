@@ -53,7 +53,10 @@ def copied(folder: Path, name: str, *edits: tuple[str, str]) -> None:
 
 def test_a_change_between_two_commits_is_told_as_what_it_means(tmp_path: Path) -> None:
     copied(
-        tmp_path, "local", ("memory: 256MB", "memory: 300MB"), ("domain: none", "domain: none, clients: [0.0.0.0/0]")
+        tmp_path,
+        "local",
+        ("memory: 256MB", "memory: 300MB"),
+        ("0.0/16}", "0.0/16, clients: [0.0.0.0/0]}"),
     )
     done = review(tmp_path, "local")
     assert done.returncode == 3, done.stderr

@@ -23,6 +23,7 @@ from holdfast.drill.deploy import deploy, own
 from holdfast.errors import HoldfastError
 from holdfast.mirror import REPOSITORY
 from holdfast.topology.load import ENVIRONMENTS
+from holdfast.topology.spec import NO_DOMAIN
 from tests.twin.team import Team
 from tests.twin.turns import first_or_after
 
@@ -142,14 +143,14 @@ def make(target: str) -> None:
 def _contents() -> Mapping[str, dict[str, Any]]:
     """`environments/examples`, on the cloud and the images of `local`, with as little memory; by name."""
     local = _read(ENVIRONMENTS / "local.yaml")
-    growing = local | {"name": "growing", "network": local["network"] | {"cidr": "10.42.0.0/16"}}
+    growing = local | {"name": "growing", "network": local["network"] | {"cidr": "10.42.0.0/16", "domain": NO_DOMAIN}}
     growing["backup"] = {"every": "24h", "keep": {"daily": 7, "weekly": 5, "monthly": 12}}
     contents = {"growing": growing}
     tls: dict[str, Any] = {"single": "optional", "tiered": {"mode": "required", "mutual": True}}
     for name, mode in tls.items():
         content = _read(ENVIRONMENTS / "examples" / f"{name}.yaml")
         content |= {key: local[key] for key in ("images", "cloud", "protected")}
-        content["network"]["domain"] = local["network"]["domain"]
+        content["network"]["domain"] = NO_DOMAIN
         content["tls"] = mode
         content["redis"]["memory"] = local["redis"]["memory"]
         contents[name] = content
