@@ -101,6 +101,6 @@ def test_an_environment_can_be_synthesised_beside_one_that_is_broken(tmp_path: P
     result = run_main(tmp_path, HOLDFAST_ENVIRONMENTS="local")
     assert result.returncode == 0, result.stderr
     stacks = list(tmp_path.glob("out/stacks/local-*"))
-    assert len(stacks) == 6
+    assert len(stacks) == 7
     checksums = (REPOSITORY / "stacks" / "bindings" / "aws@5.100.0.lock.hcl").read_text()
     assert {(stack / ".terraform.lock.hcl").read_text() for stack in stacks} == {checksums}
