@@ -36,7 +36,8 @@ def _sentence(environment: Environment, one: Refusal) -> str:
 
 def _advice(environment: Environment, one: Refusal) -> Iterator[str]:
     """Why, and what would allow it."""
-    name, application, own = environment.name, environment.applications.get(one.user), {it.name for it in users.OWN}
+    name, application = environment.name, environment.applications.get(one.user)
+    own = {users.RENEW, *(user.name for user in users.OWN)}
     if one.what == "auth" and application:
         yield f"a wrong password; the right one: holdfast endpoints {name} --user {one.user} --show-password"
     elif one.what == "auth" and one.user in own:

@@ -71,6 +71,7 @@ def known() -> Environment:
         ),
         ("backup", "auth", "", "a wrong password; its secret: holdfast secrets list prod"),
         ("metrics", "command", "KEYS", "this user of Holdfast may no more than it needs (docs/security.md)"),
+        ("renew", "command", "BGSAVE", "this user of Holdfast may no more than it needs (docs/security.md)"),
         ("default", "auth", "", "no such user; there are jobs, lister, reader, shop"),
         ("shop", "database", "3", "see docs/clients.md#what-frameworks-call"),
     ],
