@@ -116,6 +116,7 @@ class Agent:
         order = list(identity.sentinels.values())
         self._membership = Membership(identity.address, order, self._sentinels, self._servers)
         self._notice = Notice()
+        self._refusals = Refusals(identity.redis_port, login)
         self._cure = Cure(identity.address, order, self._sentinels.restart_all)
         self._dissent = Dissent(self._sentinels.restart_own)
         self._backups = Backups(identity, cloud, self._sentinels, self._servers)
@@ -129,7 +130,7 @@ class Agent:
             self._membership,
             self._holders,
             self._backups,
-            Refusals(identity.redis_port, login),
+            self._refusals,
         )
 
     def run(self) -> None:

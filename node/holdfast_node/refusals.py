@@ -19,6 +19,9 @@ INTERVAL = 10.0
 NEWEST = 32
 """Entries that are looked at: Redis puts those of one kind together for a minute."""
 
+ANSWER_TIMEOUT = 0.3
+"""Seconds for an answer of the own Redis: whoever waits for it here has a report to make."""
+
 TOLD_FOR = 3600.0
 """Seconds for which a refusal is told, and after which one that comes back is said again."""
 
@@ -53,7 +56,7 @@ class Refusals:
         self._port, self._login = port, login
         self._client: resp.Client | None = None
         self._looked = float("-inf")
-        self._notice = Notice(interval=INTERVAL, forgotten_after=TOLD_FOR)
+        self.notice = Notice(interval=INTERVAL, forgotten_after=TOLD_FOR)
         self._found: list[Refusal] = []
 
     def look(self) -> None:
@@ -63,12 +66,12 @@ class Refusals:
             return
         self._looked = now
         try:
-            self._client = self._client or resp.Client("127.0.0.1", self._port, self._login())
+            self._client = self._client or resp.Client("127.0.0.1", self._port, self._login(), timeout=ANSWER_TIMEOUT)
             self._found = read(self._client.call("ACL", "LOG", NEWEST), time.time())
         except (OSError, resp.Refused, ValueError):
             self._found = []
             self._close()
-        self._notice.look([one.sentence() for one in self._found])
+        self.notice.look([one.sentence() for one in self._found])
 
     def _close(self) -> None:
         if self._client:

@@ -88,13 +88,13 @@ class Reporter:
             try:
                 machine, self._image = machine or instance_id(), self._image or image_id()
                 self._look_into_bucket(now)
-                if self._identity.has("data"):
-                    self._refusals.look()
                 report = self.make(machine)
                 if _settled(report) == said and now - at < INTERVAL:
                     continue
                 self._cloud.put_report(report | {"reported_at": time.time()})
                 said, at = _settled(report), now
+                if self._identity.has("data"):
+                    self._refusals.look()
             except Exception as error:
                 # Without it the node is only not seen.
                 say(f"cannot report: {error}")

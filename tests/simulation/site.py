@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,20 +17,13 @@ from holdfast_node import (
     aside,
     bootstrap,
     commands,
-    cure,
     floating,
-    gateway,
     handover,
-    holders,
     lease,
-    link,
-    membership,
-    notice,
+    log,
     renewal,
     report,
     resp,
-    sentinels,
-    servers,
     silence,
     told,
 )
@@ -309,7 +304,7 @@ class Site:
     def _node(self, node: Node) -> None:
         async def run() -> None:
             made: Any = agent.Agent(self._identity(node), self.bucket, _login, _login)  # type: ignore[arg-type]
-            for part in (made._membership, made._holders, made._cure, made._notice):
+            for part in (made._membership, made._holders, made._cure, made._notice, made._refusals.notice):
                 part._clock = lambda: self.world.now
             node.agent = made
             await made._run()
@@ -674,13 +669,11 @@ def simulated(seed: int, layout: str, **how: Any) -> Iterator[Site]:
         return site[0].observe(lambda: hand_over(self))
 
     with ExitStack() as patches:
-        for module in (agent, bootstrap, floating, handover, holders, report, sentinels, servers):
-            patches.enter_context(patch.object(module, "time", clock))
-        for module in (
-            agent, aside, bootstrap, commands, cure, floating, gateway, handover, link, membership, notice, renewal,
-            report, sentinels, silence,
-        ):  # fmt: skip
-            patches.enter_context(patch.object(module, "say", say))
+        everywhere = (("time", time, clock), ("say", log.say, say))
+        for module in [module for name, module in sys.modules.items() if name.startswith("holdfast_node.")]:
+            for name, real, modelled in everywhere:
+                if vars(module).get(name) is real:
+                    patches.enter_context(patch.object(module, name, modelled))
         patches.enter_context(patch.object(agent, "BEGAN", Began(site)))
         patches.enter_context(patch.object(bootstrap, "BEGAN", Began(site)))
         patches.enter_context(patch.object(agent, "threading", SimpleNamespace(Thread=Thread)))

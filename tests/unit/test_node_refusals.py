@@ -119,7 +119,7 @@ def test_one_line_for_each_and_again_after_an_hour(
     one = b"*1\r\n" + resp.encode(*entry())
     redis = Answers(*10 * [one])
     found = Refusals(redis.port, lambda: resp.Credentials("node", "secret"))
-    monkeypatch.setattr(found._notice, "_clock", lambda: clock[0])
+    monkeypatch.setattr(found.notice, "_clock", lambda: clock[0])
     for now in (0.0, 5.0, 10.0, 20.0):
         clock[0] = now
         found.look()
