@@ -48,11 +48,10 @@ The nightly workflow looks further."""
 
 OPTIONS = ["-q", "--tb=short", "--durations=10", "--durations-min=5", "-o", "console_output_style=classic"]
 AS_ROOT = ["PYTHONDONTWRITEBYTECODE=1", "HOLDFAST_TEST_KEEP=1"]
+"""Root must leave no files here that the owner cannot remove; and the lanes share what is up."""
 
 REPEATABLE = {"PYTHONHASHSEED": "0"}
 """A schedule of the simulation plays as `make simulate` plays it: the order of sets is a part of it."""
-"""Root must leave no files here that the owner cannot remove; and the lanes share what is up."""
-
 
 AGAIN = "RERUN "
 """How pytest's summary begins a line about a test that was run once more."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from holdfast.ops.reports import Refusal
 from holdfast.spans import ago
 from holdfast.topology import Environment, presets, users
-from holdfast.topology.spec import ApplicationSpec, CommandGroup
+from holdfast.topology.spec import ApplicationSpec, CommandGroup, Preset
 
 SHOWN = 10
 """Refusals that a status names."""
@@ -31,7 +31,8 @@ def _sentence(environment: Environment, one: Refusal) -> str:
     times = "once" if one.count == 1 else f"{one.count} times"
     what = "a login" if one.what == "auth" else f"the {one.what} {one.name}"
     when = ago(time.time() - one.at)
-    return f"{one.user} was refused {what} {times}, last {when}: {'; '.join(_advice(environment, one))}"
+    who = "an unknown user" if one.user == "?" else one.user
+    return f"{who} was refused {what} {times}, last {when}: {'; '.join(_advice(environment, one))}"
 
 
 def _advice(environment: Environment, one: Refusal) -> Iterator[str]:
@@ -51,7 +52,7 @@ def _advice(environment: Environment, one: Refusal) -> Iterator[str]:
     elif one.what in ("key", "channel"):
         patterns = application.keys if one.what == "key" else application.channels
         line = _line(one, f"{one.what}s")
-        yield f"its {one.what}s are [{', '.join(patterns)}]; to allow it, add a pattern to {line}"
+        yield f"its {one.what}s are [{', '.join(patterns)}]; to allow it, add one such to {line}"
     else:
         yield "see docs/clients.md#what-frameworks-call"
 
@@ -59,13 +60,13 @@ def _advice(environment: Environment, one: Refusal) -> Iterator[str]:
 def _of_command(one: Refusal, application: ApplicationSpec) -> Iterator[str]:
     preset = presets.for_command(one.name)
     refusal = presets.refusal(preset, application) if preset else None
-    if preset in application.presets:
+    if preset in application.presets and preset is Preset.LIST_KEYS:
         yield f"the preset {preset} allows it with the patterns of its keys alone, to the letter"
-    elif refusal:
+    elif preset and refusal:
         yield f"no preset fits; accepted: {refusal[1]}"
-    elif preset:
+    elif preset and preset not in application.presets:
         yield f"to allow it: {_line(one, 'presets')}: [{', '.join([*application.presets, preset])}]"
-    elif one.name.split()[0] in ("FUNCTION", "SCRIPT"):
+    elif one.name.partition(" ")[0] in ("FUNCTION", "SCRIPT"):
         yield f"to allow it: {_line(one, 'functions')}: true"
     elif CommandGroup.ALL in application.commands:
         yield "no application may; what to do instead: docs/clients.md#what-frameworks-call"

@@ -17,9 +17,6 @@ from holdfast.plain import plain
 TEXT = 1000
 """Characters of a sentence; what is longer is cut."""
 
-NAME = 100
-"""Characters of what an application may have chosen, as the name of a key."""
-
 MOST = 2**63 - 1
 """Redis' own limit for bytes and offsets."""
 
@@ -31,7 +28,6 @@ def _ends(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(lambda text: plain(text[:TEXT]))]
-Name = Annotated[str, AfterValidator(lambda text: plain(text[:NAME]))]
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9._+~:/-]{1,200}$")]
 """An id, a version, a file, the name of a user: nothing that Markdown, HTML or a table would read as its own."""
 Address = Annotated[str, AfterValidator(lambda text: str(IPv4Address(text)))]
@@ -63,9 +59,10 @@ class Killed(Part):
 
 
 class Refusal(Part):
-    user: Name
-    what: Name
-    name: Name
+    user: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,100}|\?)$")]
+    what: Annotated[str, Field(pattern="^[a-z]{1,20}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.|{}?:*-]{0,60}( [A-Za-z0-9_.|?-]{1,60})?$")]
+    """Of a command, with its subcommand; the beginning of a key, as a pattern; nothing."""
     count: Bytes
     at: Seconds
 

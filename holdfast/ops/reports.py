@@ -70,10 +70,11 @@ class Refusal:
     """What a node's Redis refused to a user within the last hour."""
 
     user: str
+    """`?`: none that there is."""
     what: str
     """command, key, channel or auth, as Redis says."""
     name: str
-    """Of the command, in capitals; of the key or the channel."""
+    """Of the command, in capitals; the beginning of the key or the channel, as a pattern; none of a login."""
     count: int
     at: float
     """The last time, in seconds since 1970."""

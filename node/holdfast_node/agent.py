@@ -38,6 +38,7 @@ from holdfast_node.membership import Membership
 from holdfast_node.notice import Notice, claims
 from holdfast_node.refusals import Refusals
 from holdfast_node.report import Reporter
+from holdfast_node.secrets import RENEW
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
 from holdfast_node.silence import Silence
@@ -116,7 +117,7 @@ class Agent:
         order = list(identity.sentinels.values())
         self._membership = Membership(identity.address, order, self._sentinels, self._servers)
         self._notice = Notice()
-        self._refusals = Refusals(identity.redis_port, login)
+        self._refusals = Refusals(identity.redis_port, login, {*identity.secrets, RENEW})
         self._cure = Cure(identity.address, order, self._sentinels.restart_all)
         self._dissent = Dissent(self._sentinels.restart_own)
         self._backups = Backups(identity, cloud, self._sentinels, self._servers)

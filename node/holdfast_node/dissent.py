@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from holdfast_node import told
+from holdfast_node.log import say
 from holdfast_node.since import Since
 from holdfast_node.told import Outvoted
 
@@ -30,6 +31,10 @@ class Dissent:
         """To be called every second (`now` in monotonic seconds)."""
         same, self._last = outvoted == self._last, outvoted
         if self._since.seconds(outvoted is not None and same, now) >= DISSENTS_FOR and outvoted:
-            told.tell_outvoted(outvoted)
-            self._restart(BECAUSE)
             self._since = Since()
+            try:
+                told.tell_outvoted(outvoted)
+            except OSError as error:
+                say(f"{BECAUSE}, and cannot be told: {error}")
+                return
+            self._restart(BECAUSE)

@@ -55,15 +55,15 @@ class Eligibility:
         self._with = leader or before
         if leads or in_sync:
             self._in_sync_at = now
-        if own.server.role is Role.LEADER:
-            return None
-        left = self._first.seconds(own.priority == FIRST, now) >= FIRST_FOR
-        if in_sync:
-            return True if own.priority == NEVER or left else None
-        elsewhere = before is not None and leader not in (None, before)
         # It was away, and may be in sync with an old leader, whatever that has.
         astray = named not in (None, me, leader)
         lost_touch = self._astray.seconds(astray, now) >= ASTRAY_FOR
+        left = self._first.seconds(own.priority == FIRST, now) >= FIRST_FOR
+        if own.server.role is Role.LEADER:
+            return None
+        if in_sync:
+            return True if own.priority == NEVER or left else None
+        elsewhere = before is not None and leader not in (None, before)
         outdated = own.syncing or lost_touch or ((elsewhere or astray) and now - self._in_sync_at > RECENT)
         return False if outdated and own.priority != NEVER else None
 

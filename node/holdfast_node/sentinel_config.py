@@ -51,7 +51,7 @@ def prepare(identity: Identity) -> None:
     outvoted = told.outvoted()
     if outvoted and _names(learnt, outvoted):
         say(f"its Sentinel named {outvoted.leader}, and a majority {outvoted.instead}: begins with that one")
-        learnt = _without_leader(learnt) + _monitors(identity, outvoted.instead, 0)
+        learnt = _with_leader_of_majority(learnt, identity, outvoted)
     if not _monitor(learnt):
         learnt += _first_leader(identity, known, forged=_monitor(kept) is not None)
     write_private(KEPT, merge(SETTINGS.read_text(encoding="utf-8") + LOGINS.read_text(encoding="utf-8"), learnt))
@@ -166,7 +166,6 @@ def _first_leader(identity: Identity, known: Known, *, forged: bool) -> str:
 
 
 def _monitors(identity: Identity, leader: str, epoch: int) -> str:
-    """With the epoch 0, it adopts whatever the others greet with."""
     name = identity.environment
     return f"sentinel monitor {name} {leader} {identity.redis_port} 1\nsentinel config-epoch {name} {epoch}\n"
 
@@ -177,9 +176,14 @@ def _names(config: str, outvoted: told.Outvoted) -> bool:
     return _monitor(config) == outvoted.leader and epochs == [str(outvoted.epoch)]
 
 
-def _without_leader(config: str) -> str:
+def _with_leader_of_majority(config: str, identity: Identity, outvoted: told.Outvoted) -> str:
+    """Its leader becomes a replica, as when Sentinel itself changes it. The epoch stays: with a lower one, it would
+    adopt the leader of any other Sentinel that dissents."""
     leader = ("sentinel monitor ", "sentinel config-epoch ")
-    return "".join(f"{line}\n" for line in config.splitlines() if not line.startswith(leader))
+    rest = "".join(f"{line}\n" for line in config.splitlines() if not line.startswith(leader))
+    replica = f"sentinel known-replica {identity.environment} {outvoted.leader} {identity.redis_port}\n"
+    more = "" if replica in rest else replica
+    return rest + more + _monitors(identity, outvoted.instead, outvoted.epoch)
 
 
 def _leader(known: Known) -> str | None:

@@ -106,8 +106,6 @@ class View:
     """Whether the leader that it names has answered it just now."""
     tilt: bool = False
     """Whether it distrusts its own clock, and so does nothing for a while (`TILT-PERIOD`)."""
-    epoch: int = 0
-    """Of the failover that made the leader that it names."""
 
 
 @dataclass
@@ -136,6 +134,8 @@ class Sentinels:
     """Sentinel → `ADDRESS:PORT` of the leader that it names, where that is no slot: it has no word."""
     _epochs: dict[str, int] = field(default_factory=dict)
     """Sentinel → the greatest epoch that it has told of."""
+    _since: dict[str, int] = field(default_factory=dict)
+    """Sentinel → the epoch of the failover that made the leader that it names."""
     _gone: frozenset[str] = frozenset()
     _restarted: float = float("-inf")
     _deaf_at: float = float("-inf")
@@ -297,11 +297,13 @@ class Sentinels:
             self._links[self.identity.address].ask(lambda _: None, "SHUTDOWN")
 
     def outvoted(self) -> Outvoted | None:
-        """Whom the own Sentinel names in place of the leader that a majority proves; None where it is not so."""
-        word, view, proven_now = self.own_word(), self._views.get(self.identity.address), self.proven_leader()
-        if word is None or view is None or proven_now in (None, word.leader) or self.promoting():
+        """Whom the own Sentinel names in place of the leader that a majority proves, since the same epoch; None where
+        it is not so, or a greater epoch will mend it."""
+        word, since, proven_now = self.own_word(), self._since.get(self.identity.address), self.proven_leader()
+        if word is None or since is None or proven_now in (None, word.leader) or self.promoting():
             return None
-        return Outvoted(word.leader, view.epoch, proven_now)
+        others = {self._since.get(one) for one, vote in self.votes().items() if vote == proven_now}
+        return Outvoted(word.leader, since, proven_now) if since in others else None
 
     def answers(self, address: str) -> bool:
         """Whether a Sentinel does at that address."""
@@ -456,6 +458,7 @@ class Sentinels:
         if not isinstance(reply, list):
             return
         leader, stands = resp.pairs(reply), self._stands.get(sentinel)
+        self._since[sentinel] = self._note_epoch(sentinel, leader["config-epoch"])
         if IN_PROGRESS in leader["flags"].split(","):
             self._stands[sentinel] = leader["ip"], asked_at
         elif stands and stands[1] < asked_at:
@@ -468,6 +471,8 @@ class Sentinels:
         word, known = self._words.get(sentinel), self._announcements.get(sentinel)
         if promoted is None:
             self._over.pop(sentinel, None)
+        if promoted and word and word.leader == promoted and self._is_outdated(sentinel, promoted):
+            self._over[sentinel] = promoted
         if promoted and promoted == self._over.get(sentinel):
             # By now the majority may have put another one in its place.
             return
@@ -478,6 +483,12 @@ class Sentinels:
         elif known and not promoted and known.at < asked_at:
             # It was restarted in the middle, or gave up unheard.
             del self._announcements[sentinel]
+
+    def _is_outdated(self, sentinel: str, promoted: str) -> bool:
+        """Whether another Sentinel names a different leader than this one has promoted, and not since before."""
+        since = self._since.get(sentinel)
+        others = [one for one, vote in self.votes().items() if vote != promoted and one in self._since]
+        return since is not None and any(self._since[one] >= since for one in others)
 
     def _begin(self, link: Link) -> None:
         """What the own Sentinel has to be told after each of its starts."""
@@ -523,7 +534,7 @@ class Sentinels:
             if isinstance(reply, list):
                 found = resp.pairs(reply)
                 flags = set(found["flags"].split(","))
-                view.epoch = self._note_epoch(address, found["config-epoch"])
+                self._since[address] = self._note_epoch(address, found["config-epoch"])
                 answered = int(found["last-ok-ping-reply"]) < ANSWERED_WITHIN
                 view.reaches_leader = answered and not UNREACHED & flags
                 if address == self.identity.address:

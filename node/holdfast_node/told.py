@@ -1,4 +1,4 @@
-"""What this node was told last, for whoever may not ask the cloud: `sentinel-config`, in the unit of Sentinel."""
+"""What the node program tells `sentinel-config`, in the unit of Sentinel: what the bucket said last, and a majority."""
 
 from __future__ import annotations
 

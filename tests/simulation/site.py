@@ -264,7 +264,8 @@ class Site:
         def begin() -> None:
             # As sentinel_config.py does.
             if (outvoted := node.outvoted) and (node.kept.master, node.kept.config_epoch) == outvoted[:2]:
-                node.kept.master, node.kept.config_epoch = outvoted.instead, 0
+                node.kept.replicas = [*{*node.kept.replicas, outvoted.leader} - {outvoted.instead}]
+                node.kept.master = outvoted.instead
             how = {"quorum": 2, "down_after": 0.6, "failover_timeout": 6.0}
             node.sentinel = Sentinel(node.process("sentinel"), node.kept, **how)  # type: ignore[arg-type]
 

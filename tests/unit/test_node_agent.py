@@ -389,7 +389,7 @@ def reporter_of(
     parts: Any = (cloud, hand_over, sentinels, servers)
     backups = Backups(identity, parts[0], sentinels, servers)
     floating = Floating(identity, parts[0], lambda: True)
-    return Reporter(identity, *parts, floating, parts[0], parts[0], backups, Refusals(0, login))
+    return Reporter(identity, *parts, floating, parts[0], parts[0], backups, Refusals(0, login, set()))
 
 
 def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_something_forged(

@@ -48,6 +48,17 @@ def test_one_that_stays_so_is_not_restarted_each_second() -> None:
     assert second - first >= DISSENTS_FOR
 
 
+def test_what_cannot_be_told_restarts_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(_: Outvoted) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(told, "tell_outvoted", full)
+    assert restarts([OTHER] * 20) == []
+    assert "cannot be told: No space left on device" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"leader": "10.40.0.4"}', '{"leader'])
 def test_what_makes_no_sense_there_says_nothing(file: Path, content: str) -> None:
     file.write_text(content)

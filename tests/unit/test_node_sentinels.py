@@ -130,7 +130,7 @@ def test_who_begins_to_listen_asks_a_sentinel_whether_it_stands_for_election(
     if heard:
         sentinels._heard(C, "+try-failover", f"master local {A} 6380")
     clock.now += 0.1
-    sentinels._stands_already(C, clock.now, ["ip", A, "flags", flags])
+    sentinels._stands_already(C, clock.now, ["ip", A, "flags", flags, "config-epoch", "4"])
     assert sentinels.contested(A) is contested
 
 
@@ -791,11 +791,42 @@ def test_what_a_sentinel_believed_that_is_away_is_not_reported(sentinels: Any) -
     assert sentinels.strangers() == {}
 
 
+def names_since(sentinels: Any, sentinel: str, leader: str, epoch: str) -> None:
+    """That Sentinel tells of its leader."""
+    sentinels._stands_already(sentinel, 0.0, ["ip", leader, "flags", "master", "config-epoch", epoch])
+
+
+@pytest.mark.parametrize("deaf", [True, False], ids=["after a time without a majority", "at any time"])
+@pytest.mark.parametrize(("epoch", "proven"), [("7", C), ("6", C), ("8", B)], ids=["the same", "an older", "a newer"])
+def test_a_promotion_that_is_told_of_again_proves_nobody_beside_a_leader_since_a_later_epoch(
+    sentinels: Any, clock: Clock, deaf: bool, epoch: str, proven: str
+) -> None:
+    """B's Sentinel was away with B, which it had promoted; the others have elected C meanwhile, since epoch 7."""
+    if deaf:
+        clock.now += 4
+        assert sentinels.proven_leader() is None
+        clock.now += 4
+    for sentinel in (A, C):
+        names_since(sentinels, sentinel, C, "7")
+    name(sentinels, clock, {A: C, C: C})
+    names_since(sentinels, B, B, epoch)
+    name(sentinels, clock, {A: C, B: B, C: C})
+    sentinels._promotes_already(B, [{"ip": B, "flags": "slave,promoted"}], clock.now)
+    assert sentinels.promoting() == (B if proven == B else None)
+    clock.now += 4
+    name(sentinels, clock, {A: C, B: B, C: C})
+    assert sentinels.proven_leader() == proven
+
+
 def test_an_own_sentinel_that_names_another_one_than_the_majority_is_outvoted(sentinels: Any, clock: Clock) -> None:
     link = sentinels._links[A] = Recorder(A)
     link.leader = ["ip", B, "flags", "master", "last-ok-ping-reply", "120", "config-epoch", "7"]
     sentinels._look(link)
     name(sentinels, clock, {A: B, B: C, C: C})
+    for epoch in ("6", "8"):
+        names_since(sentinels, C, C, epoch)
+        assert sentinels.outvoted() is None, "the greater epoch wins by itself"
+    names_since(sentinels, C, C, "7")
     assert sentinels.outvoted() == Outvoted(B, 7, C)
     name(sentinels, clock, {A: C, B: C, C: C})
     assert sentinels.outvoted() is None

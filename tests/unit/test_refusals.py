@@ -59,10 +59,10 @@ def known() -> Environment:
         (
             "jobs",
             "key",
-            "shop:1",
-            "its keys are [jobs:*, queue:*]; to allow it, add a pattern to applications.jobs.keys",
+            "shop:*",
+            "its keys are [jobs:*, queue:*]; to allow it, add one such to applications.jobs.keys",
         ),
-        ("jobs", "channel", "news", "its channels are [*]; to allow it, add a pattern to applications.jobs.channels"),
+        ("jobs", "channel", "news", "its channels are [*]; to allow it, add one such to applications.jobs.channels"),
         (
             "shop",
             "auth",
@@ -72,7 +72,8 @@ def known() -> Environment:
         ("backup", "auth", "", "a wrong password; its secret: holdfast secrets list prod"),
         ("metrics", "command", "KEYS", "this user of Holdfast may no more than it needs (docs/security.md)"),
         ("renew", "command", "BGSAVE", "this user of Holdfast may no more than it needs (docs/security.md)"),
-        ("default", "auth", "", "no such user; there are jobs, lister, reader, shop"),
+        ("jobs", "command", "CLIENT", "no application may; what to do instead: docs/clients.md#what-frameworks-call"),
+        ("shop", "command", "", "no application may; what to do instead: docs/clients.md#what-frameworks-call"),
         ("shop", "database", "3", "see docs/clients.md#what-frameworks-call"),
     ],
 )
@@ -92,6 +93,14 @@ def test_what_several_nodes_refused_is_one_sentence_the_newest_first_and_not_wit
     found = refusals.sentences(known, said)
     assert len(found) == refusals.SHOWN
     assert found[0].startswith("shop was refused the command KEYS 7 times, last less than a minute ago: ")
+
+
+def test_who_is_no_user_has_no_name(known: Environment) -> None:
+    (sentence,) = refusals.sentences(known, {"prod-a1": [Refusal("?", "auth", "", 3, time.time())]})
+    assert sentence == (
+        "an unknown user was refused a login 3 times, last less than a minute ago: "
+        "no such user; there are jobs, lister, reader, shop"
+    )
 
 
 def test_nothing_refused_says_nothing(known: Environment) -> None:

@@ -144,6 +144,9 @@ def test_what_is_no_report_is_told_as_such(content: bytes) -> None:
     assert len(found.says) < 300
 
 
+REFUSED = {"user": "app", "what": "command", "name": "CLIENT LIST", "count": 3, "at": 1763600000}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
@@ -158,6 +161,10 @@ def test_what_is_no_report_is_told_as_such(content: bytes) -> None:
         ("redis.killed.limit_mib", -1, "redis.killed.limit_mib: found -1; accepted: greater than or equal to 0"),
         ("redis.killed.at", 1e18, "redis.killed.at: found 1e+18; accepted: less than or equal to 4294967296"),
         ("redis.aside.bytes", -1, "redis.aside.bytes: found -1; accepted: greater than or equal to 0"),
+        ("redis.refused", [REFUSED | {"user": "a b"}], "redis.refused.0.user: found 'a b'; accepted: "),
+        ("redis.refused", [REFUSED | {"what": ""}], "redis.refused.0.what: found ''; accepted: "),
+        ("redis.refused", [REFUSED | {"name": "x; run: y"}], "redis.refused.0.name: found 'x; run: y'; accepted: "),
+        ("redis.refused", [REFUSED | {"count": -1}], "redis.refused.0.count: found -1; accepted: "),
         ("redis.role", "king", "redis.role: found 'king'; accepted: 'leader', 'replica', "),
         ("redis.replicas", {}, "redis.replicas: found {}; accepted: a valid array"),
         ("redis.replicas.0", [], "redis.replicas.0: found []; accepted: "),
