@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.topology import emulation
-from holdfast.twin import faults, images, internet, metadata, netns, resolver, web
+from holdfast.twin import faults, images, internet, machines, metadata, netns, resolver, web
 from holdfast.twin.api import Api
 from holdfast.twin.client import CONTROL, LOCK
 from holdfast.twin.fabric import Fabric
@@ -43,7 +43,9 @@ class Stoppable(Protocol):
 
 class Daemon:
     def __init__(self, *, port: int = API_PORT, region: str = REGION) -> None:
-        self.api = Api(port=port, region=region, on_change=self._changed, key=emulation.key())
+        self.api = Api(
+            port=port, region=region, on_change=self._changed, key=emulation.key(), consoles=machines.console
+        )
         self.fabric = Fabric()
         self.forwards = Forwarder(self.api.put_parameter, STATE / "forwards.json")
         self.reconciler = Reconciler(self.api, self.fabric, self._follow)

@@ -44,6 +44,8 @@ It joins the group that limits its memory first, and stays in one beside nspawn'
 own cannot hand controllers to those below.
 """
 
+COPY_TIMEOUT = 300.0
+
 FREE_AT_BOOT = 0.85
 """The share of a machine's memory that is free when it has booted."""
 
@@ -82,8 +84,7 @@ def boot(instance_id: str, netns: str, memory: int, *, resolv_conf: str = "", ti
     home = MACHINES / instance_id
     root = home / "root"
     _clean_up(instance_id)
-    layers = f"lowerdir={(home / 'image').resolve(strict=True)},upperdir={home / 'upper'},workdir={home / 'work'}"
-    run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", layers, root])
+    run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", _layers(home), root])
     group = cgroups.group(instance_id)
     for part in ("keeper", "exec"):
         (group / part).mkdir(parents=True, exist_ok=True)
@@ -289,6 +290,35 @@ def thaw(instance_id: str, name: str) -> list[int]:
 def console_log(instance_id: str) -> Path:
     """What the machine wrote on its console, in all its boots."""
     return MACHINES / instance_id / "console.log"
+
+
+def console(instance_id: str) -> str:
+    """The same as text; empty where the machine never began to boot."""
+    try:
+        return console_log(instance_id).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def copy_root(instance_id: str, target: Path) -> None:
+    """Copy the root volume of a machine that is off, with what is below it, to the folder `target`.
+
+    Raises:
+        CommandFailed: there is no such volume, or no room.
+    """
+    home = MACHINES / instance_id
+    where = home / "root"
+    run(["mount", "-t", "overlay", f"hf-{instance_id}", "-o", f"ro,{_layers(home, below=True)}", where])
+    try:
+        run(["cp", "--archive", "--reflink=auto", where, target], timeout=COPY_TIMEOUT)
+    finally:
+        unmount_below(where)
+
+
+def _layers(home: Path, *, below: bool = False) -> str:
+    """As overlayfs takes them. `below`: nothing can be written."""
+    image, upper = (home / "image").resolve(strict=True), home / "upper"
+    return f"lowerdir={upper}:{image}" if below else f"lowerdir={image},upperdir={upper},workdir={home / 'work'}"
 
 
 def destroy(instance_id: str) -> None:

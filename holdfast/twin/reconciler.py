@@ -12,11 +12,11 @@ from enum import Enum
 from typing import Protocol
 
 from holdfast.errors import HoldfastError
-from holdfast.twin import cgroups, images, machines, netns, resolver, volumes
+from holdfast.twin import cgroups, machines, netns, resolver, taken, volumes
 from holdfast.twin.fabric import Fabric
 from holdfast.twin.rules import Cut
 from holdfast.twin.run import TimedOut, wait_until
-from holdfast.twin.view import CloudView, Instance
+from holdfast.twin.view import CloudView, Image, Instance
 
 INTERVAL = 0.2
 """Seconds between two looks when the API tells of no change; a machine may change by itself."""
@@ -34,6 +34,8 @@ class Cloud(Protocol):
     def view(self) -> CloudView: ...
 
     def set_instance_state(self, instance_id: str, state: str) -> bool: ...
+
+    def set_image_state(self, image_id: str, state: str, why: str = "") -> bool: ...
 
 
 class Task(Enum):
@@ -99,6 +101,8 @@ class Reconciler:
         self._looked = threading.Condition()
         self._changing = threading.Lock()
         self._jobs: dict[str, tuple[Task, Future[None]]] = {}
+        self._images: dict[str, Future[None]] = {}
+        """Those that are being taken."""
         self._retry: dict[str, float] = {}
         self._was_alive: set[str] = set()
         self._rebooted: dict[str, int] = {}
@@ -193,14 +197,17 @@ class Reconciler:
             self._applied = None
         self._connect(view, alive | booting | {item for item, (task, _) in self._jobs.items() if task is Task.BOOT})
         self._keep_volumes(view)
+        self._keep_images(view)
         for instance_id, task in tasks.items():
             self._submit(view.instances[instance_id], task)
 
     def _tasks(self, view: CloudView, alive: set[str]) -> dict[str, Task]:
         now = time.monotonic()
         tasks = {}
+        # What an image is taken of stays as it is until then.
+        sitting = {image.instance_id for image in view.images.values() if image.state == "pending"}
         for instance in view.instances.values():
-            if instance.id in self._jobs or self._retry.get(instance.id, now) > now:
+            if instance.id in self._jobs or instance.id in sitting or self._retry.get(instance.id, now) > now:
                 continue
             if instance.state == "pending":
                 self._has_power(instance.id)
@@ -243,6 +250,25 @@ class Reconciler:
             volumes.delete(volume_id)
         self._sizes = wanted
 
+    def _keep_images(self, view: CloudView) -> None:
+        self._images = {image_id: future for image_id, future in self._images.items() if not future.done()}
+        for image in view.images.values():
+            if image.state == "pending" and image.id not in self._images:
+                log.info("%s: taken of %s", image.id, image.instance_id)
+                self._images[image.id] = self._pool.submit(self._take, image)
+        # One that is deregistered is still below the machines that were launched from it.
+        launched = {it.image_id for it in view.instances.values() if it.state != "terminated"}
+        taken.keep(view.images.keys() | self._images.keys() | launched)
+
+    def _take(self, image: Image) -> None:
+        try:
+            taken.take(image.id, image.instance_id)
+        except HoldfastError as error:
+            log.exception("%s could not be taken of %s", image.id, image.instance_id)
+            self._cloud.set_image_state(image.id, "failed", str(error))
+        else:
+            self._cloud.set_image_state(image.id, "available")
+
     def _submit(self, instance: Instance, task: Task) -> None:
         log.info("%s %s: %s", instance.id, instance.name, task.value)
         future = self._pool.submit(self._perform, instance, task)
@@ -266,7 +292,7 @@ class Reconciler:
         match task:
             case Task.BOOT:
                 view = self._cloud.view()
-                machines.create(instance.id, images.ensure(images.by_id(instance.image_id)))
+                machines.create(instance.id, taken.root_of(instance.image_id))
                 machines.boot(
                     instance.id, netns.name_of(instance.id), instance.memory, resolv_conf=_resolv_conf(view, instance)
                 )

@@ -136,6 +136,15 @@ class Instance:
         return dict(self.tags).get("Environment")
 
 
+@dataclass(frozen=True)
+class Image:
+    """One that was taken of a machine of the twin. `state` is EC2's: pending, available, failed."""
+
+    id: str
+    state: str
+    instance_id: str
+
+
 class Records(NamedTuple):
     """A record set: `ttl` in seconds, `values` as Route 53 takes them."""
 
@@ -165,3 +174,4 @@ class CloudView:
     nat_gateways: dict[str, NatGateway] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     private_zones: tuple[PrivateZone, ...] = ()
+    images: dict[str, Image] = field(default_factory=dict)

@@ -61,6 +61,8 @@ CITED: dict[tuple[str, str, str], Rule] = {
     ("ec2", "CreateSecurityGroupRequest", "Description"): _SAID,
     ("ec2", "CreateSecurityGroupRequest", "GroupName"): _GROUP,
     ("ec2", "CreateNetworkInterfaceRequest", "Description"): Rule(most=255),
+    # EC2 API reference, CreateImage.
+    ("ec2", "CreateImageRequest", "Name"): Rule(r"[a-zA-Z0-9()\[\] ./\-'@_]*"),
     # EC2 API reference, CreatePlacementGroup: ASCII.
     ("ec2", "CreatePlacementGroupRequest", "GroupName"): Rule(r"[\x20-\x7e]+", most=255),
     # Amazon VPC user guide, "Amazon VPC quotas".

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.models import elastic_ip_addresses
+from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
 from moto.ec2.utils import random_eip_association_id
@@ -23,9 +23,11 @@ def _random_public_ip() -> str:
     return str(PUBLIC[random.randrange(1, PUBLIC.num_addresses - 1)])
 
 
-# moto takes them from 127.0.0.0/8, where no router leads.
+# moto takes them from 127.0.0.0/8, where no router leads; and those that a machine is launched with from anywhere.
 module: Any = elastic_ip_addresses
 module.random_ip = _random_public_ip
+module = elastic_network_interfaces
+module.random_public_ip = _random_public_ip
 
 
 @around(ElasticIPAddresses, "associate_address")

@@ -15,7 +15,7 @@ from moto.s3.models import FakeKey
 from holdfast.errors import HoldfastError
 from holdfast.topology import names
 from holdfast.topology.emulation import Key
-from holdfast.twin.api import images, instances, s3, state
+from holdfast.twin.api import console, images, instances, s3, state
 from holdfast.twin.api import quotas as granting
 from holdfast.twin.api.needs import Account
 from holdfast.twin.api.permissions import Permissions, wrongly_signed
@@ -40,10 +40,11 @@ class Api:
         on_change: Callable[[], None] | None = None,
         instant: bool = False,
         key: Key | None = None,
+        consoles: console.Read | None = None,
     ) -> None:
         """`on_change`: called after every change, to signal only. `instant`: states are reached without machines.
 
-        `key`: may do everything; a new one unless given.
+        `key`: may do everything; a new one unless given. `consoles`: what the machine of an instance wrote.
         """
         self.account: str = DEFAULT_ACCOUNT_ID
         self.region = region
@@ -60,6 +61,7 @@ class Api:
         with LOCK:
             state.reset(self.account)
             images.registered.clear()
+            console.reads[:] = [consoles] if consoles else []
             state.forget_default_vpc(self._ec2())
 
     @property
@@ -106,6 +108,14 @@ class Api:
         with LOCK:
             instance = self._ec2().get_instance_by_id(instance_id)
             if instance is None or not instances.reach(instance, state):
+                return False
+            self._changed()
+            return True
+
+    def set_image_state(self, image_id: str, state: str, why: str = "") -> bool:
+        """What was taken of a machine is `available`, or has `failed`. False if nobody waits for it."""
+        with LOCK:
+            if not images.reach(self._ec2(), image_id, state, why):
                 return False
             self._changed()
             return True
@@ -239,6 +249,8 @@ class Api:
         for instance in self._ec2().all_instances():
             if instance.state in instances.SETTLED:
                 instances.reach(instance, instances.SETTLED[instance.state])
+        for image_id in list(self._ec2().amis):
+            images.reach(self._ec2(), image_id, "available")
 
     def _changed(self) -> None:
         self.generation += 1

@@ -3,6 +3,7 @@
 from holdfast.twin.api import (
     addresses,
     attributes,
+    console,
     devices,
     gateways,
     groups,
@@ -24,6 +25,7 @@ from holdfast.twin.api import (
 __all__ = [
     "addresses",
     "attributes",
+    "console",
     "devices",
     "gateways",
     "groups",

@@ -14,7 +14,7 @@ from moto.ec2.models.iam_instance_profile import IamInstanceProfileAssociationBa
 from moto.ec2.models.instance_types import INSTANCE_TYPES as INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState, StateReason
 
-from holdfast.twin.api.images import ROOT_GIB
+from holdfast.twin.api.images import ROOT_GIB, check_available
 from holdfast.twin.api.interfaces import check_fits
 from holdfast.twin.api.patching import Method, around, refuse
 
@@ -51,6 +51,11 @@ def reach(instance: Any, state: str) -> bool:
     """Take note that the machine got to `state`; False if that is not where it was going."""
     if instance.state not in REACHED_FROM[state]:
         return False
+    if state == "stopped" and instance.state != "stopping":
+        _note_own_shutdown(instance)
+        if instance.instance_initiated_shutdown_behavior == "terminate":
+            _set(instance, "shutting-down")
+            return True
     _set(instance, state)
     if state == "terminated":
         instance.terminated_at = time.time()
@@ -129,6 +134,7 @@ def check_architecture(ec2: Any, image_id: str, instance_type: str) -> None:
 def _run(original: Method, self: Any, image_id: str, count: int, user_data: Any, *args: Any, **kwargs: Any) -> Any:
     check_user_data(user_data)
     check_architecture(self, image_id, kwargs["instance_type"])
+    check_available(self, image_id)
     _forget_terminated(self, time.time() - KEPT_FOR)
     # A client that got no answer asks again with the same token, and gets what it has got already.
     token = kwargs.get("client_token")
@@ -220,6 +226,14 @@ def _note_reason(instance: Any) -> None:
     instance._reason = f"User initiated ({utcnow():%Y-%m-%d %H:%M:%S} GMT)"
     instance.state_reason = StateReason(
         "Client.UserInitiatedShutdown: User initiated shutdown", "Client.UserInitiatedShutdown"
+    )
+
+
+def _note_own_shutdown(instance: Any) -> None:
+    """It powered itself off, and nobody had asked for that."""
+    instance._reason = ""
+    instance.state_reason = StateReason(
+        "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
     )
 
 

@@ -48,7 +48,9 @@ def _refusal(service: str, refused: Refused) -> ServiceException:
     if service in CODES:
         found = f"Value '{refused.text}' at '{refused.member}' failed to satisfy constraint: {refused.why}"
         return Invalid(CODES[service], f"1 validation error detected: {found}")
-    if refused.member != "Description":
+    if refused.structure == "CreateImageRequest" and refused.member == "Name":
+        return refuse("InvalidAMIName.Malformed", f"AMI name {refused.text} is invalid. {refused.why}")
+    if refused.member != "Description" or refused.structure == "CreateImageRequest":
         return refuse("InvalidParameterValue", f"Value ({refused.text}) for {refused.member} is invalid. {refused.why}")
     what = "security group" if refused.structure == "CreateSecurityGroupRequest" else "rule"
     return refuse(

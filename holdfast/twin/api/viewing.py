@@ -38,6 +38,11 @@ def look(ec2: Any, route53: Any, *, account: str, region: str) -> view.CloudView
             if endpoint.state == "available"
         },
         private_zones=tuple(_zone(zone) for zone in route53.zones.values() if zone.private_zone),
+        images={
+            image.id: view.Image(image.id, image.state, image.instance_id)
+            for image in ec2.amis.values()
+            if image.instance_id is not None
+        },
     )
 
 
@@ -137,11 +142,17 @@ def _interface(interface: Any) -> view.Interface:
         instance.id if instance else None,
         int(interface.device_index) if instance else None,
         _tags(interface),
-        tuple(
-            view.Mapped(IPv4Address(elastic.public_ip), IPv4Address(elastic.private_ip_address))
-            for elastic in public_addresses(interface)
-        ),
+        tuple(view.Mapped(IPv4Address(public), IPv4Address(private)) for public, private in _public(interface)),
     )
+
+
+def _public(interface: Any) -> list[tuple[str, str]]:
+    """Public and private address. One that a machine was launched with is its own as long as it is on."""
+    elastic = [(one.public_ip, one.private_ip_address) for one in public_addresses(interface)]
+    on = interface.instance is not None and interface.instance.state in {"pending", "running", "stopping"}
+    if elastic or not (on and interface.public_ip_auto_assign and interface.public_ip):
+        return elastic
+    return [(interface.public_ip, interface.private_ip_address)]
 
 
 def _instance(instance: Any) -> view.Instance:

@@ -54,6 +54,7 @@ CALLS = {
     "AttachVolume": Call(on=("VolumeId", "InstanceId")),
     "AuthorizeSecurityGroupEgress": Call(("security-group-rule",), ("GroupId",)),
     "AuthorizeSecurityGroupIngress": Call(("security-group-rule",), ("GroupId",)),
+    "CreateImage": Call(("image", "snapshot"), ("InstanceId",)),
     "CreateFlowLogs": Call(("vpc-flow-log",), ("ResourceId",)),
     "CreateInternetGateway": Call(("internet-gateway",)),
     "CreateNatGateway": Call(("natgateway",), ("SubnetId", "AllocationId")),
@@ -67,6 +68,8 @@ CALLS = {
     "CreateVolume": Call(("volume",)),
     "CreateVpc": Call(("vpc",)),
     "CreateVpcEndpoint": Call(("vpc-endpoint",), ("VpcId", "RouteTableId", "SubnetId", "SecurityGroupId")),
+    "DeregisterImage": Call(on=("ImageId",)),
+    "GetConsoleOutput": Call(on=("InstanceId",)),
     "DeleteFlowLogs": Call(on=("FlowLogId",)),
     "DeleteInternetGateway": Call(on=("InternetGatewayId",)),
     "DeleteNatGateway": Call(on=("NatGatewayId",)),
@@ -102,7 +105,14 @@ CALLS = {
     "RevokeSecurityGroupIngress": Call(on=("GroupId", "SecurityGroupRuleId")),
     "RunInstances": Call(
         ("instance", "volume"),
-        ("ImageId", "NetworkInterface.1.NetworkInterfaceId", "Placement.GroupName", "SubnetId"),
+        (
+            "ImageId",
+            "NetworkInterface.1.NetworkInterfaceId",
+            "NetworkInterface.1.SecurityGroupId",
+            "NetworkInterface.1.SubnetId",
+            "Placement.GroupName",
+            "SubnetId",
+        ),
     ),
     "StartInstances": Call(on=("InstanceId",)),
     "StopInstances": Call(on=("InstanceId",)),
@@ -143,9 +153,9 @@ def _of(account: Account, action: str, call: Call, parameters: Mapping[str, str]
     given = _specified(parameters)
     for kind in call.makes:
         tags = request_tags(given.get(kind, {}))
-        yield Need(f"ec2:{action}", account.arn("ec2", f"{kind}/*"), tags)
+        yield Need(f"ec2:{action}", _arn(account, kind, "*"), tags)
         if tags:
-            yield Need("ec2:CreateTags", account.arn("ec2", f"{kind}/*"), {**tags, "ec2:CreateAction": action})
+            yield Need("ec2:CreateTags", _arn(account, kind, "*"), {**tags, "ec2:CreateAction": action})
     # The tags that a call gives are known of all that it is about, what it makes and what it names.
     asked = request_tags({name: value for tags in given.values() for name, value in tags.items()})
     for id in _ids(account, parameters, call.on):
@@ -157,10 +167,13 @@ def _on(account: Account, action: str, id: str, more: Mapping[str, str] | None =
     kind = KINDS[id.split("-")[0]]
     tags = resource_tags(account.here("ec2").tags.get(id, {}))
     names = {group.id: name for name, group in _placement_groups(account).items()}
-    # An image may be another account's.
-    whose = "" if kind == "image" else account.id
-    arn = f"arn:aws:ec2:{account.region}:{whose}:{kind}/{names.get(id, id)}"
-    return Need(f"ec2:{action}", arn, {**tags, **(more or {})})
+    return Need(f"ec2:{action}", _arn(account, kind, names.get(id, id)), {**tags, **(more or {})})
+
+
+def _arn(account: Account, kind: str, name: str) -> str:
+    """An image or a snapshot may be another account's: it is named without one."""
+    whose = "" if kind in ("image", "snapshot") else account.id
+    return f"arn:aws:ec2:{account.region}:{whose}:{kind}/{name}"
 
 
 def _ids(account: Account, parameters: Mapping[str, str], prefixes: tuple[str, ...]) -> list[str]:
@@ -226,6 +239,10 @@ def _volume(account: Account, parameters: Mapping[str, str]) -> Iterator[Need]:
 
 def _instance(account: Account, parameters: Mapping[str, str]) -> Iterator[Need]:
     yield from _volume(account, parameters)
+    if any(name.startswith("NetworkInterface.1.SubnetId") for name in parameters):
+        # One that is made with it: it gets no tags unless they are given to it by name.
+        tags = request_tags(_specified(parameters).get("network-interface", {}))
+        yield Need("ec2:RunInstances", account.arn("ec2", "network-interface/*"), tags)
     if profile := parameters.get("IamInstanceProfile.Name"):
         for role in account.everywhere("iam").get_instance_profile(profile).roles:
             yield iam.passed(account, role.name, "ec2.amazonaws.com")
