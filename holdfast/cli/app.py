@@ -15,7 +15,8 @@ from holdfast.cli.certs import certs
 from holdfast.cli.cluster import endpoints, failover, sbom, status
 from holdfast.cli.console import err, say
 from holdfast.cli.group import Group
-from holdfast.cli.infrastructure import bootstrap, gate, images, preflight, schema, validate
+from holdfast.cli.images import images
+from holdfast.cli.infrastructure import bootstrap, gate, preflight, schema, validate
 from holdfast.cli.policies import policies
 from holdfast.cli.retire import retire
 from holdfast.cli.review import review

@@ -1,8 +1,8 @@
-"""Environment files and the account: check them, prepare the account, pin images, gate a rollout."""
+"""Environment files and the account: check them, prepare the account, gate a rollout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from holdfast.cli import options
-from holdfast.cli.console import err, give, print_json, tell
-from holdfast.cli.group import Group
+from holdfast.cli.console import err, print_json, tell
 from holdfast.cli.options import load
 
 if TYPE_CHECKING:
     from holdfast.ops.preflight.check import Check
     from holdfast.topology import Environment
-    from holdfast.topology.pinned_packages import Packages
-    from holdfast.topology.pinned_types import PinnedType
-    from holdfast.topology.pins import Pin
 
 
 @click.command()
@@ -139,48 +135,6 @@ def bootstrap(environment: str, as_json: bool) -> int:
     else:
         tell(*done)
         _show(checks)
-    return 0
-
-
-@click.group(cls=Group)
-def images() -> None:
-    """Show the pinned images, instance types and packages, or pin newer ones."""
-
-
-@images.command("list")
-@options.environment
-@options.json_too
-def images_list(environment: str, as_json: bool) -> int:
-    """Show the pinned image ids, instance types and package versions of an environment."""
-    from holdfast.ops import images
-
-    loaded = load(environment)
-    everything: dict[str, Pin | PinnedType | Packages] = {
-        **images.pinned_facts(loaded),
-        **images.pinned(loaded),
-        **images.pinned_packages_of(loaded),
-    }
-    return _print_pins(everything, as_json, none="nothing is pinned yet")
-
-
-@images.command("update")
-@options.environment
-@options.json_too
-def images_update(environment: str, as_json: bool) -> int:
-    """Pin the newest images and packages, for the next deploy to roll out, and EC2's facts of the instance types.
-
-    Packages are those that stock images install at first boot, as the distribution's mirrors have them.
-    """
-    from holdfast.ops import images
-    from holdfast.topology import find_environment
-
-    changed = images.update_all(find_environment(environment))
-    return _print_pins(changed, as_json, none="all images and packages are the newest, and all types as pinned")
-
-
-def _print_pins(pins: Mapping[str, Pin | PinnedType | Packages], as_json: bool, none: str) -> int:
-    lines = [f"{key}: {pin.says}" for key, pin in pins.items()] or [none]
-    give(as_json, {key: asdict(pin) for key, pin in pins.items()}, *lines)
     return 0
 
 

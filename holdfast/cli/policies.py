@@ -25,7 +25,7 @@ def _roles() -> Iterable[str]:
     "--role",
     type=OneOf("role", _roles),
     metavar="ROLE",
-    help="One role: boundary, deploy, reap, renew or review.  [default: all]",
+    help="One role: bake, boundary, deploy, reap, renew or review.  [default: all]",
 )
 @click.option(
     "--output",
@@ -36,8 +36,8 @@ def _roles() -> Iterable[str]:
 def policies(environment: str, role: str | None, output: Path | None) -> int:
     """Print the IAM policies of an environment.
 
-    There are policies to deploy, to review, to renew certificates and to reap test stacks, and one that bounds the
-    roles of the machines.
+    There are policies to deploy, to review, to renew certificates, to reap test stacks and to bake images, and one that
+    bounds the roles of the machines.
     """
     from holdfast.ops.policies.roles import managed
     from holdfast.ops.policies.size import length

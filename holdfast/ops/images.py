@@ -16,6 +16,7 @@ from debian.debian_support import Version
 
 from holdfast.errors import HoldfastError
 from holdfast.ops import cloud, mirrors
+from holdfast.ops.baking import tags
 from holdfast.ops.mirrors import MirrorError
 from holdfast.rendering.files import PACKAGES
 from holdfast.topology import Environment, pinned_packages, pinned_types, pins
@@ -24,7 +25,7 @@ from holdfast.topology.load import ENVIRONMENTS, load_draft, load_environment
 from holdfast.topology.pinned_packages import Packages
 from holdfast.topology.pinned_types import PinnedType
 from holdfast.topology.pins import Pin
-from holdfast.topology.spec import MachineSpec
+from holdfast.topology.spec import Images, MachineSpec
 
 
 class NoImage(HoldfastError):
@@ -37,7 +38,7 @@ class NoType(HoldfastError):
 
 def pinned(environment: Environment) -> dict[str, Pin]:
     """The environment's pins by image key (`debian-12/stock/amd64`)."""
-    return pins.read().get(pins.owner(environment), {})
+    return pins.read(ENVIRONMENTS).get(pins.owner(environment), {})
 
 
 def newest(environment: Environment) -> dict[str, Pin]:
@@ -47,23 +48,36 @@ def newest(environment: Environment) -> dict[str, Pin]:
         NoImage: there is none.
         CloudError: the API did not answer.
     """
+    return {key: _pin(environment, image) for key, image in _newest(environment).items()}
+
+
+def _newest(environment: Environment) -> dict[str, Mapping[str, Any]]:
+    """As EC2 describes them."""
     machines = {pins.key(environment, machine): machine for machine in environment.machines.values()}
-    return {key: _newest(environment, machine) for key, machine in machines.items()}
+    return {key: _newest_of(environment, machine) for key, machine in machines.items()}
 
 
-def _newest(environment: Environment, machine: MachineSpec) -> Pin:
+def _newest_of(environment: Environment, machine: MachineSpec) -> Mapping[str, Any]:
     query = pins.query(environment, machine)
     filters = [{"Name": name, "Values": [value]} for name, value in query.filters]
     try:
         found = cloud.client(environment, "ec2").describe_images(Owners=list(query.owners), Filters=filters)["Images"]
     except (BotoCoreError, ClientError) as error:
         raise cloud.explain(environment, "looking for images", error) from None
-    if not found:
+    # One that is just being baked may turn out to be unfit.
+    finished = [image for image in found if tags.UNTIL not in tags.read(image)]
+    if not finished:
+        baked = environment.images is Images.BAKED
+        remedy = "make one: holdfast images bake ENV" if baked else "another region"
         raise NoImage(
             f"{environment.name}: {environment.region} has no image of owner {query.owners[0]} named "
-            f"{dict(query.filters)['name']}; another image for the machines of type {machine.type}, or another region"
+            f"{dict(query.filters)['name']}; another image for the machines of type {machine.type}, or {remedy}"
         )
-    image = max(found, key=lambda image: image["CreationDate"])
+    newest: Mapping[str, Any] = max(finished, key=lambda image: image["CreationDate"])
+    return newest
+
+
+def _pin(environment: Environment, image: Mapping[str, Any]) -> Pin:
     return Pin(id=image["ImageId"], name=image["Name"], source=_source(environment, "DescribeImages"))
 
 
@@ -73,10 +87,15 @@ def _source(environment: Environment, call: str) -> str:
 
 def update(environment: Environment) -> dict[str, Pin]:
     """Pin the newest releases; the pins that changed."""
-    before, after = pinned(environment), newest(environment)
+    before, found = pinned(environment), _newest(environment)
+    after = {key: _pin(environment, image) for key, image in found.items()}
     changed = {key: pin for key, pin in after.items() if key not in before or before[key].id != pin.id}
+    if changed and environment.images is Images.BAKED:
+        # What is in them, for their first boot to compare. Of an image from elsewhere nobody knows.
+        inside = {key: Packages(tags.packages(tags.read(found[key])), pin.name) for key, pin in changed.items()}
+        pinned_packages.write(pins.owner(environment), inside, ENVIRONMENTS)
     if changed:
-        pins.write(environment, changed)
+        pins.write(environment, changed, ENVIRONMENTS)
     return changed
 
 

@@ -1,5 +1,6 @@
 """Pure: templates and a node of the model → the texts that a machine gets, and the node program that it fetches."""
 
+from holdfast.rendering.bake import bake_user_data
 from holdfast.rendering.clients import CLIENTS, snippets
 from holdfast.rendering.files import render_files
 from holdfast.rendering.program import Program, program
@@ -8,6 +9,7 @@ from holdfast.rendering.user_data import check_user_data, user_data, user_data_b
 __all__ = [
     "CLIENTS",
     "Program",
+    "bake_user_data",
     "check_user_data",
     "program",
     "render_files",

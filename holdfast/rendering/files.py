@@ -111,7 +111,9 @@ def render_files(cluster: Cluster, node: Node) -> dict[str, str]:
     }
     # By which the first boot fetches the rest of the node program.
     files["/usr/local/lib/holdfast/aws.py"] = (SOURCES / "holdfast_node" / "aws.py").read_text(encoding="utf-8")
-    content = {"node.json": _identity(cluster, node), "packages.json": _packages(cluster, node)}
+    content: dict[str, Any] = {"node.json": _identity(cluster, node), "packages.json": _packages(cluster, node)}
+    if baked := _baked(cluster, node):
+        content["baked.json"] = baked
     return {f"/etc/holdfast/{name}": json.dumps(it, indent=1) + "\n" for name, it in content.items()} | files
 
 
@@ -220,6 +222,12 @@ def _packages(cluster: Cluster, node: Node) -> dict[str, str | None]:
     versions = node.machine.packages.versions if node.machine.packages else {}
     needed = [package for package, roles in PACKAGES.items() if roles & node.roles]
     return {package: versions.get(package) for package in needed if cluster.elects or package not in ELECTION}
+
+
+def _baked(cluster: Cluster, node: Node) -> dict[str, str]:
+    """The content of /etc/holdfast/baked.json: package → version that the pinned image is to have; none: not known."""
+    of_image = node.machine.baked_packages if cluster.environment.images is Images.BAKED else None
+    return dict(of_image.versions) if of_image else {}
 
 
 def _identity(cluster: Cluster, node: Node) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -27,13 +28,15 @@ _templates = jinja2.Environment(
 
 def user_data(cluster: Cluster, node: Node) -> bytes:
     """The gzip'd cloud-config of `node`."""
-    text = _templates.get_template("user-data.yaml.j2").render(
-        environment=cluster.environment,
-        node=node,
-        files=render_files(cluster, node),
-    )
+    files = render_files(cluster, node)
+    text = cloud_config("user-data.yaml.j2", environment=cluster.environment, node=node, files=files)
     # mtime 0: the time of day must not look like a change in every plan.
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def cloud_config(template: str, **values: Any) -> str:
+    """One of `cloud-init/`, with these values in it."""
+    return _templates.get_template(template).render(values)
 
 
 def user_data_base64(cluster: Cluster, node: Node) -> str:

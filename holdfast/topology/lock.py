@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,10 +43,32 @@ def read(file: Path, content: Content[Pinned], what: str) -> dict[str, dict[str,
         ) from None
 
 
-def write(file: Path, everything: Mapping[str, Mapping[str, Any]], owner: str, pins: Mapping[str, Any]) -> None:
-    """Replace the named pins of `owner`; those of the others stay as they are."""
-    whole = {**everything, owner: {**everything.get(owner, {}), **pins}}
-    content = {
-        name: {key: asdict(pin) for key, pin in sorted(of_one.items())} for name, of_one in sorted(whole.items())
-    }
-    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def write(file: Path, content: Content[Any], what: str, owner: str, pins: Mapping[str, Any]) -> None:
+    """Replace the named pins of `owner`; those of the others, and what another command pins meanwhile, stay.
+
+    Raises:
+        HoldfastError: as `read` does, or the file cannot be written; it stays as it is.
+    """
+    with _alone(file):
+        everything = read(file, content, what)
+        whole = {**everything, owner: {**everything.get(owner, {}), **pins}}
+        plain = {
+            name: {key: asdict(pin) for key, pin in sorted(of_one.items())} for name, of_one in sorted(whole.items())
+        }
+        unfinished = file.with_name(f".{file.name}.unfinished")
+        unfinished.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(file)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Of all commands that pin something in its folder."""
+    try:
+        descriptor = os.open(file.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise HoldfastError(f"{file} cannot be written: {error.strerror}; make it writable, and try again") from None

@@ -1,4 +1,4 @@
-"""Which versions of packages a stock image gets at first boot: pinned in a file, moved forward only by a command."""
+"""Which versions of packages a machine has after its first boot: pinned in a file, moved forward only by a command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from pydantic import Field, TypeAdapter
 from holdfast.topology import lock
 
 FILE = "packages.lock.json"
-"""Beside the environment files: {environment: {distribution/architecture: {versions, source}}}."""
+"""Beside the environment files: {environment: {key: {versions, source}}}.
+
+A key is `debian-12/amd64` for what a stock image gets, and `debian-12/baked/amd64` for what the pinned baked image has.
+"""
+
+
+def baked_key(distribution: str, arch: str) -> str:
+    return f"{distribution}/baked/{arch}"
+
 
 Version = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+~:-]*$")]
 """As dpkg has it: `5:7.0.15-1~deb12u6`."""
@@ -33,6 +41,7 @@ class Packages:
 
 
 _CONTENT = TypeAdapter(dict[str, dict[str, Packages]])
+WHAT = "versions of packages"
 
 
 def read(folder: Path) -> dict[str, dict[str, Packages]]:
@@ -41,9 +50,9 @@ def read(folder: Path) -> dict[str, dict[str, Packages]]:
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    return lock.read(folder / FILE, _CONTENT, "versions of packages")
+    return lock.read(folder / FILE, _CONTENT, WHAT)
 
 
 def write(name: str, pins: Mapping[str, Packages], folder: Path) -> None:
     """Replace the named pins of one environment."""
-    lock.write(folder / FILE, read(folder), name, pins)
+    lock.write(folder / FILE, _CONTENT, WHAT, name, pins)

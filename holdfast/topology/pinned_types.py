@@ -69,6 +69,7 @@ def known(name: str, folder: Path) -> Known:
 
 
 _CONTENT = TypeAdapter(dict[str, dict[str, PinnedType]])
+WHAT = "facts of instance types"
 
 
 def read(folder: Path) -> dict[str, dict[str, PinnedType]]:
@@ -77,9 +78,9 @@ def read(folder: Path) -> dict[str, dict[str, PinnedType]]:
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    return lock.read(folder / FILE, _CONTENT, "facts of instance types")
+    return lock.read(folder / FILE, _CONTENT, WHAT)
 
 
 def write(name: str, pins: Mapping[str, PinnedType], folder: Path) -> None:
     """Replace the facts of these types of one environment."""
-    lock.write(folder / FILE, read(folder), name, pins)
+    lock.write(folder / FILE, _CONTENT, WHAT, name, pins)

@@ -117,6 +117,7 @@ def query(environment: Environment, machine: MachineSpec) -> ImageQuery:
 
 
 _CONTENT = TypeAdapter(dict[str, dict[str, Pin]])
+WHAT = "image pins"
 
 
 def read(folder: Path = ENVIRONMENTS) -> dict[str, dict[str, Pin]]:
@@ -125,9 +126,9 @@ def read(folder: Path = ENVIRONMENTS) -> dict[str, dict[str, Pin]]:
     Raises:
         HoldfastError: the file is not what `write` writes.
     """
-    return lock.read(folder / FILE, _CONTENT, "image pins")
+    return lock.read(folder / FILE, _CONTENT, WHAT)
 
 
 def write(environment: Environment, pins: dict[str, Pin], folder: Path = ENVIRONMENTS) -> None:
     """Replace the named pins of one environment; those of the others stay as they are."""
-    lock.write(folder / FILE, read(folder), owner(environment), pins)
+    lock.write(folder / FILE, _CONTENT, WHAT, owner(environment), pins)

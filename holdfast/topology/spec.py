@@ -27,7 +27,7 @@ from pydantic import (
 
 from holdfast.topology import channels, redis_settings, sessions
 from holdfast.topology.instances import BUILT_IN, InstanceType
-from holdfast.topology.pinned_packages import Packages
+from holdfast.topology.pinned_packages import Packages, baked_key
 from holdfast.topology.pinned_types import Known
 from holdfast.topology.ranges import is_public, within
 from holdfast.topology.regions import REGIONS
@@ -387,6 +387,11 @@ class MachineSpec(Spec):
     def packages(self) -> Packages | None:
         """What a stock image gets at first boot; None: the newest, nothing is pinned."""
         return self._packages.get(self.packages_key)
+
+    @property
+    def baked_packages(self) -> Packages | None:
+        """What the pinned baked image has; None: nobody wrote it down."""
+        return self._packages.get(baked_key(self.image, self.instance.arch))
 
 
 MachineKey = Literal[

@@ -61,7 +61,7 @@ def test_the_page_of_the_command_line_is_fresh() -> None:
         (["status", "local", "--watch", "--wait", "5"], "--watch goes with neither --wait nor --json."),
         (["status", "--all", "--wait", "0"], "--all goes with neither --watch nor --wait."),
         (["status", "local", "--wait", "soon"], "'soon' is not a valid float"),
-        (["policies", "prod", "--role", "admin"], "'admin': accepted: boundary, deploy, reap, renew, review"),
+        (["policies", "prod", "--role", "admin"], "'admin': accepted: bake, boundary, deploy, reap, renew, review"),
         (["endpoints", "local", "--snippets", "perl"], "'perl': accepted: all, redis-py, ioredis, lettuce, go-redis"),
         (["certs", "rotate", "prod", "--due", "--authority"], "Give --due or --authority, not both."),
         (["gate", "local"], "Give either --expect or --whole."),
@@ -190,7 +190,7 @@ def test_names_are_completed() -> None:
     assert completions("s") == ["status", "sbom", "secrets", "schema"]
     assert completions("status", "") == ["local", "prod", "staging"]
     assert completions("reap", "--cloud", "pr") == ["prod"]
-    assert completions("policies", "prod", "--role", "") == ["boundary", "deploy", "reap", "renew", "review"]
+    assert completions("policies", "prod", "--role", "") == ["bake", "boundary", "deploy", "reap", "renew", "review"]
     assert completions("twin", "fault", "local", "power-") == ["power-cut", "power-off"]
     assert "--patience" not in completions("reap", "--")
 

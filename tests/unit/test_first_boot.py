@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from holdfast_node import aws, commands, first_boot
+from holdfast_node import aws, commands, first_boot, packages
 from holdfast_node.identity import Identity
 
+from holdfast.drill.waiting import wait_until
 from holdfast.ops import gate, reports, status
 from holdfast.ops.reports import Report
 from holdfast.topology import Cluster, find_environment, load_environment
@@ -229,3 +230,38 @@ def test_a_baked_image_installs_nothing(identity: Identity, tmp_path: Path, monk
     (tmp_path / "packages.json").write_text("{}")
     monkeypatch.setattr(first_boot, "install", lambda packages, progress: pytest.fail("there is nothing to install"))
     assert commands.main(["install"]) == 0
+
+
+def test_a_baked_image_that_is_not_the_pinned_one_is_told_and_not_begun(
+    identity: Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in (("packages.json", {}), ("baked.json", {"redis-server": REDIS, "haproxy": "2.6-1"})):
+        (tmp_path / name).write_text(json.dumps(content))
+    monkeypatch.setattr(first_boot, "FILE", tmp_path / "packages.json")
+    monkeypatch.setattr(first_boot, "BAKED", tmp_path / "baked.json")
+    monkeypatch.setattr(first_boot, "RETRY", 0.0)
+    monkeypatch.setattr(aws, "instance_id", lambda: "i-1")
+    has = [{"redis-server": REDIS}, {"redis-server": REDIS, "haproxy": "2.6-1"}]
+    monkeypatch.setattr(packages, "installed", lambda names: has[0])
+    bucket = Bucket()
+    monkeypatch.setattr(first_boot, "Cloud", lambda me: bucket)
+    booting = threading.Thread(target=first_boot.run, args=(identity,), daemon=True)
+    booting.start()
+    wait_until(lambda: "another one" in str(bucket.put[-1:]), 10, lambda: str(bucket.put))
+    told = "first boot: the image is another one than was pinned: haproxy is not installed, expected 2.6-1 (since "
+    assert read(bucket.put[-1]).decision.startswith(told)
+    assert booting.is_alive()
+    has.pop(0)
+    booting.join(10)
+    assert not booting.is_alive()
+    # One that is as pinned begins without a word: it waits for nothing.
+    said = len(bucket.put)
+    first_boot.run(identity)
+    assert len(bucket.put) == said
+
+
+@needs_apt
+def test_what_is_installed_is_what_dpkg_says() -> None:
+    assert packages.installed(["dpkg", "no-such-package"]).keys() == {"dpkg"}
+    [wrong] = packages.differing({"dpkg": "0", **packages.installed(["dpkg"]), "dpkg-none": "1"})
+    assert wrong == "dpkg-none is not installed, expected 1"

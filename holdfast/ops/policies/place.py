@@ -24,6 +24,27 @@ class NoAccount(HoldfastError):
     exit_code = 2
 
 
+def account_of(environment: Environment, of_what: str) -> str:
+    """
+    Raises:
+        NoAccount: the environment's file does not name it.
+    """
+    cloud = environment.cloud
+    account = cloud.account or (cloud.permissions_boundary or "::::").split(":")[4]
+    if not account:
+        raise NoAccount(
+            f"{environment.name}: found no cloud.account; write into its file the account of {of_what}, such "
+            "as 123456789012: the policy is for that account alone"
+        )
+    return account
+
+
+def given(environment: Environment) -> tuple[str, ...]:
+    """VPC and subnets that are there already: `vpc/ID`, `subnet/ID`."""
+    vpc = environment.network.vpc
+    return (f"vpc/{vpc.id}", *(f"subnet/{subnet.id}" for subnet in vpc.subnets.values())) if vpc else ()
+
+
 @dataclass(frozen=True)
 class Place:
     account: str
@@ -36,7 +57,7 @@ class Place:
     boundary: str
     """The ARN of the permissions boundary."""
     given: tuple[str, ...] = ()
-    """VPC and subnets that are there already: `vpc/ID`, `subnet/ID`."""
+    """See `given`."""
 
     @classmethod
     def of(cls, environment: Environment) -> Place:
@@ -51,10 +72,8 @@ class Place:
                 f"boundary will have, such as arn:aws:iam::123456789012:policy/{names.PROJECT}-{environment.name}"
                 "-boundary: without it a deploy could give a machine any permission, so no policy would hold its role"
             )
-        vpc = environment.network.vpc
-        subnets = [f"subnet/{subnet.id}" for subnet in vpc.subnets.values()] if vpc else []
         return cls(
-            given=(f"vpc/{vpc.id}", *subnets) if vpc else (),
+            given=given(environment),
             account=boundary.split(":")[4],
             region=environment.region,
             environment=environment.name,
@@ -72,13 +91,7 @@ class Place:
         Raises:
             NoAccount: its file does not name the account.
         """
-        cloud = environment.cloud
-        account = cloud.account or (cloud.permissions_boundary or "::::").split(":")[4]
-        if not account:
-            raise NoAccount(
-                f"{environment.name}: found no cloud.account; write into its file the account of its test stacks, such "
-                "as 123456789012: the policy is for that account alone"
-            )
+        account = account_of(environment, "its test stacks")
         every = f"{TEST_PREFIX}*"
         return cls(
             account=account,

@@ -1,13 +1,13 @@
-"""What each role may do: who deploys, reviews or renews certificates, and what bounds the machines' own roles."""
+"""What each role may do: who deploys, reviews, renews or bakes, and what bounds the machines' own roles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from holdfast.ops.policies import reaping, resources
+from holdfast.ops.policies import baking, reaping, resources
 from holdfast.ops.policies.limits import Statement, records, statements
-from holdfast.ops.policies.place import Condition, Place
-from holdfast.ops.policies.size import Document, pack
+from holdfast.ops.policies.place import Place
+from holdfast.ops.policies.size import Document, allow, pack
 from holdfast.topology import Environment, names
 
 LOOKS = frozenset(
@@ -62,13 +62,13 @@ def renew(environment: Environment) -> list[Document]:
     look = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
     return pack(
         [
-            _allow("Certificates", look, [place.secret("tls/*")]),
-            _allow("Reports", ["s3:GetObject"], place.objects(f"{names.REPORTS_PREFIX}*"), place.ours),
-            _allow("ListReports", ["s3:ListBucket"], [bucket], place.ours),
-            _allow("Orders", ["s3:DeleteObject", "s3:PutObject"], place.objects(names.RENEWAL_ORDER_KEY), place.ours),
-            _allow("Publish", ["s3:PutObject"], place.objects(names.AUTHORITY_KEY), place.ours),
-            _allow("PublicAddresses", ["ec2:DescribeAddresses"], ["*"]),
-            _allow(
+            allow("Certificates", look, [place.secret("tls/*")]),
+            allow("Reports", ["s3:GetObject"], place.objects(f"{names.REPORTS_PREFIX}*"), place.ours),
+            allow("ListReports", ["s3:ListBucket"], [bucket], place.ours),
+            allow("Orders", ["s3:DeleteObject", "s3:PutObject"], place.objects(names.RENEWAL_ORDER_KEY), place.ours),
+            allow("Publish", ["s3:PutObject"], place.objects(names.AUTHORITY_KEY), place.ours),
+            allow("PublicAddresses", ["ec2:DescribeAddresses"], ["*"]),
+            allow(
                 "KeyThroughThose",
                 ["kms:Decrypt", "kms:GenerateDataKey"],
                 [place.arn("kms", "key/*")],
@@ -90,14 +90,14 @@ def reap(environment: Environment) -> list[Document]:
         for kind, what in (("kms", "alias"), ("ec2", "security-group-rule"))
     )
     swept = [
-        _allow("Find", sorted(finds), ["*"]),
-        _allow("Remove", sorted(removes), ["*"], place.tags("aws:ResourceTag")),
+        allow("Find", sorted(finds), ["*"]),
+        allow("Remove", sorted(removes), ["*"], place.tags("aws:ResourceTag")),
         # The call is about the group or the key too, which must have the tags.
-        _allow("RemoveRules", ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"], rules),
-        _allow("RemoveAliases", ["kms:DeleteAlias"], aliases),
-        _allow("RemoveRecords", ["route53:ChangeResourceRecordSets"], zones, records(place)),
-        _allow("RemoveZones", ["route53:DeleteHostedZone"], zones),
-        _allow("Buckets", list(reaping.BUCKETS), buckets, place.ours),
+        allow("RemoveRules", ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"], rules),
+        allow("RemoveAliases", ["kms:DeleteAlias"], aliases),
+        allow("RemoveRecords", ["route53:ChangeResourceRecordSets"], zones, records(place)),
+        allow("RemoveZones", ["route53:DeleteHostedZone"], zones),
+        allow("Buckets", list(reaping.BUCKETS), buckets, place.ours),
     ]
     known = finds | removes | {action for one in swept for action in one["Action"]}
     return pack([*swept, *statements(place, resources.to_destroy() - known)])
@@ -111,32 +111,32 @@ def boundary(environment: Environment) -> list[Document]:
     logs = place.arn("logs", f"log-group:/{names.PROJECT}/{place.environment}/flows")
     return pack(
         [
-            _allow("Secrets", ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], [place.secret("*")]),
-            _allow("Objects", ["s3:GetObject", "s3:PutObject"], place.objects("*"), place.ours),
-            _allow("TellMissingFromForbidden", ["s3:ListBucket"], [bucket], place.ours),
-            _allow("AddBackups", ["s3:PutObject"], place.backups(f"{names.BASE_PREFIX}*"), place.ours),
-            _allow("SeeBackups", ["s3:ListBucket"], [f"arn:aws:s3:::{place.backups_bucket}"], place.ours),
-            _allow(
+            allow("Secrets", ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], [place.secret("*")]),
+            allow("Objects", ["s3:GetObject", "s3:PutObject"], place.objects("*"), place.ours),
+            allow("TellMissingFromForbidden", ["s3:ListBucket"], [bucket], place.ours),
+            allow("AddBackups", ["s3:PutObject"], place.backups(f"{names.BASE_PREFIX}*"), place.ours),
+            allow("SeeBackups", ["s3:ListBucket"], [f"arn:aws:s3:::{place.backups_bucket}"], place.ours),
+            allow(
                 "KeyThroughThose",
                 ["kms:Decrypt", "kms:GenerateDataKey"],
                 [place.arn("kms", "key/*")],
                 place.through("s3", "secretsmanager"),
             ),
-            _allow("Find", ["ec2:DescribeRouteTables", "ec2:DescribeVolumes"], ["*"]),
-            _allow(
+            allow("Find", ["ec2:DescribeRouteTables", "ec2:DescribeVolumes"], ["*"]),
+            allow(
                 "Attach",
                 ["ec2:AttachVolume"],
                 [place.arn("ec2", "instance/*"), place.arn("ec2", "volume/*")],
                 tagged,
             ),
-            _allow("MoveFloatingPair", ["ec2:ReplaceRoute"], [place.arn("ec2", "route-table/*")], tagged),
-            _allow(
+            allow("MoveFloatingPair", ["ec2:ReplaceRoute"], [place.arn("ec2", "route-table/*")], tagged),
+            allow(
                 "GrantForAttachment",
                 ["kms:CreateGrant"],
                 [place.arn("kms", "key/*")],
                 {"Bool": {"kms:GrantIsForAWSResource": "true"}, **place.through("ec2")},
             ),
-            _allow(
+            allow(
                 "FlowLog",
                 ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                 [logs, f"{logs}:*"],
@@ -167,22 +167,18 @@ def _states(place: Place) -> Iterator[Statement]:
     The buckets' key is AWS' own, whose policy lets in who may use the bucket.
     """
     buckets = f"arn:aws:s3:::{names.PROJECT}-*{names.STATE_BUCKET_END}"
-    yield _allow("ReadStates", ["s3:GetObject"], [f"{buckets}/*"], place.ours)
-    yield _allow("ListStates", ["s3:ListBucket"], [buckets], place.ours)
+    yield allow("ReadStates", ["s3:GetObject"], [f"{buckets}/*"], place.ours)
+    yield allow("ListStates", ["s3:ListBucket"], [buckets], place.ours)
 
 
 def _write_states(place: Place) -> Statement:
     """With their locks."""
     own = [f"arn:aws:s3:::{place.state_bucket}/*"]
-    return _allow("WriteStates", ["s3:DeleteObject", "s3:PutObject"], own, place.ours)
-
-
-def _allow(sid: str, actions: list[str], resource: list[str], condition: Condition | None = None) -> Statement:
-    made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-    return made if condition is None else {**made, "Condition": condition}
+    return allow("WriteStates", ["s3:DeleteObject", "s3:PutObject"], own, place.ours)
 
 
 ROLES: dict[str, Callable[[Environment], list[Document]]] = {
+    "bake": baking.bake,
     "boundary": boundary,
     "deploy": deploy,
     "reap": reap,
@@ -192,15 +188,20 @@ ROLES: dict[str, Callable[[Environment], list[Document]]] = {
 """By the name that `holdfast policies --role` takes. Each gives its managed policies."""
 
 
+UNBOUNDED = frozenset({"bake", "reap"})
+"""Who makes no role, and so needs no boundary for those that are made."""
+
+
 def managed(environment: Environment, roles: list[str]) -> dict[str, Document]:
     """Name of each managed policy → its document.
 
     Raises:
-        NoBoundary: `cloud.permissions_boundary` is not set, which all but `reap` need.
-        NoAccount: `reap` needs that or `cloud.account`.
+        NoBoundary: `cloud.permissions_boundary` is not set, which all but `bake` and `reap` need.
+        NoAccount: these need that or `cloud.account`.
     """
     found: dict[str, Document] = {}
-    for role in roles:
+    # Of two problems the boundary is told: it names the account too.
+    for role in sorted(roles, key=lambda role: role in UNBOUNDED):
         documents = ROLES[role](environment)
         for number, one in enumerate(documents, start=1):
             end = f"-{number}" if len(documents) > 1 else ""

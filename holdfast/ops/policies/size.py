@@ -18,6 +18,11 @@ ATTACHED = 10
 """Managed policies that a role may have, until AWS grants more."""
 
 
+def allow(sid: str, actions: list[str], resource: list[str], condition: Statement | None = None) -> Statement:
+    made = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return made if condition is None else {**made, "Condition": condition}
+
+
 def document(*statements: Statement) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
