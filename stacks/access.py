@@ -153,6 +153,8 @@ def _every_machine(scope: Scope) -> Iterator[Statement]:
     # Where a Sentinel was told of a forged leader, it begins anew with the last one that wrote who has everything.
     read += [names.BOOTSTRAP_KEY, names.HOLDERS_KEY] if begins else []
     read += [names.FAILOVER_ORDER_KEY] if data else []
+    # Of backups it reads the copy alone that an operator makes for a restore.
+    read += [names.RESTORES] if data else []
     read += [names.BACKUP_ORDER_KEY] if data and scope.backups_key is not None else []
     write = [names.report_key(node.name), *([names.HOLDERS_KEY] if data else [])]
     said = users.said_by(environment, node.roles)

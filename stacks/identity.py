@@ -20,6 +20,7 @@ from stacks.bindings.aws.kms_key import KmsKey
 from stacks.bindings.aws.s3_bucket import S3Bucket
 from stacks.bindings.aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleExpiration,
     S3BucketLifecycleConfigurationRuleFilter,
     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
 )
@@ -32,6 +33,8 @@ from stacks.bindings.aws.secretsmanager_secret import SecretsmanagerSecret
 from stacks.buckets import Bucket
 
 OLD_VERSIONS_DAYS = 30
+COPIES_DAYS = 1
+"""Of what a restore that was interrupted has left: a whole backup."""
 OLD_REPORTS_DAYS = 1
 """Each node writes one every 5 s: in a month half a million, all of which a retire would have to delete."""
 PROGRAMS = REPOSITORY / ".holdfast" / "programs"
@@ -122,6 +125,15 @@ class IdentityStack(Stack):
                 filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=names.REPORTS_PREFIX)],
                 noncurrent_version_expiration=[
                     S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=OLD_REPORTS_DAYS)
+                ],
+            ),
+            S3BucketLifecycleConfigurationRule(
+                id="copies",
+                status="Enabled",
+                filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=names.RESTORE_PREFIX)],
+                expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=COPIES_DAYS)],
+                noncurrent_version_expiration=[
+                    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=COPIES_DAYS)
                 ],
             ),
         )

@@ -30,6 +30,7 @@ from holdfast_node.decision import (
 from holdfast_node.dissent import Dissent
 from holdfast_node.eligibility import NEVER, Eligibility, priority, volunteers
 from holdfast_node.floating import Floating
+from holdfast_node.generation import RESTORED, Data
 from holdfast_node.handover import PING_PERIOD, hand_over
 from holdfast_node.holders import Holders
 from holdfast_node.identity import Identity
@@ -38,6 +39,7 @@ from holdfast_node.membership import Membership
 from holdfast_node.notice import Notice, claims
 from holdfast_node.refusals import Refusals
 from holdfast_node.report import Reporter
+from holdfast_node.restoring import Restores
 from holdfast_node.secrets import RENEW
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import NOBODY, Servers
@@ -111,7 +113,7 @@ class Agent:
         """What Redis was told last, until it says so itself."""
         self._told_lag: int | None = None
         """The same of its `min-replicas-max-lag`."""
-        self._holders = Holders(identity.address, cloud)
+        self._holders = Holders(identity.address, cloud, generation=Data().generation)
         self._aside = Aside()
         self._watchdog = Watchdog()
         order = list(identity.sentinels.values())
@@ -121,6 +123,7 @@ class Agent:
         self._cure = Cure(identity.address, order, self._sentinels.restart_all)
         self._dissent = Dissent(self._sentinels.restart_own)
         self._backups = Backups(identity, cloud, self._sentinels, self._servers)
+        self._restores = Restores(identity, cloud, self._sentinels, self._servers)
         self._reporter = Reporter(
             identity,
             cloud,
@@ -132,6 +135,7 @@ class Agent:
             self._holders,
             self._backups,
             self._refusals,
+            self._restores,
         )
 
     def run(self) -> None:
@@ -258,12 +262,18 @@ class Agent:
         empty_for = self._empty.seconds(lost and waits_empty, now)
         leader = named if other is not None and other.server.role is Role.LEADER else None
         may = self._eligibility.look(own.details, self._identity.address, proven, leader, now)
-        if volunteers(own.details, holder=self._holders.include_me(), absent_for=absent_for, empty_for=empty_for):
+        if own.details.follows_in_sync(proven):
+            RESTORED.unlink(missing_ok=True)
+        if volunteers(own.details, holder=self._is_holder(), absent_for=absent_for, empty_for=empty_for):
             may = True
         if may is not None and may is not self._told_may:
             say(f"{'may' if may else 'may not'} be promoted")
             own.tell(_complain, "CONFIG", "SET", "replica-priority", priority(own.details.version) if may else NEVER)
         self._told_may = may
+
+    def _is_holder(self) -> bool:
+        """Whether this node may lead with what it has: the last leader said so, or a restore has put it there."""
+        return self._holders.include_me() or RESTORED.exists()
 
     def _set_lag(self, proven: str | None) -> None:
         own = self._servers.own() if self._identity.has("data") else None
@@ -299,7 +309,7 @@ class Agent:
             peers=peers,
             members_known=bool(members),
             began=BEGAN.exists(),
-            holder=self._holders.include_me(),
+            holder=self._is_holder(),
             waits_for=self._waits.seconds(waits, now),
             contradicts_for=self._contradicts.seconds(contradicts(me, own, proven), now),
             established=self._established,
@@ -314,6 +324,7 @@ class Agent:
         if own and decision.do is Do.LEAD:
             # From now on it may have data, or its replicas may: it never begins again.
             BEGAN.unlink(missing_ok=True)
+            RESTORED.unlink(missing_ok=True)
             own.tell(_complain, "REPLICAOF", "NO", "ONE")
         elif own and decision.do is Do.FOLLOW and (own.server.role is not Role.LEADER or self._aside.over):
             if own.server.role is Role.LEADER:

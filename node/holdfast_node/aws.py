@@ -53,9 +53,9 @@ class Credentials:
 class Api:
     """The API of one region; `endpoint` is an emulation's URL, None for AWS itself."""
 
-    def __init__(self, region: str, endpoint: str | None, timeout: float = TIMEOUT) -> None:
-        """`timeout`: seconds for a connection, for all of a body to be sent, and for an answer."""
-        self._region, self._endpoint, self._timeout = region, endpoint, timeout
+    def __init__(self, region: str, endpoint: str | None, timeout: float = TIMEOUT, largest: int = LARGEST) -> None:
+        """`timeout`: seconds for a connection, for all of a body to be sent, and for an answer of `largest` bytes."""
+        self._region, self._endpoint, self._timeout, self._largest = region, endpoint, timeout, largest
         self._credentials = Credentials("", "", expires=0.0)
         self.headers: Mapping[str, str] = {}
         """Of the last answer."""
@@ -115,9 +115,9 @@ class Api:
         request = urllib.request.Request(url, data=body or None, headers=signed, method=method)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                content: bytes = answer.read(LARGEST + 1)
-                if len(content) > LARGEST:
-                    raise Refused(answer.status, "TooLarge", f"accepted: {LARGEST:,} bytes at most")
+                content: bytes = answer.read(self._largest + 1)
+                if len(content) > self._largest:
+                    raise Refused(answer.status, "TooLarge", f"accepted: {self._largest:,} bytes at most")
                 self.headers = answer.headers
                 return content
         except urllib.error.HTTPError as error:

@@ -166,7 +166,7 @@ class Backup:
         if after is None or after["run_id"] != info["run_id"]:
             raise Failed("its Redis did not follow the proven leader to the end of the snapshot")
         self._say("checks the snapshot")
-        facts = _check(folder / RDB)
+        facts = check(folder / RDB)
         record = Record(
             id=name,
             tier=self._tier(now, facts.keys),
@@ -303,7 +303,8 @@ def _cut(file: Path) -> Iterator[bytes]:
             yield content
 
 
-def _check(file: Path) -> Facts:
+def check(file: Path) -> Facts:
+    """What is in an RDB. Raises Failed where `redis-check-rdb` finds a fault."""
     done = subprocess.run(["redis-check-rdb", file], capture_output=True, text=True, errors="replace", check=False)
     try:
         if done.returncode:

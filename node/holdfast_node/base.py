@@ -61,6 +61,8 @@ class Facts:
     """Whose history it is; None where nobody ever replicated."""
     offset: int | None
     """Where in that history it was saved."""
+    used_memory: int | None = None
+    """Bytes that it took in memory; None where nobody says it."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def facts(said: str) -> Facts:
         databases=tuple(int(number) for number in re.findall(r"Selecting DB ID (\d+)", said)),
         replication_id=fields.get("repl-id"),
         offset=int(fields["repl-offset"]) if "repl-offset" in fields else None,
+        used_memory=int(fields["used-mem"]) if "used-mem" in fields else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from holdfast_node import aws
+from holdfast_node.generation import Generation, began
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -22,7 +23,10 @@ MEMBERS_KEY, USERS_KEY = "members.json", "users.json"
 
 HOLDERS_KEY = "holders.json"
 
+GENERATION_KEY = "restore/generation.json"
+
 ORDER_KEY, RENEWAL_KEY, BACKUP_KEY = "orders/failover.json", "orders/secrets.json", "orders/backup.json"
+RESTORE_KEY = "restore/order.json"
 ORDER_COUNTS = 30.0
 """Seconds after which nobody waits for an order any more."""
 
@@ -246,6 +250,33 @@ class Cloud:
         """Whether somebody ordered a backup, if that still counts: {"id": …}."""
         return self._fresh(BACKUP_KEY)
 
+    def restore_order(self) -> dict[str, str] | None:
+        """Whether somebody restores just now: {"id": …, "node": …, "from": …}; see node/README.md."""
+        return self._fresh(RESTORE_KEY, "id", "node")
+
+    def generation(self) -> tuple[Generation | None, float]:
+        """Of which generation all data has to be, and for how many seconds; None where nothing was ever restored."""
+        found = self._texts(GENERATION_KEY, "id", "node")
+        if found is None:
+            return None, 0.0
+        # They become names of folders.
+        for field, value, ok in (
+            ("id", found["id"], began(found["id"]) is not None),
+            ("undo", found.get("undo"), began(found.get("undo") or "") is not None),
+            ("backup", found.get("backup"), bool(re.fullmatch("[0-9a-f]{64}", found.get("backup") or ""))),
+            ("bytes", found.get("bytes"), bool(re.fullmatch("[0-9]{1,18}", found.get("bytes") or ""))),
+        ):
+            if value is not None and not ok:
+                raise Malformed(f"{GENERATION_KEY}: {field}: found {_shown(value)}; accepted: what a restore writes")
+        size = int(found.get("bytes") or 0) or None
+        wanted = Generation(found["id"], found["node"], found.get("backup"), found.get("undo"), size)
+        return wanted, self._age()
+
+    def generation_of_leader(self) -> str | None:
+        """In which generation the last leader was, by its own word."""
+        found = (self._read(HOLDERS_KEY) or {}).get("generation")
+        return found if isinstance(found, str) else None
+
     def report(self, node: str) -> tuple[dict[str, Any], float] | None:
         """What a node has last reported, whatever that is, and how many seconds ago; None where it never has."""
         content = self._read(f"reports/{node}.json")
@@ -291,8 +322,13 @@ class Cloud:
         _require_addresses(HOLDERS_KEY, [] if leader is None else [leader])
         return leader
 
-    def put_holders(self, addresses: list[str]) -> None:
-        content = {"leader": self._identity.address, "addresses": addresses, "at": time.time()}
+    def put_holders(self, addresses: list[str], generation: str) -> None:
+        content = {
+            "leader": self._identity.address,
+            "addresses": addresses,
+            "generation": generation,
+            "at": time.time(),
+        }
         self._api.s3("PUT", self._identity.bucket, HOLDERS_KEY, json.dumps(content).encode())
 
     def put_report(self, report: dict[str, Any]) -> None:

@@ -18,8 +18,11 @@ from holdfast_node import (
     identity,
     renewal,
     resp,
+    restore,
+    restoring,
     secrets,
     sentinel_config,
+    swap,
     turn,
     volume,
 )
@@ -44,7 +47,10 @@ def _until_done(prepare: Callable[[], None]) -> None:
 
 
 def _volume(me: Identity) -> None:
-    _until_done(lambda: volume.prepare(me, Cloud(me)))
+    cloud = Cloud(me)
+    _until_done(lambda: volume.prepare(me, cloud))
+    if me.has("data"):
+        _until_done(lambda: restoring.settle(me, cloud))
 
 
 def _addresses(me: Identity) -> None:
@@ -88,10 +94,19 @@ def _backup(me: Identity) -> None:
     if plan is None:
         return
 
-    def redis() -> resp.Client:
-        return resp.Client(me.address, me.redis_port, secrets.login(), timeout=backup.ANSWER_TIMEOUT)
+    backup.Backup(me, plan, Saved(me, plan.bucket), lambda: _redis(me, me.address)).run_all(turn.order)
 
-    backup.Backup(me, plan, Saved(me, plan.bucket), redis).run_all(turn.order)
+
+def _restore(me: Identity) -> None:
+    restore.Preparation(restore.Copies(me), lambda: _redis(me, me.address)).run_all(restore.asked)
+
+
+def _generation(me: Identity) -> None:
+    swap.Swap(me, lambda address: _redis(me, address, timeout=1.0)).run(swap.asked())
+
+
+def _redis(me: Identity, address: str, timeout: float = backup.ANSWER_TIMEOUT) -> resp.Client:
+    return resp.Client(address, me.redis_port, secrets.login(), timeout=timeout)
 
 
 COMMANDS: dict[str, Callable[[Identity], None]] = {
@@ -105,6 +120,8 @@ COMMANDS: dict[str, Callable[[Identity], None]] = {
     "run": _run,
     "hand-over": _hand_over,
     "backup": _backup,
+    "restore": _restore,
+    "generation": _generation,
 }
 
 

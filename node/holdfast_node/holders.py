@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from holdfast_node.cloud import Cloud
 from holdfast_node.decision import Role
+from holdfast_node.generation import FIRST
 from holdfast_node.handover import in_touch
 from holdfast_node.servers import Details
 
@@ -21,9 +22,16 @@ FRESH = 10.0
 class Holders:
     """For the thread that talks to the cloud, but for `include_me`."""
 
-    def __init__(self, me: str, cloud: Cloud, clock: Callable[[], float] = time.monotonic) -> None:
-        self._me, self._cloud, self._clock = me, cloud, clock
-        self._written: frozenset[str] | None = None
+    def __init__(
+        self,
+        me: str,
+        cloud: Cloud,
+        clock: Callable[[], float] = time.monotonic,
+        generation: Callable[[], str] = lambda: FIRST,
+    ) -> None:
+        """`generation`: of this node's data."""
+        self._me, self._cloud, self._clock, self._generation = me, cloud, clock, generation
+        self._written: tuple[frozenset[str], str] | None = None
         self._read: tuple[frozenset[str], float] = (frozenset(), float("-inf"))
 
     def look(self, own: Details | None, proven: str | None) -> None:
@@ -32,10 +40,10 @@ class Holders:
         Raises what the cloud does.
         """
         if own and own.server.role is Role.LEADER and proven == self._me:
-            holders = frozenset({self._me, *(one.address for one in in_touch(own))})
-            if holders != self._written:
-                self._cloud.put_holders(sorted(holders))
-                self._written = holders
+            holders, generation = frozenset({self._me, *(one.address for one in in_touch(own))}), self._generation()
+            if (holders, generation) != self._written:
+                self._cloud.put_holders(sorted(holders), generation)
+                self._written = holders, generation
             return
         self._written = None
         if own is None or not own.follows_in_sync(proven):

@@ -23,6 +23,7 @@ from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.membership import Membership
 from holdfast_node.refusals import Refusals
+from holdfast_node.restoring import Restores
 from holdfast_node.sentinels import Sentinels
 from holdfast_node.servers import Details, Servers
 from holdfast_node.turn import Backups
@@ -59,12 +60,13 @@ class Reporter:
         holders: Holders,
         backups: Backups,
         refusals: Refusals,
+        restores: Restores,
     ) -> None:
         """`hand_over`: gives the lead to an address, or to whom a Sentinel prefers; raises `Failed`."""
         self._identity, self._cloud, self._hand_over = identity, cloud, hand_over
         self._sentinels, self._servers, self._floating = sentinels, servers, floating
         self._membership, self._members_at = membership, float("-inf")
-        self._holders, self._backups, self._refusals = holders, backups, refusals
+        self._holders, self._backups, self._refusals, self._restores = holders, backups, refusals, restores
         self._order: Report | None = None
         """The last order that was obeyed, and what came of it."""
         self._asked, self._looked_for_renewal = 0.0, float("-inf")
@@ -107,6 +109,7 @@ class Reporter:
             partial(self._renew, now),
             partial(self._look_who_there_is, now),
             self._backups.look,
+            self._restores.look,
         ]
         if self._identity.has("data"):
             looks.append(self._look_who_has_everything)
@@ -209,6 +212,7 @@ class Reporter:
             "certificate": _certificate(),
             "software": software.installed(self._image),
             "backup": self._backups.report(),
+            "restore": self._restores.report(),
         }
 
     def _redis(self, found: Details | None) -> Report:

@@ -31,6 +31,7 @@ FOLDERS = {
     "node": (PROGRAM, 0o755),
     "aside": (PROGRAM, 0o700),
     "backup": (PROGRAM, 0o700),
+    "restore": (PROGRAM, 0o700),
 }
 """Owner and mode of what is on it. Redis' group, in which the node program is too, takes files out of its folder; a new
 Sentinel reads in `node` whom to monitor."""

@@ -91,7 +91,7 @@ class Bucket:
     def last_leader(self) -> str | None:
         return None
 
-    def put_holders(self, addresses: list[str]) -> None:
+    def put_holders(self, addresses: list[str], generation: str) -> None:
         self.holders_written = addresses
 
     def order(self) -> dict[str, str | None] | None:
@@ -99,6 +99,12 @@ class Bucket:
 
     def renewal(self) -> None:
         return None
+
+    def restore_order(self) -> None:
+        return None
+
+    def generation(self) -> tuple[None, float]:
+        return None, 0.0
 
     def put_report(self, made: dict[str, Any]) -> None:
         self.reports[made["address"]] = made

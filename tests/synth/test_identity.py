@@ -62,6 +62,7 @@ def test_a_node_may_do_exactly_this(stacks: Stacks) -> None:
         ("s3:GetObject", f"{bucket}/orders/secrets.json"),
         ("s3:GetObject", f"{bucket}/members.json"),
         ("s3:GetObject", f"{bucket}/users.json"),
+        ("s3:GetObject", f"{bucket}/restore/*"),
         ("s3:PutObject", f"{bucket}/bootstrap/leader.json"),
         ("s3:PutObject", f"{bucket}/holders.json"),
         ("s3:PutObject", f"{bucket}/reports/prod-a1.json"),
@@ -281,10 +282,14 @@ def test_without_tls_there_is_no_certificate(stacks: Stacks) -> None:
     assert "certificates" not in resources["terraform_data"]
 
 
-def test_old_versions_go_after_a_month_and_those_of_reports_after_a_day(stacks: Stacks) -> None:
+def test_old_versions_go_after_a_month_and_those_of_reports_and_of_copies_for_restores_after_a_day(
+    stacks: Stacks,
+) -> None:
     (lifecycle,) = stacks["prod-identity"]["resource"]["aws_s3_bucket_lifecycle_configuration"].values()
     days = {
         rule["filter"][0].get("prefix", ""): rule["noncurrent_version_expiration"][0]["noncurrent_days"]
         for rule in lifecycle["rule"]
     }
-    assert days == {"": 30, "reports/": 1}
+    assert days == {"": 30, "reports/": 1, "restore/copies/": 1}
+    ends = {rule["filter"][0].get("prefix", ""): rule.get("expiration") for rule in lifecycle["rule"]}
+    assert ends == {"": None, "reports/": None, "restore/copies/": [{"days": 1}]}

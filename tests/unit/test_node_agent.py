@@ -19,6 +19,7 @@ from holdfast_node.identity import Identity
 from holdfast_node.link import State
 from holdfast_node.refusals import Refusals
 from holdfast_node.report import Reporter
+from holdfast_node.restoring import Restores
 from holdfast_node.sentinels import Word
 from holdfast_node.servers import Details, Sight
 from holdfast_node.turn import Backups
@@ -387,9 +388,9 @@ def reporter_of(
     identity: Identity, sentinels: Sentinels, servers: Servers, cloud: object = None, hand_over: object = None
 ) -> Any:
     parts: Any = (cloud, hand_over, sentinels, servers)
-    backups = Backups(identity, parts[0], sentinels, servers)
-    floating = Floating(identity, parts[0], lambda: True)
-    return Reporter(identity, *parts, floating, parts[0], parts[0], backups, Refusals(0, login, set()))
+    floating, backups = Floating(identity, parts[0], lambda: True), Backups(identity, parts[0], sentinels, servers)
+    restores = Restores(identity, parts[0], sentinels, servers)
+    return Reporter(identity, *parts, floating, parts[0], parts[0], backups, Refusals(0, login, set()), restores)
 
 
 def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_something_forged(
@@ -401,7 +402,7 @@ def test_what_the_bucket_says_is_read_each_time_while_a_sentinel_was_told_someth
     cloud = SimpleNamespace(members=lambda: {"local-a1": ME}, last_leader=lambda: next(leaders))
     servers = SimpleNamespace(leader=lambda: None)
     parts: Any = [cloud, None, SimpleNamespace(strangers=lambda: forged, absurd_epochs=dict), servers, None]
-    parts += [SimpleNamespace(), parts[1], None, None]
+    parts += [SimpleNamespace(), parts[1], None, None, None]
     reporter = Reporter(identity, *parts)
     for now in (0.0, 1.0):
         reporter._look_who_there_is(now)
@@ -545,6 +546,12 @@ class Bucket:
         return self.content
 
     renewal = order
+
+    def restore_order(self) -> None:
+        return None
+
+    def generation(self) -> tuple[None, float]:
+        return None, 0.0
 
 
 def reporter(identity: Identity, monkeypatch: pytest.MonkeyPatch, redis: Details, order: Any) -> Any:

@@ -14,6 +14,7 @@ PLAN = Plan("holdfast-local-saved", every=DAY, at=3 * 3600, tiers=(DAILY, WEEKLY
 SAID = """\
 [offset 0] Checking RDB file base.rdb
 [offset 27] AUX FIELD redis-ver = '7.0.15'
+[offset 68] AUX FIELD used-mem = '1500000'
 [offset 86] AUX FIELD repl-stream-db = '3'
 [offset 136] AUX FIELD repl-id = '6ea3d06cac6eff09e4e741ba51ba84f33e206a45'
 [offset 152] AUX FIELD repl-offset = '281'
@@ -25,7 +26,7 @@ SAID = """\
 [info] 1 expires
 [info] 0 already expired
 """
-FACTS = Facts("7.0.15", 3, 1, (0, 3), "6ea3d06cac6eff09e4e741ba51ba84f33e206a45", 281)
+FACTS = Facts("7.0.15", 3, 1, (0, 3), "6ea3d06cac6eff09e4e741ba51ba84f33e206a45", 281, 1_500_000)
 
 
 def at(text: str) -> float:
@@ -85,7 +86,7 @@ def test_what_the_check_of_a_file_says_is_read() -> None:
 
 def test_one_that_never_had_a_replica_has_no_history() -> None:
     said = "\n".join(line for line in SAID.splitlines() if "repl-" not in line)
-    assert base.facts(said) == Facts("7.0.15", 3, 1, (0, 3), None, None)
+    assert base.facts(said) == Facts("7.0.15", 3, 1, (0, 3), None, None, 1_500_000)
 
 
 @pytest.mark.parametrize("missing", ["Checksum OK", "RDB looks OK", "keys read", "[info] 1 expires"])
@@ -171,6 +172,7 @@ def test_a_manifest_has_what_it_takes_to_put_the_parts_together_and_to_load_them
         "databases": (0, 3),
         "replication_id": FACTS.replication_id,
         "offset": 281,
+        "used_memory": 1_500_000,
         "bytes": 9,
         "sha256": "c" * 64,
         "parts": [

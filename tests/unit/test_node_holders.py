@@ -18,7 +18,7 @@ class Bucket:
         self.written: list[list[str]] = []
         self.fails = False
 
-    def put_holders(self, addresses: list[str]) -> None:
+    def put_holders(self, addresses: list[str], generation: str) -> None:
         if self.fails:
             raise OSError("no answer")
         self.content = addresses

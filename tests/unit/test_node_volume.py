@@ -12,7 +12,7 @@ from holdfast_node import volume
 from holdfast_node.identity import Identity
 
 OWN = "11111111-2222-3333-4444-555555555555"
-FOLDERS = {"redis", "sentinel", "node", "aside", "backup"}
+FOLDERS = {"redis", "sentinel", "node", "aside", "backup", "restore"}
 
 
 class Cloud:
@@ -213,6 +213,7 @@ def test_each_folder_has_its_owner_and_none_is_open_to_redis_but_its_own(
         "node": ("holdfast", "0o755"),
         "aside": ("holdfast", "0o700"),
         "backup": ("holdfast", "0o700"),
+        "restore": ("holdfast", "0o700"),
     }
 
 

@@ -278,6 +278,7 @@ def test_where_memory_runs_out_redis_is_killed_and_none_of_those_who_replace_it(
         "holdfast-haproxy.service": "OOMScoreAdjust=-700",
         "holdfast-keepalived.service": "OOMScoreAdjust=-700",
         "holdfast-node.service": "OOMScoreAdjust=-800",
+        "holdfast-restore.service": "OOMScoreAdjust=900",
         "holdfast-sentinel.service": "OOMScoreAdjust=-800",
     }
 
@@ -616,7 +617,8 @@ def test_every_command_of_a_unit_is_one_of_the_node_program() -> None:
     assert set(re.findall(r"node\.pyz ([a-z-]+)", " ".join(it.read_text() for it in files))) == set(COMMANDS)
 
 
-CALL_THE_CLOUD = {f"holdfast-{name}.service" for name in ("first-boot", "volume", "secrets", "renew", "begin", "node")}
+WHO_CALLS = ("first-boot", "volume", "secrets", "renew", "begin", "node", "restore")
+CALL_THE_CLOUD = {f"holdfast-{name}.service" for name in WHO_CALLS}
 
 
 def test_no_unit_but_those_of_the_node_program_reaches_the_metadata_service() -> None:

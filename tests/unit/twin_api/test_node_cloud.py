@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from holdfast_node import aws, cloud
 from holdfast_node.cloud import Certificate, Cloud, Hash, Malformed, Route
+from holdfast_node.generation import Generation
 from holdfast_node.identity import Identity
 
 from holdfast.topology import names
@@ -240,6 +241,8 @@ READS = {
     "holders.json": Cloud.holders,
     "orders/failover.json": Cloud.order,
     "orders/secrets.json": Cloud.renewal,
+    "restore/order.json": Cloud.restore_order,
+    "restore/generation.json": Cloud.generation,
     "reports/local-b1.json": lambda found: found.report("local-b1"),
 }
 
@@ -277,6 +280,9 @@ def test_what_has_no_sense_in_the_bucket_is_told_as_such(
         ("orders/failover.json", {"id": "\u001b[2J", "from": "local-a1", "to": None}),
         ("orders/secrets.json", {"id": 1, "node": "local-a1"}),
         ("orders/secrets.json", {"id": "1", "node": "local-a1", "what": []}),
+        ("restore/order.json", {"id": "1"}),
+        ("restore/order.json", {"id": "1", "node": "local-a1", "from": 5}),
+        ("restore/generation.json", {"id": "20261130T120000Z-0a1b"}),
     ],
 )
 def test_a_field_of_another_type_is_told_as_such(
@@ -285,6 +291,41 @@ def test_a_field_of_another_type_is_told_as_such(
     client(instant, "s3").put_object(Bucket="holdfast-local", Key=key, Body=json.dumps(content))
     with pytest.raises(Malformed, match=f"^{key}: .*found .*accepted: "):
         READS[key](Cloud(node))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"id": "../../etc"},
+        {"id": "20261399T120000Z-0a1b"},
+        {"id": ""},
+        {"undo": "../redis"},
+        {"backup": "../../redis"},
+        {"bytes": "-1"},
+    ],
+)
+def test_a_generation_that_would_be_another_folder_is_told_as_such(
+    node: Identity, instant: Api, changed: dict[str, str]
+) -> None:
+    content = {"id": "20261130T120000Z-0a1b", "node": "local-b1", "backup": "ab" * 32, "undo": None, "bytes": "53"}
+    bucket = client(instant, "s3")
+    bucket.put_object(Bucket="holdfast-local", Key="restore/generation.json", Body=json.dumps(content))
+    wanted, age = Cloud(node).generation()
+    assert wanted == Generation("20261130T120000Z-0a1b", "local-b1", "ab" * 32, None, 53)
+    assert 0 <= age < 60
+    bucket.put_object(Bucket="holdfast-local", Key="restore/generation.json", Body=json.dumps(content | changed))
+    with pytest.raises(Malformed, match=r"^restore/generation\.json: .*: found .*; accepted: what a restore writes$"):
+        Cloud(node).generation()
+
+
+def test_without_a_restore_there_is_no_generation_and_the_leader_says_in_which_it_is(
+    node: Identity, instant: Api
+) -> None:
+    assert Cloud(node).generation()[0] is None
+    assert Cloud(node).generation_of_leader() is None
+    Cloud(node).put_holders(["10.40.0.4"], "20261130T120000Z-0a1b")
+    assert Cloud(node).generation_of_leader() == "20261130T120000Z-0a1b"
+    assert Cloud(node).holders() == ["10.40.0.4"]
 
 
 def test_a_last_leader_that_is_no_address_is_told_as_such(node: Identity, instant: Api) -> None:
