@@ -18,6 +18,7 @@ from holdfast.cli.group import Group
 from holdfast.cli.images import images
 from holdfast.cli.infrastructure import bootstrap, gate, preflight, schema, validate
 from holdfast.cli.policies import policies
+from holdfast.cli.restore import restore
 from holdfast.cli.retire import retire
 from holdfast.cli.review import review
 from holdfast.cli.secrets import secrets
@@ -85,7 +86,7 @@ def _completion(ctx: click.Context, param: click.Parameter, shell: str | None) -
 @click.group(
     cls=Group,
     sections={
-        "Cluster": [status, endpoints, failover, backup, sbom],
+        "Cluster": [status, endpoints, failover, backup, restore, sbom],
         "Credentials": [secrets, certs, policies],
         "Infrastructure": [validate, schema, preflight, bootstrap, review, gate, images, retire],
         "Test stacks": [teststack, reap, leftovers],

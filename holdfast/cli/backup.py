@@ -44,7 +44,7 @@ def show(environment: str, as_json: bool) -> int:
     for one in found:
         facts, columns = one.manifest, ("–", "–", "–")
         if facts:
-            columns = (f"{facts.keys:,}", _size(facts.bytes), facts.redis_version)
+            columns = (f"{facts.keys:,}", size(facts.bytes), facts.redis_version)
         table.add_row(one.id, one.tier, *columns, one.problem or "complete")
     out.print(table if found else "no backup yet")
     return 0
@@ -82,7 +82,7 @@ def check(environment: str, id: str | None, as_json: bool) -> int:
 
     store = Store(load(environment))
     chosen = store.find(id)
-    with _progress(f"checking {chosen.id}") as progress:
+    with showing(f"checking {chosen.id}") as progress:
         store.check(chosen, progress)
     give(as_json, chosen.as_json(), f"{chosen.id}: {_facts(chosen)}; every part is what was saved")
     return 0
@@ -102,24 +102,26 @@ def download(environment: str, id: str, file: Path, as_json: bool) -> int:
 
     store = Store(load(environment))
     chosen = store.find(id)
-    with _progress(f"downloading {chosen.id}") as progress:
+    with showing(f"downloading {chosen.id}") as progress:
         store.download(chosen, file, progress)
     give(as_json, {"file": str(file), **chosen.as_json()}, f"{file}: {_facts(chosen)}")
     return 0
 
 
 @contextmanager
-def _progress(doing: str) -> Iterator[Progress]:
+def showing(doing: str) -> Iterator[Progress]:
+    """What shows how far something is that goes by parts."""
     with err.status(doing) as shown:
         yield lambda done, parts: shown.update(f"{doing}: part {done + 1} of {parts}")
 
 
 def _facts(chosen: Backup) -> str:
     facts = chosen.manifest
-    return f"{facts.keys:,} keys, {_size(facts.bytes)}, of Redis {facts.redis_version}" if facts else ""
+    return f"{facts.keys:,} keys, {size(facts.bytes)}, of Redis {facts.redis_version}" if facts else ""
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Bytes, for people."""
     for unit in ("B", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.4g} {unit}"

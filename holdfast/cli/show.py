@@ -47,6 +47,11 @@ def status_view(status: Status) -> RenderableType:
     if status.backup:
         does = f"; {status.backup.node}: {status.backup.does}" if status.backup.node else ""
         says.append(f"\nbackups: {status.backup.says}{does}", style="bold red" if status.backup.late else "")
+    if status.restore and status.restore.under_way:
+        says.append(f"\na restore is under way: {'; '.join(status.restore.under_way)}")
+    if status.restore and status.restore.undo_until:
+        undo = f"holdfast restore {status.environment} --undo"
+        says.append(f"\nthe last restore can be undone until {status.restore.undo_until}: {undo}")
     for sentence in status.redirected:
         says.append(f"\n{sentence}", style="bold red")
     return Group(verdict(status), Text(), table, Text(), says, Text(), _endpoints(status))

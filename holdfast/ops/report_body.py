@@ -122,6 +122,27 @@ class Backup(Part):
     order: Word | None = None
 
 
+class Preparation(Part):
+    order: Word | None = None
+    says: Text
+    done: bool | None = None
+    backup: Word | None = None
+
+
+class Exchange(Part):
+    id: Word | None = None
+    says: Text
+    done: bool | None = None
+    away: Seconds | None = None
+
+
+class Restore(Part):
+    generation: Word
+    kept_until: Seconds | None = None
+    preparation: Preparation
+    exchange: Exchange
+
+
 class Body(Part):
     node: Word
     program: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
@@ -139,3 +160,4 @@ class Body(Part):
     certificate: Certificate | None = None
     software: Software | None = None
     backup: Backup | None = None
+    restore: Restore | None = None

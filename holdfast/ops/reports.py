@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from holdfast.ops import cloud
+from holdfast.ops import cloud, report_body
 from holdfast.ops.report_body import Body
 from holdfast.plain import plain
 from holdfast.topology import Cluster, Environment, names
@@ -113,6 +113,43 @@ class Backup:
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """What a node's process last did, or does, that prepares a restore. `done`: None while it is at work."""
+
+    order: str | None
+    says: str
+    done: bool | None
+    backup: str | None
+    """SHA-256 of what is ready."""
+
+    @property
+    def at_work(self) -> bool:
+        return self.order is not None and self.done is None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The same of the process that brings a node into another generation, of that `id`."""
+
+    id: str | None
+    says: str
+    done: bool | None
+    away: float | None
+    """Seconds without writes, as measured by the node that brought the data."""
+
+
+@dataclass(frozen=True)
+class Restore:
+    """`generation`: of the node's data."""
+
+    generation: str
+    kept_until: float | None
+    """Until when it keeps the data of before, in seconds since the epoch; None where it has none."""
+    preparation: Preparation
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
 class Report:
     """One node's report. `age` in seconds, by the cloud's own clock where it tells the time."""
 
@@ -160,6 +197,8 @@ class Report:
     """None where the node program is of before."""
     backup: Backup | None = None
     """None where there are no backups, or the node has no data."""
+    restore: Restore | None = None
+    """None where the node has no data, or its program is of before."""
 
     @property
     def fresh(self) -> bool:
@@ -235,7 +274,13 @@ def read(content: bytes, *, node: str, others: Mapping[str, str], age: float) ->
         program=body.program,
         software=Software(**dict(body.software)) if body.software else None,
         backup=Backup(**dict(body.backup)) if body.backup else None,
+        restore=_restore(body.restore) if body.restore else None,
     )
+
+
+def _restore(body: report_body.Restore) -> Restore:
+    preparation, exchange = Preparation(**dict(body.preparation)), Exchange(**dict(body.exchange))
+    return Restore(body.generation, body.kept_until, preparation, exchange)
 
 
 def _problem(error: ValidationError) -> str:

@@ -113,6 +113,14 @@ class BackupStatus:
 
 
 @dataclass(frozen=True)
+class RestoreStatus:
+    under_way: tuple[str, ...]
+    """What the nodes say that prepare one, or are not yet in the newest generation; empty: none is under way."""
+    undo_until: str | None
+    """Until when the last one can be undone, in ISO 8601; None where it cannot be, or there was none."""
+
+
+@dataclass(frozen=True)
 class Status:
     environment: str
     leader: str | None
@@ -130,6 +138,8 @@ class Status:
     """None where the environment has no backups, or nobody asked for them. Not among what ails either."""
     refused: tuple[str, ...] = ()
     """What Redis refused to a user within the last hour, and what would allow it: one sentence each."""
+    restore: RestoreStatus | None = None
+    """None where no node says anything of restores."""
 
     @property
     def ailing(self) -> list[str]:
@@ -223,6 +233,22 @@ def work_out(cluster: Cluster, reports: Mapping[str, Report | Unreadable], newes
         redirected=_redirected(fresh),
         backup=_backup(fresh, newest) if newest else None,
         refused=refusals.sentences(cluster.environment, {name: report.refused for name, report in fresh.items()}),
+        restore=_restore(fresh),
+    )
+
+
+def _restore(fresh: Mapping[str, Report]) -> RestoreStatus | None:
+    said = {name: report.restore for name, report in fresh.items() if report.restore}
+    if not said:
+        return None
+    # Their ids begin with the time.
+    newest = max(one.generation for one in said.values())
+    preparing = {name: one.preparation.says for name, one in said.items() if one.preparation.at_work}
+    changing = {name: one.exchange.says for name, one in said.items() if one.generation != newest}
+    kept = [one.kept_until for one in said.values() if one.generation == newest and one.kept_until is not None]
+    return RestoreStatus(
+        under_way=tuple(f"{name}: {says}" for name, says in (preparing | changing).items()),
+        undo_until=f"{datetime.fromtimestamp(max(kept), UTC):%Y-%m-%dT%H:%M:%SZ}" if kept else None,
     )
 
 

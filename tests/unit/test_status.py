@@ -15,8 +15,19 @@ from rich.console import Console
 from holdfast.cli.show import status_view
 from holdfast.ops.backups.store import Newest
 from holdfast.ops.gate import waiting_for
-from holdfast.ops.reports import Backup, Certificate, Killed, Replica, Report, Route, read
-from holdfast.ops.status import BackupStatus, Status, work_out
+from holdfast.ops.reports import (
+    Backup,
+    Certificate,
+    Exchange,
+    Killed,
+    Preparation,
+    Replica,
+    Report,
+    Restore,
+    Route,
+    read,
+)
+from holdfast.ops.status import BackupStatus, RestoreStatus, Status, work_out
 from holdfast.topology import Cluster, load_environment
 from holdfast.topology.certificates import DUE, LASTS
 
@@ -342,6 +353,33 @@ def test_a_route_that_leads_to_a_machine_is_shown_with_its_node_and_lets_passwor
     assert (status.ailing, status.healthy) == ([], False)
     assert sentence in rendered(status)
     assert "not well: none of the nodes, the routes" in rendered(status)
+
+
+def restored(generation: str, kept_until: float | None, *, says: str = "", done: bool | None = True) -> Restore:
+    return Restore(
+        generation, kept_until, Preparation("1", says, done, None), Exchange(generation, "waits", done, None)
+    )
+
+
+def test_a_restore_that_is_under_way_and_an_undo_that_is_possible_are_told() -> None:
+    reports = healthy()
+    assert work_out(CLUSTER, reports).restore is None
+    for name in reports:
+        reports[name] = replace(reports[name], restore=restored("19700101T000000Z-0000", None))
+    assert work_out(CLUSTER, reports).restore == RestoreStatus((), None)
+    preparing = restored("19700101T000000Z-0000", None, says="fetches part 2 of 9", done=None)
+    reports["local-c1"] = replace(reports["local-c1"], restore=preparing)
+    status = work_out(CLUSTER, reports)
+    assert status.healthy
+    assert "a restore is under way: local-c1: fetches part 2 of 9" in rendered(status)
+    new = "20261130T120000Z-0a1b"
+    for name in ("local-a1", "local-c1"):
+        reports[name] = replace(reports[name], restore=restored(new, 1_797_180_448.0))
+    status = work_out(CLUSTER, reports)
+    assert status.restore == RestoreStatus(("local-b1: waits",), "2026-12-13T16:47:28Z")
+    assert "the last restore can be undone until 2026-12-13T16:47:28Z: holdfast restore local --undo" in rendered(
+        status
+    )
 
 
 def test_a_late_backup_is_not_healthy_and_keeps_nothing_else_from_being_done() -> None:

@@ -41,6 +41,8 @@ class Manifest(_Part):
     keys: Count
     expires: Count
     """Of the keys, those with an end."""
+    used_memory: Bytes | None = None
+    """Bytes that it took in memory; None in one of before this was told."""
     bytes: Bytes
     sha256: Hash
     """Of all parts, put together."""
