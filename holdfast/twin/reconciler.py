@@ -102,7 +102,7 @@ class Reconciler:
         self._changing = threading.Lock()
         self._jobs: dict[str, tuple[Task, Future[None]]] = {}
         self._images: dict[str, Future[None]] = {}
-        """Those that are being taken."""
+        """Those that are being taken, or deleted: some seconds each."""
         self._retry: dict[str, float] = {}
         self._was_alive: set[str] = set()
         self._rebooted: dict[str, int] = {}
@@ -258,7 +258,8 @@ class Reconciler:
                 self._images[image.id] = self._pool.submit(self._take, image)
         # One that is deregistered is still below the machines that were launched from it.
         launched = {it.image_id for it in view.instances.values() if it.state != "terminated"}
-        taken.keep(view.images.keys() | self._images.keys() | launched)
+        for image_id in taken.there() - view.images.keys() - launched - self._images.keys():
+            self._images[image_id] = self._pool.submit(taken.delete, image_id)
 
     def _take(self, image: Image) -> None:
         try:

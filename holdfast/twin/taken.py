@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from holdfast.twin import images, machines
@@ -37,8 +36,15 @@ def root_of(image_id: str) -> Path:
     return path if path.is_dir() else images.ensure(images.by_id(image_id))
 
 
-def keep(wanted: Collection[str]) -> None:
-    """Delete all others."""
-    for path in TAKEN.iterdir() if TAKEN.is_dir() else ():
-        if path.name.lstrip(".") not in wanted:
-            remove_tree(path)
+def there() -> set[str]:
+    """Ids of all that are on this host, unfinished ones too."""
+    return {path.name.lstrip(".") for path in TAKEN.iterdir()} if TAKEN.is_dir() else set()
+
+
+def delete(image_id: str) -> None:
+    """Fine when it is gone. No machine may stand on it."""
+    target, unfinished = TAKEN / image_id, TAKEN / f".{image_id}"
+    remove_tree(unfinished)
+    if target.is_dir():
+        target.rename(unfinished)
+        remove_tree(unfinished)

@@ -15,7 +15,7 @@ from holdfast import cli
 from holdfast.errors import HoldfastError
 from holdfast.ops import bootstrap, cloud, endpoints, images, reports
 from holdfast.ops.cloud import CloudError
-from holdfast.topology import Environment, emulation, load_environment, names, pins
+from holdfast.topology import Environment, emulation, load_environment, names
 from holdfast.topology.spec import TlsMode, TlsSpec
 
 ACCOUNT = "123456789012"
@@ -212,8 +212,7 @@ def test_pins_move_forward_to_the_newest_release_and_only_when_told(
     prod: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(ENVIRONMENTS, tmp_path / "environments")
-    monkeypatch.setattr(pins.read, "__defaults__", (tmp_path / "environments",))
-    monkeypatch.setattr(pins.write, "__defaults__", (tmp_path / "environments",))
+    monkeypatch.setattr(images, "ENVIRONMENTS", tmp_path / "environments")
     found = [
         {"ImageId": "ami-old", "Name": "debian-12-amd64-20250101-1", "CreationDate": "2025-01-01T00:00:00.000Z"},
         {"ImageId": "ami-new", "Name": "debian-12-amd64-20260901-1", "CreationDate": "2026-09-01T00:00:00.000Z"},

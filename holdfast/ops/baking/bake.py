@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from holdfast.errors import HoldfastError
 from holdfast.ops import cloud, images, mirrors
 from holdfast.ops.baking import tags, verdict, workshop
-from holdfast.ops.baking.workshop import Plan, Say
+from holdfast.ops.baking.workshop import Plan, Say, soon
 from holdfast.ops.teststacks.kinds.kind import Client
 from holdfast.rendering import bake_user_data
 from holdfast.rendering.files import PACKAGES
@@ -117,21 +117,17 @@ def bake(environment: Environment, order: Order, how: How, say: Say) -> Baked:
     client = cloud.client(environment, "ec2")
     now = datetime.now(UTC)
     name, labels = _named(environment, order, how, now)
-    with _explained(environment, "baking an image"):
+    with _explained(environment):
         plan = _plan(environment, client, order, how, name, labels[tags.BAKE])
     workshop.sweep(environment, say)
-    with _ended_in_order():
-        try:
-            with _explained(environment, "baking an image"):
-                say(f"{order.key}: a machine from {order.base.id} ({order.base.name}) installs {_said(order.packages)}")
-                instance = workshop.set_up(client, plan, labels)
-                _wait_for_machine(client, instance, labels[tags.BAKE], how.timeout, say)
-                say(f"{instance} is done, and off; an image {name} is taken of it")
-                image = _take(client, instance, name, order, labels)
-                _wait_for_image(client, image, order)
-                _finish(client, image)
-        finally:
-            workshop.take_down(environment, labels[tags.BAKE], say)
+    with _ended_in_order(), _taken_down(environment, labels[tags.BAKE], say), _explained(environment):
+        say(f"{order.key}: a machine from {order.base.id} ({order.base.name}) installs {_said(order.packages)}")
+        instance = workshop.set_up(client, plan, labels)
+        _wait_for_machine(client, instance, labels[tags.BAKE], how.timeout, say)
+        say(f"{instance} is done, and off; an image {name} is taken of it")
+        image = _take(client, instance, name, order, labels)
+        _wait_for_image(client, image, order)
+        _finish(client, image)
     baked = Baked(
         Pin(image, name, f"baked from {order.base.id} in {environment.region}, {now:%Y-%m-%d}"),
         Packages(order.packages.versions, f"{name}"),
@@ -151,19 +147,14 @@ def _named(environment: Environment, order: Order, how: How, now: datetime) -> t
 def _plan(environment: Environment, client: Client, order: Order, how: How, name: str, bake: str) -> Plan:
     """Before anything is made: what would only show when it is."""
     arch = order.machine.instance.arch
-    found = client.describe_images(ImageIds=[order.base.id])["Images"]
-    if not found:
-        raise NotBaked(
-            f"{environment.name}: {environment.region} has no image {order.base.id} ({order.base.name}); "
-            "take the newest with: holdfast images bake ENV --newest"
-        )
+    (found,) = client.describe_images(ImageIds=[order.base.id])["Images"]
     machine = how.type or workshop.TYPES[arch]
     (described,) = client.describe_instance_types(InstanceTypes=[machine])["InstanceTypes"]
     can = described["ProcessorInfo"]["SupportedArchitectures"]
-    if found[0]["Architecture"] != EC2_ARCHITECTURES[arch] or EC2_ARCHITECTURES[arch] not in can:
+    if found["Architecture"] != EC2_ARCHITECTURES[arch] or EC2_ARCHITECTURES[arch] not in can:
         raise NotBaked(
             f"{environment.name}: {machine} is for {' and '.join(can)}, and the image {order.base.id} is for "
-            f"{found[0]['Architecture']}; accepted: --type with one for {EC2_ARCHITECTURES[arch]}"
+            f"{found['Architecture']}; accepted: --type with one for {EC2_ARCHITECTURES[arch]}"
         )
     user_data = bake_user_data(name, order.packages.versions, verdict.marker(bake), min(PATIENCE, how.timeout / 2))
     if len(user_data) > LIMIT:
@@ -176,7 +167,7 @@ def _wait_for_machine(client: Client, instance: str, bake: str, timeout: float, 
     posted: float | None = None
     console, shown = "", ""
     while True:
-        (described,) = workshop.instances_of(client.describe_instances(InstanceIds=[instance])["Reservations"])
+        (described,) = workshop.instances_of(soon(client.describe_instances, InstanceIds=[instance])["Reservations"])
         console = _console(client, instance) or console
         state, reason = described["State"]["Name"], described.get("StateReason", {})
         said = verdict.read(console, bake)
@@ -205,7 +196,7 @@ def _wait_for_machine(client: Client, instance: str, bake: str, timeout: float, 
 def _console(client: Client, instance: str) -> str:
     """What is there of it: on Nitro the newest."""
     try:
-        return str(client.get_console_output(InstanceId=instance, Latest=True).get("Output", ""))
+        return str(soon(client.get_console_output, InstanceId=instance, Latest=True).get("Output", ""))
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("UnsupportedOperation", "InvalidParameterCombination"):
             raise
@@ -237,8 +228,7 @@ def _wait_for_image(client: Client, image: str, order: Order) -> None:
     while state != "available":
         if time.monotonic() > deadline:
             raise NotBaked(f"the image {image} is {state} after {IMAGE_WITHIN:g} s; try again")
-        found = client.describe_images(ImageIds=[image])["Images"]
-        # EC2 may need some seconds to know what it has made.
+        found = soon(client.describe_images, ImageIds=[image])["Images"]
         described: Mapping[str, Any] = found[0] if found else {"State": "unknown"}
         state = described["State"]
         if state in ("failed", "error", "invalid", "deregistered"):
@@ -280,7 +270,25 @@ def _said(packages: Packages) -> str:
     return ", ".join(f"{name} {version}" for name, version in packages.versions.items())
 
 
+@contextmanager
+def _taken_down(environment: Environment, bake: str, say: Say) -> Iterator[None]:
+    """Whatever happens. Of two errors both are told."""
+    try:
+        yield
+    except HoldfastError as error:
+        try:
+            workshop.take_down(environment, bake, say)
+        except HoldfastError as left:
+            raise NotBaked(f"{error}\n{left}") from None
+        raise
+    except BaseException:
+        workshop.take_down(environment, bake, say)
+        raise
+    workshop.take_down(environment, bake, say)
+
+
 HINTS = {
+    "InvalidAMIID.NotFound": "take the newest base image with: holdfast images bake ENV --newest",
     "UnauthorizedOperation": "the permissions for it: `holdfast policies ENV --role bake`",
     "VpcLimitExceeded": "--subnet takes a subnet that is there already, and that leads to the package mirrors",
     "InternetGatewayLimitExceeded": "--subnet takes a subnet that is there already, and that leads to the mirrors",
@@ -295,11 +303,11 @@ HINTS = {
 
 
 @contextmanager
-def _explained(environment: Environment, doing: str) -> Iterator[None]:
+def _explained(environment: Environment) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, WaiterError) as error:
-        found = cloud.explain(environment, doing, error)
+        found = cloud.explain(environment, "baking an image", error)
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         raise cloud.CloudError(f"{found}; {HINTS[code]}" if code in HINTS else str(found)) from None
 

@@ -49,6 +49,26 @@ class Plan:
     zone: str
 
 
+KNOWN_WITHIN = 60.0
+"""Seconds after which EC2 knows everywhere what it has made."""
+
+
+def soon(call: Callable[..., Any], **arguments: Any) -> Any:
+    """The answer of a call about what was made just now, which EC2 may not know yet.
+
+    Raises:
+        ClientError, BotoCoreError: as boto3 does.
+    """
+    deadline = time.monotonic() + KNOWN_WITHIN
+    while True:
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if ".NotFound" not in error.response["Error"]["Code"] or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK)
+
+
 def set_up(client: Client, plan: Plan, labels: Tags) -> str:
     """Make all of it; the id of the machine.
 
@@ -60,7 +80,8 @@ def set_up(client: Client, plan: Plan, labels: Tags) -> str:
     else:
         (given,) = client.describe_subnets(SubnetIds=[plan.subnet])["Subnets"]
         network, subnet = given["VpcId"], plan.subnet
-    group = client.create_security_group(
+    group = soon(
+        client.create_security_group,
         VpcId=network,
         GroupName=labels["Name"],
         Description="A machine of which an image is taken: nobody reaches it",
@@ -69,7 +90,8 @@ def set_up(client: Client, plan: Plan, labels: Tags) -> str:
     interface: dict[str, Any] = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group], "DeleteOnTermination": True}
     if plan.subnet is None:
         interface["AssociatePublicIpAddress"] = True
-    made = client.run_instances(
+    made = soon(
+        client.run_instances,
         ImageId=plan.image,
         InstanceType=plan.type,
         MinCount=1,
@@ -90,14 +112,18 @@ def _network(client: Client, zone: str, labels: Tags) -> tuple[str, str]:
     client.get_waiter("vpc_available").wait(VpcIds=[network], WaiterConfig={"Delay": 2, "MaxAttempts": 30})
     gateway = client.create_internet_gateway(TagSpecifications=tags.specified(labels, "internet-gateway"))
     gateway = gateway["InternetGateway"]["InternetGatewayId"]
-    client.attach_internet_gateway(InternetGatewayId=gateway, VpcId=network)
-    subnet = client.create_subnet(
-        VpcId=network, CidrBlock=CIDR, AvailabilityZone=zone, TagSpecifications=tags.specified(labels, "subnet")
+    soon(client.attach_internet_gateway, InternetGatewayId=gateway, VpcId=network)
+    subnet = soon(
+        client.create_subnet,
+        VpcId=network,
+        CidrBlock=CIDR,
+        AvailabilityZone=zone,
+        TagSpecifications=tags.specified(labels, "subnet"),
     )["Subnet"]["SubnetId"]
-    table = client.create_route_table(VpcId=network, TagSpecifications=tags.specified(labels, "route-table"))
+    table = soon(client.create_route_table, VpcId=network, TagSpecifications=tags.specified(labels, "route-table"))
     table = table["RouteTable"]["RouteTableId"]
-    client.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
-    client.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    soon(client.create_route, RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    soon(client.associate_route_table, RouteTableId=table, SubnetId=subnet)
     return network, subnet
 
 
@@ -108,7 +134,11 @@ def take_down(environment: Environment, bake: str, say: Say) -> None:
         NotTakenDown: naming what is left, and why.
         CloudError: the API did not answer.
     """
-    _remove_all(environment, lambda labels: labels.get(tags.BAKE) == bake, say)
+    try:
+        _remove_all(environment, lambda labels: labels.get(tags.BAKE) == bake, say)
+    except KeyboardInterrupt:
+        say(f"interrupted while it took down; what is left has the tag {tags.BAKE}, and goes with a later bake")
+        raise
 
 
 def sweep(environment: Environment, say: Say) -> None:

@@ -27,15 +27,14 @@ LOOKS = (
     "ec2:DescribeVpcs",
 )
 
-MAKES = (
-    "CreateImage",
-    "CreateInternetGateway",
-    "CreateRouteTable",
-    "CreateSecurityGroup",
-    "CreateSubnet",
-    "CreateVpc",
-    "RunInstances",
-)
+MAKES = {
+    "CreateInternetGateway": "internet-gateway",
+    "CreateRouteTable": "route-table",
+    "CreateSecurityGroup": "security-group",
+    "CreateSubnet": "subnet",
+    "CreateVpc": "vpc",
+}
+"""Action → kind of what it makes."""
 
 CHANGES = (
     "ec2:AssociateRouteTable",
@@ -69,27 +68,23 @@ def _statements(environment: Environment) -> Iterator[Statement]:
     account = account_of(environment, "its images")
     own, images = (f"arn:aws:ec2:{environment.region}:{whose}:" for whose in (account, ""))
     yield allow("Look", list(LOOKS), ["*"])
-    yield allow("MakeNetwork", ["ec2:CreateInternetGateway", "ec2:CreateVpc"], _of(own, "internet-gateway", "vpc"), NEW)
-    yield allow(
-        "MakeInNetwork",
-        ["ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"],
-        _of(own, "route-table", "security-group", "subnet"),
-        NEW,
-    )
+    for action, kind in MAKES.items():
+        yield allow(f"Make{action.removeprefix('Create')}", [f"ec2:{action}"], _of(own, kind), NEW)
     # An interface that is there already may be a node's.
     nobodys = {**NEW, "Null": {"aws:ResourceTag/Environment": "true"}}
     yield allow("MakeMachine", ["ec2:RunInstances"], _of(own, "instance", "network-interface", "volume"), nobodys)
     yield allow("UseImages", ["ec2:RunInstances"], _of(images, "image"))
     yield allow("MakeImage", ["ec2:CreateImage"], _of(images, "image", "snapshot"), NEW)
-    made = {"StringEquals": {**NEW["StringEquals"], "ec2:CreateAction": list(MAKES)}, "StringLike": NEW["StringLike"]}
+    made = {
+        "StringEquals": {**NEW["StringEquals"], "ec2:CreateAction": ["CreateImage", *MAKES, "RunInstances"]},
+        "StringLike": NEW["StringLike"],
+    }
     yield allow("TagWhatIsMade", ["ec2:CreateTags"], [f"{own}*/*", *_of(images, "image", "snapshot")], made)
     yield allow("Change", list(CHANGES), [f"{own}*/*"], BAKED)
-    yield allow(
-        "ChangeImages",
-        ["ec2:CreateTags", "ec2:DeleteSnapshot", "ec2:DeleteTags", "ec2:DeregisterImage"],
-        _of(images, "image", "snapshot"),
-        BAKED,
-    )
+    yield allow("ChangeImages", ["ec2:DeleteTags", "ec2:DeregisterImage"], _of(images, "image"), BAKED)
+    # Its tags tell the next bake of what a removal that was cut off has left.
+    marked = ["ec2:CreateTags", "ec2:DeleteSnapshot", "ec2:DeleteTags"]
+    yield allow("ChangeSnapshots", marked, _of(images, "snapshot"), BAKED)
     if there := given(environment):
         # With `--subnet`: a team's own network has no tags of ours.
         yield allow("InGivenNetwork", ["ec2:CreateSecurityGroup", "ec2:RunInstances"], [f"{own}{it}" for it in there])

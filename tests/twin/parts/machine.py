@@ -45,11 +45,12 @@ class Machine:
 
 
 @contextmanager
-def running(number: str, image: images.Image, user_data: Path, *router_runs: str) -> Iterator[Machine]:
+def running(number: str, image: images.Image | Path, user_data: Path, *router_runs: str) -> Iterator[Machine]:
     """A machine of that user-data that has begun to boot; nothing of it is left afterwards.
 
     Args:
         number: two digits of its id, so that several can be there.
+        image: one of the catalogue, or a root file system.
         router_runs: a command that the other end of its only link, 198.51.100.1, runs meanwhile.
     """
     instance_id, netns, router = f"i-000000000000e{number}ad", f"hf-test-{number}", f"hf-test-{number}r"
@@ -67,7 +68,7 @@ def running(number: str, image: images.Image, user_data: Path, *router_runs: str
     metadata = [sys.executable, str(Path(__file__).with_name("small_metadata.py")), instance_id, str(user_data)]
     services = [subprocess.Popen(["ip", "netns", "exec", router, *words]) for words in (metadata, router_runs) if words]
     try:
-        machines.create(instance_id, images.ensure(image))
+        machines.create(instance_id, image if isinstance(image, Path) else images.ensure(image))
         machines.boot(instance_id, netns, MEMORY)
         yield Machine(instance_id, netns)
     finally:

@@ -7,6 +7,7 @@ import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,51 @@ def test_what_is_refused_is_told_and_leaves_nothing(call: str, oven: Oven, monke
     assert oven.left() == []
 
 
+def test_what_ec2_does_not_know_yet_is_asked_for_again(oven: Oven, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other parts of EC2 than the one that made it may need some seconds."""
+    original, asked = cloud.client, dict.fromkeys(MADE_IN_ORDER, 0) | {"DescribeInstances": 0, "DescribeImages": 0}
+    # They are about nothing that was made just now.
+    del asked["CreateVpc"], asked["CreateInternetGateway"], asked["CreateImage"], asked["DeleteTags"]
+    seen: set[str] = set()
+
+    def unknown(call: str, **_: Any) -> None:
+        asked[call] += 1
+        if call in seen or (call.startswith("Describe") and "RunInstances" not in seen):
+            return
+        seen.add(call)
+        raise ClientError({"Error": {"Code": "InvalidThing.NotFound", "Message": "It does not exist"}}, call)
+
+    def client(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        for call in asked:
+            made.meta.events.register(f"before-call.ec2.{call}", partial(unknown, call))
+        return made
+
+    monkeypatch.setattr(cloud, "client", client)
+    oven.bake()
+    assert seen == asked.keys()
+
+
+def test_of_two_errors_both_are_told(oven: Oven, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = cloud.client
+    oven.machine = fails("no room")
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "No"}}, "DeleteVpc")
+
+    def client(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        made.meta.events.register("before-call.ec2.DeleteVpc", refuse)
+        return made
+
+    monkeypatch.setattr(cloud, "client", client)
+    monkeypatch.setattr(workshop, "TAKEN_DOWN_WITHIN", 1.0)
+    with pytest.raises(
+        NotBaked, match=r"(?s)no room.*still there after 1 s: network vpc-\w+ \(UnauthorizedOperation\)"
+    ):
+        oven.bake()
+
+
 def test_a_full_account_is_told_what_helps(oven: Oven) -> None:
     for number in range(5):
         oven.ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")
@@ -221,7 +267,7 @@ def test_a_machine_of_another_architecture_is_refused_before_anything_is_made(ov
 
 def test_a_base_image_that_is_gone_is_told(oven: Oven) -> None:
     pins.write(oven.environment, {"debian-12/stock/amd64": pins.Pin("ami-00000000", "gone", "a test")}, oven.folder)
-    with pytest.raises(HoldfastError, match="ami-00000000"):
+    with pytest.raises(HoldfastError, match="ami-00000000.*bake ENV --newest"):
         oven.bake()
 
 
