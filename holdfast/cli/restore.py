@@ -80,7 +80,8 @@ def announcement(planned: Plan) -> Iterator[str]:
     elif planned.undo_until is not None:
         yield f"  by         that of before generation {planned.undo}, kept until {_day(planned.undo_until)}"
     leads = f"; {planned.leader} hands over to it" if planned.hands_over else ""
-    yield f"  by whom    {planned.node} prepares it while traffic goes on{leads}"
+    has = "prepares it while traffic goes on" if planned.backup else "has it"
+    yield f"  by whom    {planned.node} {has}{leads}"
     if planned.away is not None:
         yield f"  without    writes and reads for about {planned.away:.0f} s, while all Redis restart"
     else:

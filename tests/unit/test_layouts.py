@@ -295,12 +295,14 @@ EVERYWHERE = {
     "holdfast-renew.service",
     "holdfast.target",
 }
+RESTORES = {f"holdfast-{name}.{kind}" for name in ("restore", "generation") for kind in ("path", "service")}
 DATA = {
     "/etc/holdfast/redis.conf",
     "/etc/holdfast/users.acl",
     "holdfast-kernel.service",
     "holdfast-redis.service",
     "holdfast-handover.service",
+    *RESTORES,
     "holdfast-volume.service",
     "holdfast-begin.service",
 }
@@ -352,7 +354,10 @@ def test_a_machine_gets_only_what_its_roles_need(
     wanted = {unit for line in target.splitlines() if line.startswith("Wants=") for unit in line[6:].split()}
     # The others are required by these.
     everywhere = {"holdfast-node.service", "holdfast-renew.path"}
-    assert wanted == everywhere | {file for file in files if file.endswith(".service")} - {
+    started = {file for file in files if file.endswith((".service", ".path"))}
+    assert wanted == everywhere | started - {
+        "holdfast-restore.service",
+        "holdfast-generation.service",
         "holdfast-volume.service",
         "holdfast-addresses.service",
     }
