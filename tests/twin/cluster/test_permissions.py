@@ -1,7 +1,7 @@
 """The twin refuses what a node's role does not allow. So what works is allowed; and here, nothing else is."""
 
 from holdfast.drill.cluster import Cluster
-from holdfast.topology import find_environment, load_environment, names
+from holdfast.topology import find_environment, load_environment
 from tests.twin import pair, permissions
 
 ELECTION = "holdfast-keepalived.service"
@@ -18,7 +18,4 @@ def test_a_nodes_role_allows_what_nodes_use_and_nothing_more(healthy: Cluster) -
     healthy.exec(holder, "systemctl", "stop", ELECTION)
     healthy.wait("another holder", lambda status: status["floating"]["gateway"] not in (None, holder), 30)
     healthy.exec(holder, "systemctl", "start", ELECTION)
-    environment = load_environment(find_environment("local"))
-    # Only a restore reads that: members/test_restore.py.
-    copies = ["Read", "s3:GetObject", f"arn:aws:s3:::{names.bucket(environment)}/restore/*"]
-    assert permissions.unused(environment) == {"data-gateway-sentinel": [copies]}
+    assert permissions.unused(load_environment(find_environment("local"))) == {"data-gateway-sentinel": []}
