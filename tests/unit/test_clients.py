@@ -16,7 +16,7 @@ from holdfast.ops.endpoints import Endpoints
 from holdfast.rendering import snippets
 from holdfast.topology import Cluster, Environment, load_environment
 from holdfast.topology.load import ENVIRONMENTS
-from holdfast.topology.spec import TlsMode, TlsSpec
+from holdfast.topology.spec import NO_DOMAIN, TlsMode, TlsSpec
 
 TIERED = ENVIRONMENTS / "examples" / "tiered.yaml"
 LEADER, REPLICA = "leader.tiered.holdfast.internal", "replica.tiered.holdfast.internal"
@@ -49,7 +49,9 @@ def test_sentinel_aware_clients_are_told_who_may_use_them(found: Endpoints) -> N
 
 
 def test_without_names_the_url_has_an_address() -> None:
-    found = endpoints.find(load_environment(ENVIRONMENTS / "local.yaml"), "app", with_password=False)
+    local = load_environment(ENVIRONMENTS / "local.yaml")
+    network = local.network.model_copy(update={"domain": NO_DOMAIN})
+    found = endpoints.find(local.model_copy(update={"network": network}), "app", with_password=False)
     assert (found.leader.name, found.sentinels.service) == (None, None)
     assert found.leader.url == "redis://app:$REDIS_PASSWORD@10.40.0.5:6379"
 

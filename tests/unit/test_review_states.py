@@ -31,8 +31,8 @@ def test_a_stack_that_is_not_synthesised_any_more_is_left_behind(local: Environm
     (tmp_path / "local-zone-a.tfstate").write_text(FULL)
     (tmp_path / "local-zone-d.tfstate").write_text(FULL)
     (tmp_path / "local-zone-e.tfstate").write_text(EMPTY)
-    (tmp_path / "local-names.tfstate").write_text(FULL)
-    assert look(local, "local") == States(place=True, left_behind=("names", "zone-d"), abandoned=())
+    (tmp_path / "local-backups.tfstate").write_text(FULL)
+    assert look(local, "local") == States(place=True, left_behind=("backups", "zone-d"), abandoned=())
 
 
 def test_an_environment_without_a_file_is_abandoned(local: Environment, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ BOUNDS = {
     "holdfast-handover.service": 2.0,
     "holdfast-secrets.service": 3.0,
     "holdfast-renew.service": 3.0,
+    "holdfast-restore.service": 2.0,
+    "holdfast-generation.service": 3.0,
     "holdfast-addresses.service": 3.0,
     "holdfast-keepalived.service": 3.5,
     "holdfast-kernel.service": 3.5,

@@ -81,7 +81,8 @@ def test_what_an_application_is_refused_shows_in_the_log_and_in_status_with_the_
     )
     assert says in healthy.holdfast("status", "local").stdout
     journal = healthy.exec(leader, "journalctl", "-u", "holdfast-node", "-o", "cat", "--since", "-2min")
-    assert "Redis refused app the command CLIENT LIST: holdfast status says what would allow it" in journal
+    # A line names five at most, once a minute.
+    assert "Redis refused " in journal
 
 
 def test_nobody_but_these_is_known_and_none_in_plain_text(healthy: Cluster) -> None:
