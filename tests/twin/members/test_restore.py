@@ -101,11 +101,11 @@ def on_disk(cluster: Cluster, node: str) -> list[str]:
 
 @pytest.mark.timed
 def test_a_restore_puts_the_backup_in_place_on_every_node_and_an_undo_brings_back_what_was(healthy: Cluster) -> None:
-    write(healthy, "kept")
+    write(healthy, "saved")
     taken = take(healthy)
     with healthy.client() as writer:
         for number in range(100):
-            writer.unlink(f"kept:{number}")
+            writer.unlink(f"saved:{number}")
     write(healthy, "later")
     with writing(healthy) as end:
         done = restore(healthy, taken["id"])
@@ -114,7 +114,7 @@ def test_a_restore_puts_the_backup_in_place_on_every_node_and_an_undo_brings_bac
     print(f"writes were away for {gap:.2f} s; by the node {done['away']} s")
     healthy.wait_healthy()
     everywhere = {node["name"] for node in data_nodes(healthy)}
-    assert keys_at(healthy, "kept:*") == dict.fromkeys(everywhere, KEYS)
+    assert keys_at(healthy, "saved:*") == dict.fromkeys(everywhere, KEYS)
     assert keys_at(healthy, "later:*") == dict.fromkeys(everywhere, 0)
     assert {node: on_disk(healthy, node) for node in everywhere} == dict.fromkeys(
         everywhere, [f"before-{done['generation']}"]
@@ -123,7 +123,7 @@ def test_a_restore_puts_the_backup_in_place_on_every_node_and_an_undo_brings_bac
 
     undone = restore(healthy, "--undo")
     healthy.wait_healthy()
-    assert keys_at(healthy, "kept:*") == dict.fromkeys(everywhere, KEYS - 100)
+    assert keys_at(healthy, "saved:*") == dict.fromkeys(everywhere, KEYS - 100)
     assert keys_at(healthy, "later:*") == dict.fromkeys(everywhere, KEYS)
     assert undone["node"] == done["node"]
 
