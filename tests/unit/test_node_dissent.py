@@ -33,12 +33,12 @@ def restarts(found: list[Outvoted | None]) -> list[int]:
 
 def test_it_is_told_whom_the_others_name_and_restarted() -> None:
     assert told.outvoted() is None
-    assert restarts([None, *[OTHER] * 20]) == [2 + DISSENTS_FOR]
+    assert restarts([None, *[OTHER] * 20])[0] == 2 + DISSENTS_FOR
     assert told.outvoted() == OTHER
 
 
 def test_what_greetings_mend_restarts_nobody(file: Path) -> None:
-    assert restarts([*[OTHER] * 15, None, *[OTHER] * 15]) == []
+    assert restarts([*[OTHER] * 6, None, *[OTHER] * 6]) == []
     assert restarts([OTHER, OTHER._replace(epoch=8)] * 20) == []
     assert not file.exists()
 

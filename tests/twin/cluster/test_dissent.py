@@ -9,7 +9,7 @@ from holdfast.drill.cluster import Cluster
 CONFIG = "/var/lib/holdfast/sentinel/sentinel.conf"
 
 AGREE_WITHIN = 60.0
-"""Seconds: 15 for which one must dissent, up to 10 until its Sentinel may be restarted, and what that takes."""
+"""Seconds: six for which one must dissent, up to ten until its Sentinel may be restarted, and what that takes."""
 
 
 @pytest.mark.timed
