@@ -15,7 +15,7 @@ from holdfast_node.since import Since
 from holdfast_node.told import Outvoted
 
 DISSENTS_FOR = 6.0
-"""Seconds for which it must name the same other leader: a greeting, every two seconds, mends what a greater epoch can."""
+"""Seconds for which it must name the same other leader: greetings, each two seconds, mend what a greater epoch can."""
 
 BECAUSE = "it names another leader than the majority, in the same epoch"
 
