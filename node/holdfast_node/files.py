@@ -1,10 +1,16 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and reading what another process of this program has written."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar
+
+State = TypeVar("State")
+"""A dataclass whose fields all have defaults."""
 
 PROGRAM, REDIS, HAPROXY = "holdfast", "redis", "haproxy"
 """The users of a machine that own such files: this program's, that of Redis and Sentinel, HAProxy's."""
@@ -34,3 +40,12 @@ def _write(file: Path, content: str, mode: int, owner: str | None) -> None:
     if owner is not None:
         shutil.chown(unfinished, owner, owner)
     unfinished.replace(file)
+
+
+def read_state(file: Path, kind: type[State]) -> State:
+    """What a process says of itself in `file`, as JSON; the defaults where it has said nothing yet."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        return kind()
+    return kind(**{field.name: found[field.name] for field in fields(kind)})  # type: ignore[arg-type]

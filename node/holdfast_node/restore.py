@@ -13,12 +13,12 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast_node import aws, backup, base, generation, resp
-from holdfast_node.files import write_for_all
+from holdfast_node.files import read_state, write_for_all
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 
@@ -60,11 +60,7 @@ class State:
 
 
 def state() -> State:
-    try:
-        found: dict[str, Any] = json.loads(STATE.read_text(encoding="utf-8"))
-    except OSError:
-        return State()
-    return State(**{field.name: found[field.name] for field in fields(State)})
+    return read_state(STATE, State)
 
 
 class Copies:

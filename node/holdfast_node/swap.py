@@ -13,12 +13,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast_node import generation, resp
-from holdfast_node.files import write_for_all
+from holdfast_node.files import read_state, write_for_all
 from holdfast_node.generation import Data, Generation
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
@@ -73,11 +73,7 @@ class State:
 
 
 def state() -> State:
-    try:
-        found: dict[str, Any] = json.loads(STATE.read_text(encoding="utf-8"))
-    except OSError:
-        return State()
-    return State(**{field.name: found[field.name] for field in fields(State)})
+    return read_state(STATE, State)
 
 
 def ask(asked: Asked | None) -> None:

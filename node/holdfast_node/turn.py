@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from holdfast_node import base, handover
 from holdfast_node.cloud import Cloud
-from holdfast_node.files import write_for_all
+from holdfast_node.files import read_state, write_for_all
 from holdfast_node.identity import Identity
 from holdfast_node.log import say
 from holdfast_node.sentinels import Sentinels
@@ -84,11 +84,7 @@ def turn(clock: Callable[[], float] = time.monotonic) -> Turn | None:
 
 
 def state() -> State:
-    try:
-        found: dict[str, Any] = json.loads(STATE.read_text(encoding="utf-8"))
-    except OSError:
-        return State()
-    return State(**{field.name: found[field.name] for field in fields(State)})
+    return read_state(STATE, State)
 
 
 def order() -> str | None:
